@@ -1,0 +1,78 @@
+//! What is kept of prompts and answers, and what was said about them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Policy, SpanId, TraceId, UnixNanos};
+
+/// Which part of a call a text was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Input,
+    Output,
+    System,
+    Tool,
+    Document,
+    /// What a model thought before it answered.
+    Thinking,
+}
+
+/// One text as it was kept. Made by `andon-privacy` alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Content {
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    pub time_ns: UnixNanos,
+    pub part: Part,
+    #[serde(default)]
+    pub role: Option<String>,
+    /// Place within its part, from 0.
+    pub idx: u32,
+    /// As kept: with `mask:N` the first N characters and then the notice.
+    pub text: String,
+    pub policy: Policy,
+    /// Characters (Unicode scalar values) of the text before it was protected.
+    pub original_length: u64,
+    /// Characters at the start of `text` that are the original's own; what follows is the notice.
+    pub kept_length: u64,
+}
+
+/// What an evaluation says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricType {
+    Score,
+    Categorical,
+    Boolean,
+}
+
+/// Who evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EvaluationSource {
+    Builtin,
+    Judge,
+    Human,
+    Sdk,
+}
+
+/// A judgement about one span: a thumb under an answer, a score, a class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Evaluation {
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    pub time_ns: UnixNanos,
+    pub evaluator: String,
+    #[serde(default)]
+    pub version: Option<String>,
+    pub metric_type: MetricType,
+    #[serde(default)]
+    pub score: Option<f64>,
+    #[serde(default)]
+    pub label: Option<String>,
+    #[serde(default)]
+    pub reason: Option<String>,
+    pub source: EvaluationSource,
+    #[serde(default)]
+    pub duration_ns: Option<u64>,
+}

@@ -1,0 +1,28 @@
+//! The neutral data of Andon. Every dialect is decoded into these types and every page is drawn
+//! from them; this crate does no I/O and knows no wire format.
+//!
+//! What a newcomer gets wrong: text that came from a prompt or an answer is never a `String` here
+//! until `andon-privacy` has looked at it. Before that it is a [`RawText`], which can be neither
+//! serialised nor printed.
+
+mod attribute;
+mod content;
+mod id;
+mod live;
+mod policy;
+mod propagation;
+mod raw;
+mod sample;
+mod span;
+mod time;
+
+pub use attribute::{AttributeValue, Attributes};
+pub use content::{Content, Evaluation, EvaluationSource, MetricType, Part};
+pub use id::{IdError, RequestId, SpanId, TraceId};
+pub use live::{LiveCall, Phase};
+pub use policy::{Policy, PolicyError};
+pub use propagation::{PropagationError, TraceContext};
+pub use raw::{Observation, RawContent, RawText};
+pub use sample::{HostSample, ProcessSample};
+pub use span::{Cause, LlmKind, Source, Span, SpanKind, Status, Timings};
+pub use time::UnixNanos;

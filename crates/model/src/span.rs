@@ -1,0 +1,213 @@
+//! One unit of work, of any dialect.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Attributes, RequestId, SpanId, TraceId, UnixNanos, time};
+
+/// A finished unit of work. Field names are the columns of the `spans` table; unknown is `None`,
+/// never 0 or empty.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub struct Span {
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    pub parent_id: Option<SpanId>,
+    pub start_ns: UnixNanos,
+    pub duration_ns: u64,
+    pub service: String,
+    pub env: Option<String>,
+    pub version: Option<String>,
+    pub host: Option<String>,
+    pub pid: Option<u32>,
+    pub name: String,
+    pub resource: Option<String>,
+    pub kind: SpanKind,
+    pub llm_kind: Option<LlmKind>,
+    pub status: Status,
+    pub error_type: Option<String>,
+    /// In words; protected.
+    pub error_message: Option<String>,
+    pub http_method: Option<String>,
+    pub http_route: Option<String>,
+    pub http_status: Option<u16>,
+    pub provider: Option<String>,
+    /// The model that answered.
+    pub model: Option<String>,
+    pub model_requested: Option<String>,
+    pub endpoint: Option<String>,
+    pub stream: Option<bool>,
+    pub input_tokens: Option<u64>,
+    pub output_tokens: Option<u64>,
+    /// Part of `input_tokens` that the runtime took from its cache.
+    pub cached_tokens: Option<u64>,
+    /// Part of `output_tokens` that was thinking.
+    pub reasoning_tokens: Option<u64>,
+    pub finish_reason: Option<String>,
+    pub timings: Timings,
+    pub context_length: Option<u64>,
+    pub model_digest: Option<String>,
+    pub cost: Option<f64>,
+    pub cost_currency: Option<String>,
+    pub cause: Option<Cause>,
+    pub ml_app: Option<String>,
+    pub session_id: Option<String>,
+    pub user_id: Option<String>,
+    pub request_id: Option<RequestId>,
+    pub source: Source,
+    pub attributes: Attributes,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self::new(TraceId::from_bytes([0; 16]), "", "")
+    }
+}
+
+impl Span {
+    /// A span of `service` called `name` that starts now.
+    pub fn new(trace_id: TraceId, service: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            trace_id,
+            span_id: SpanId::random(),
+            parent_id: None,
+            start_ns: Self::now_ns(),
+            duration_ns: 0,
+            service: service.into(),
+            env: None,
+            version: None,
+            host: None,
+            pid: None,
+            name: name.into(),
+            resource: None,
+            kind: SpanKind::Internal,
+            llm_kind: None,
+            status: Status::Unset,
+            error_type: None,
+            error_message: None,
+            http_method: None,
+            http_route: None,
+            http_status: None,
+            provider: None,
+            model: None,
+            model_requested: None,
+            endpoint: None,
+            stream: None,
+            input_tokens: None,
+            output_tokens: None,
+            cached_tokens: None,
+            reasoning_tokens: None,
+            finish_reason: None,
+            timings: Timings::default(),
+            context_length: None,
+            model_digest: None,
+            cost: None,
+            cost_currency: None,
+            cause: None,
+            ml_app: None,
+            session_id: None,
+            user_id: None,
+            request_id: None,
+            source: Source::Gateway,
+            attributes: Attributes::new(),
+        }
+    }
+
+    /// The wall clock, UTC nanoseconds.
+    pub fn now_ns() -> UnixNanos {
+        time::now()
+    }
+
+    pub fn end_ns(&self) -> UnixNanos {
+        self.start_ns.saturating_add(self.duration_ns)
+    }
+}
+
+/// Where the time of a call to a model went, in nanoseconds; unknown is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub struct Timings {
+    pub queue_ns: Option<u64>,
+    pub load_ns: Option<u64>,
+    pub prompt_eval_ns: Option<u64>,
+    /// From the start of the call to its first token.
+    pub ttft_ns: Option<u64>,
+    pub eval_ns: Option<u64>,
+    /// The longest gap between two tokens.
+    pub stall_ns: Option<u64>,
+}
+
+/// OpenTelemetry's span kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SpanKind {
+    Server,
+    Client,
+    Internal,
+    Producer,
+    Consumer,
+}
+
+/// What an LLM application did in this span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LlmKind {
+    Workflow,
+    Agent,
+    Task,
+    Tool,
+    Llm,
+    Embedding,
+    Retrieval,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Ok,
+    Error,
+    Unset,
+}
+
+/// How Andon came to know of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    Gateway,
+    Capture,
+    Otlp,
+    Datadog,
+    Rum,
+}
+
+/// Why a call was slow or failed. The list is DESIGN's and grows only at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    None,
+    ColdStart,
+    KeepAliveExpired,
+    Evicted,
+    OptionsChanged,
+    Queue,
+    LongPrompt,
+    PromptCacheLost,
+    LongAnswer,
+    CpuStarved,
+    Steal,
+    Throttled,
+    MemoryPressure,
+    PartlyOnCpu,
+    SlowDisk,
+    ParallelGeneration,
+    Network,
+    SlowApp,
+    Timeout,
+    RuntimeDown,
+    OutOfMemory,
+    ModelMissing,
+    QueueFull,
+    ClientGone,
+    ContextExceeded,
+    PromptCut,
+    Unknown,
+}

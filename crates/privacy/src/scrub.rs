@@ -1,0 +1,77 @@
+//! Error messages without the prompt in them.
+//!
+//! A runtime's message may quote what it was sent. Every stretch of the message that also stands in
+//! one of the call's texts is cut out, unless the policy keeps everything.
+
+use std::collections::HashMap;
+
+use andon_model::{Policy, RawContent, RawText};
+
+use crate::Protector;
+
+/// Stretches of at least this many characters count as quoted. Short enough for Japanese.
+const QUOTED_CHARS: usize = 8;
+const CUT: &str = "[…]";
+
+pub(crate) fn scrub(message: &RawText, contents: &[RawContent], policy: Policy) -> String {
+    let message: Vec<char> = message.expose().chars().take(Protector::MAX_ERROR_CHARS).collect();
+    if policy == Policy::Full {
+        return message.into_iter().collect();
+    }
+    let mut quoted = vec![false; message.len()];
+    let places = windows_by_text(&message);
+    for content in contents {
+        let text = content.text.expose();
+        if text.chars().take(QUOTED_CHARS).count() < QUOTED_CHARS {
+            mark_short(&message, text, &mut quoted);
+        } else {
+            mark_long(&places, text, &mut quoted);
+        }
+    }
+    without(&message, &quoted)
+}
+
+fn windows_by_text(message: &[char]) -> HashMap<&[char], Vec<usize>> {
+    let mut places: HashMap<&[char], Vec<usize>> = HashMap::new();
+    for (place, window) in message.windows(QUOTED_CHARS).enumerate() {
+        places.entry(window).or_default().push(place);
+    }
+    places
+}
+
+fn mark_long(places: &HashMap<&[char], Vec<usize>>, text: &str, quoted: &mut [bool]) {
+    let text: Vec<char> = text.chars().collect();
+    for window in text.windows(QUOTED_CHARS) {
+        for place in places.get(window).into_iter().flatten() {
+            quoted[*place..place + QUOTED_CHARS].fill(true);
+        }
+    }
+}
+
+/// A text shorter than a window is looked for whole, from three characters on: shorter ones stand
+/// in any sentence.
+fn mark_short(message: &[char], text: &str, quoted: &mut [bool]) {
+    let text: Vec<char> = text.chars().collect();
+    if text.len() < 3 {
+        return;
+    }
+    for (place, window) in message.windows(text.len()).enumerate() {
+        if window == text {
+            quoted[place..place + text.len()].fill(true);
+        }
+    }
+}
+
+fn without(message: &[char], quoted: &[bool]) -> String {
+    let mut kept = String::with_capacity(message.len());
+    let mut in_quote = false;
+    for (character, is_quoted) in message.iter().zip(quoted) {
+        if !is_quoted {
+            kept.push(*character);
+        } else if !in_quote {
+            kept.push_str(CUT);
+        }
+        in_quote = *is_quoted;
+    }
+    kept
+}
