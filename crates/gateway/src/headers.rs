@@ -1,0 +1,68 @@
+//! Headers that Andon reads and writes: trace, request, session and user ids, `Server-Timing`.
+
+use andon_model::{RequestId, SpanId, TraceContext, TraceId};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::{TimingsMs, sse};
+
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
+pub(crate) const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Longest session or user id that is kept.
+const MAX_ID_CHARS: usize = 200;
+
+/// Who called, and in which trace.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) trace_id: TraceId,
+    pub(crate) parent_id: Option<SpanId>,
+    pub(crate) request_id: RequestId,
+    pub(crate) session_id: Option<String>,
+    pub(crate) user_id: Option<String>,
+    pub(crate) wants_stream: bool,
+}
+
+impl Caller {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let context: Option<TraceContext> =
+            text(&TRACEPARENT).and_then(|traceparent| traceparent.parse().ok());
+        Self {
+            trace_id: context.map_or_else(TraceId::random, |context| context.trace_id),
+            parent_id: context.map(|context| context.parent_id),
+            request_id: RequestId::from_caller(text(&REQUEST_ID)),
+            session_id: text(&SESSION_ID).and_then(bounded_id),
+            user_id: text(&USER_ID).and_then(bounded_id),
+            wants_stream: text(&header::ACCEPT)
+                .is_some_and(|accept| accept.contains(sse::CONTENT_TYPE)),
+        }
+    }
+}
+
+/// A session or user id as given, unless it is empty or too long.
+pub(crate) fn bounded_id(id: &str) -> Option<String> {
+    let id = id.trim();
+    (!id.is_empty() && id.chars().count() <= MAX_ID_CHARS).then(|| id.to_owned())
+}
+
+/// Puts the ids and what is known of the time on an answer.
+pub(crate) fn write_ids(
+    headers: &mut HeaderMap,
+    trace_id: TraceId,
+    request_id: &RequestId,
+    timings: &TimingsMs,
+) {
+    for (name, value) in [
+        (TRACE_ID, trace_id.to_string()),
+        (REQUEST_ID, request_id.to_string()),
+        (SERVER_TIMING, timings.server_timing()),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The one recorder: finished spans go in here and come out where they are protected and stored.
+//! Never waits; a full channel drops the observation and counts it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use andon_model::{Observation, RawText};
+use tokio::sync::mpsc;
+
+/// What a span itself is taken to weigh.
+const SPAN_BYTES: usize = 512;
+
+/// Bounds of what may wait to be protected and stored.
+#[derive(Debug, Clone, Copy)]
+pub struct RecorderConfig {
+    pub max_waiting: usize,
+    pub max_waiting_bytes: usize,
+    /// Longest text of one content that is handed on; the rest is cut (its length is lost too).
+    pub max_content_bytes: usize,
+}
+
+impl Default for RecorderConfig {
+    fn default() -> Self {
+        Self { max_waiting: 4096, max_waiting_bytes: 32 << 20, max_content_bytes: 1 << 20 }
+    }
+}
+
+/// Observations that were dropped since start, by cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct DropCounts {
+    pub queue_full: u64,
+    pub store_unavailable: u64,
+}
+
+/// Takes finished spans. Cheap to clone.
+#[derive(Clone)]
+pub struct Recorder {
+    sender: mpsc::Sender<Waiting>,
+    shared: Arc<Shared>,
+}
+
+/// The other end: what was recorded, in order.
+pub struct Recorded {
+    receiver: mpsc::Receiver<Waiting>,
+    shared: Arc<Shared>,
+}
+
+struct Waiting {
+    observation: Observation,
+    bytes: usize,
+}
+
+struct Shared {
+    config: RecorderConfig,
+    waiting_bytes: AtomicUsize,
+    queue_full: AtomicU64,
+    store_unavailable: AtomicU64,
+}
+
+impl Recorder {
+    pub fn new(config: RecorderConfig) -> (Self, Recorded) {
+        let (sender, receiver) = mpsc::channel(config.max_waiting);
+        let shared = Arc::new(Shared {
+            config,
+            waiting_bytes: AtomicUsize::new(0),
+            queue_full: AtomicU64::new(0),
+            store_unavailable: AtomicU64::new(0),
+        });
+        (Self { sender, shared: Arc::clone(&shared) }, Recorded { receiver, shared })
+    }
+
+    /// Hands a finished span on, or drops and counts it.
+    pub fn record(&self, mut observation: Observation) {
+        let shared = &self.shared;
+        for content in &mut observation.contents {
+            content.text.truncate(shared.config.max_content_bytes);
+        }
+        let texts = observation.contents.iter().map(|content| &content.text);
+        let texts = texts.chain(&observation.related);
+        let bytes = texts.map(RawText::len).sum::<usize>() + SPAN_BYTES;
+        let before = shared.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before + bytes <= shared.config.max_waiting_bytes;
+        if !fits || self.sender.try_send(Waiting { observation, bytes }).is_err() {
+            shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            shared.queue_full.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts spans that were recorded but could not be stored.
+    pub fn count_store_unavailable(&self, spans: u64) {
+        self.shared.store_unavailable.fetch_add(spans, Ordering::Relaxed);
+    }
+
+    pub fn drop_counts(&self) -> DropCounts {
+        DropCounts {
+            queue_full: self.shared.queue_full.load(Ordering::Relaxed),
+            store_unavailable: self.shared.store_unavailable.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Recorded {
+    /// All that waits now, at least one, at most `most`; `None` once every recorder is gone.
+    pub async fn next(&mut self, most: usize) -> Option<Vec<Observation>> {
+        let mut waiting = Vec::new();
+        if self.receiver.recv_many(&mut waiting, most).await == 0 {
+            return None;
+        }
+        let bytes = waiting.iter().map(|one| one.bytes).sum();
+        self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Some(waiting.into_iter().map(|one| one.observation).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use andon_model::{Span, TraceId};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_channel_drops_and_counts_instead_of_waiting() {
+        let config = RecorderConfig { max_waiting: 2, ..RecorderConfig::default() };
+        let (recorder, mut recorded) = Recorder::new(config);
+        for _ in 0..5 {
+            recorder.record(Span::new(TraceId::random(), "s", "n").into());
+        }
+        assert_eq!(recorder.drop_counts().queue_full, 3);
+        assert_eq!(recorded.next(10).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn waiting_bytes_are_bounded_and_given_back() {
+        let config = RecorderConfig { max_waiting_bytes: 600, ..RecorderConfig::default() };
+        let (recorder, mut recorded) = Recorder::new(config);
+        for _ in 0..2 {
+            recorder.record(Span::new(TraceId::random(), "s", "n").into());
+        }
+        assert_eq!(recorder.drop_counts().queue_full, 1);
+        recorded.next(10).await.unwrap();
+        recorder.record(Span::new(TraceId::random(), "s", "n").into());
+        assert_eq!(recorder.drop_counts().queue_full, 1);
+    }
+}

@@ -1,0 +1,126 @@
+//! `/v1/chat/completions`, streamed as server-sent events. llama-server adds `prompt_progress` and
+//! `timings`; usage comes in a chunk of its own when it was asked for.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{FinalStats, Generation, RuntimeEvent, ollama};
+use crate::sse::Events;
+
+/// What the chunks said so far; the end of the stream makes the final account of it.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    events: Events,
+    stats: FinalStats,
+    finished: bool,
+}
+
+pub(super) fn request(generation: &Generation<'_>, progress: bool) -> (&'static str, Bytes) {
+    let mut body = json!({
+        "model": generation.model,
+        "messages": ollama::messages(generation),
+        "stream": true,
+        "stream_options": {"include_usage": true},
+        "max_tokens": generation.num_predict,
+    });
+    if let Some(temperature) = generation.temperature {
+        body["temperature"] = json!(temperature);
+    }
+    if progress {
+        body["return_progress"] = json!(true);
+    }
+    ("/v1/chat/completions", Bytes::from(body.to_string()))
+}
+
+pub(super) fn line(line: &[u8], collected: &mut Collected) -> Vec<RuntimeEvent> {
+    let Some(event) = collected.events.line(line) else { return Vec::new() };
+    if event.data == "[DONE]" {
+        return if collected.finished {
+            vec![RuntimeEvent::Final(std::mem::take(&mut collected.stats))]
+        } else {
+            vec![RuntimeEvent::Error("the stream ended without a finish reason".to_owned())]
+        };
+    }
+    match serde_json::from_str(&event.data) {
+        Ok(chunk) => chunk_events(&chunk, collected),
+        Err(_) => vec![RuntimeEvent::Error("the runtime sent a chunk that is not JSON".to_owned())],
+    }
+}
+
+fn chunk_events(chunk: &Value, collected: &mut Collected) -> Vec<RuntimeEvent> {
+    let error = &chunk["error"];
+    if !error.is_null() {
+        let message = error.as_str().or_else(|| error["message"].as_str());
+        return vec![RuntimeEvent::Error(message.unwrap_or("unknown error").to_owned())];
+    }
+    collect(chunk, collected);
+    let mut events = Vec::new();
+    let progress = &chunk["prompt_progress"];
+    if let Some(total) = progress["total"].as_u64() {
+        events.push(RuntimeEvent::Prompt {
+            done: progress["processed"].as_u64().unwrap_or(0),
+            total,
+            cached: progress["cache"].as_u64().unwrap_or(0),
+        });
+    }
+    let delta = &chunk["choices"][0]["delta"];
+    let text = |name: &str| delta[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    events.extend(text("reasoning_content").or_else(|| text("reasoning")).map(RuntimeEvent::Thinking));
+    events.extend(text("content").map(RuntimeEvent::Token));
+    events
+}
+
+fn collect(chunk: &Value, collected: &mut Collected) {
+    let stats = &mut collected.stats;
+    if let Some(model) = chunk["model"].as_str() {
+        stats.model = Some(model.to_owned());
+    }
+    if let Some(reason) = chunk["choices"][0]["finish_reason"].as_str() {
+        stats.finish_reason = Some(reason.to_owned());
+        collected.finished = true;
+    }
+    let usage = &chunk["usage"];
+    let take = |slot: &mut Option<u64>, value: &Value| *slot = value.as_u64().or(*slot);
+    take(&mut stats.prompt_tokens, &usage["prompt_tokens"]);
+    take(&mut stats.output_tokens, &usage["completion_tokens"]);
+    take(&mut stats.cached_tokens, &usage["prompt_tokens_details"]["cached_tokens"]);
+    take(&mut stats.reasoning_tokens, &usage["completion_tokens_details"]["reasoning_tokens"]);
+    let timings = &chunk["timings"];
+    let ns = |value: &Value| value.as_f64().map(|ms| (ms.max(0.0) * 1e6) as u64);
+    if timings.is_object() {
+        stats.prompt_eval_ns = ns(&timings["prompt_ms"]).or(stats.prompt_eval_ns);
+        stats.eval_ns = ns(&timings["predicted_ms"]).or(stats.eval_ns);
+        take(&mut stats.cached_tokens, &timings["cache_n"]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(stream: &str) -> Vec<RuntimeEvent> {
+        let mut collected = Collected::default();
+        stream.lines().flat_map(|text| line(text.as_bytes(), &mut collected)).collect()
+    }
+
+    #[test]
+    fn a_stream_with_progress_usage_and_timings_is_read() {
+        let events = read(concat!(
+            "data: {\"choices\":[{\"delta\":{}}],\"prompt_progress\":{\"total\":9,\"cache\":1,\"processed\":5}}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"timings\":{\"cache_n\":1,\"prompt_ms\":2.5,\"predicted_ms\":4}}\n\n",
+            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1}}\n\n",
+            "data: [DONE]\n\n",
+        ));
+        assert_eq!(events[0], RuntimeEvent::Prompt { done: 5, total: 9, cached: 1 });
+        assert_eq!(events[1], RuntimeEvent::Token("hi".to_owned()));
+        let RuntimeEvent::Final(stats) = &events[2] else { panic!("{events:?}") };
+        assert_eq!(stats.prompt_eval_ns, Some(2_500_000));
+        assert_eq!((stats.prompt_tokens, stats.cached_tokens), (Some(9), Some(1)));
+    }
+
+    #[test]
+    fn an_end_without_finish_reason_is_a_failure() {
+        assert!(matches!(read("data: [DONE]\n\n")[..], [RuntimeEvent::Error(_)]));
+    }
+}
