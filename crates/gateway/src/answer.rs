@@ -99,11 +99,8 @@ mod tests {
 
     #[test]
     fn what_no_phase_explains_is_andons() {
-        let timings = Timings {
-            queue_ns: Some(2_000_000),
-            eval_ns: Some(5_000_000),
-            ..Timings::default()
-        };
+        let timings =
+            Timings { queue_ns: Some(2_000_000), eval_ns: Some(5_000_000), ..Timings::default() };
         let ms = TimingsMs::new(&timings, 8_500_000);
         assert_eq!(ms.andon_ms, Some(1.5));
         assert_eq!(

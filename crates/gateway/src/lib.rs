@@ -25,15 +25,15 @@ pub use headers::{REQUEST_ID, TRACE_ID};
 pub use live::LiveCalls;
 pub use proxy::{Proxy, ProxyConfig};
 pub use recorder::{DropCounts, Recorded, Recorder, RecorderConfig};
-pub use runtime::{Crash, 
-    DetectError, DiscoveredModel, HttpClient, RuntimeCatalog, RuntimeInfo, RuntimeKind,
+pub use runtime::{
+    Crash, DetectError, DiscoveredModel, HttpClient, RuntimeCatalog, RuntimeInfo, RuntimeKind,
     RuntimeState, RuntimeTarget, detect, http_client, list_models,
 };
 
 use serde::{Deserialize, Serialize};
 
 /// A route of the chat page and the model behind it, as the original application had them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// `/chat`, for example.

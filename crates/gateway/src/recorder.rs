@@ -28,7 +28,7 @@ impl Default for RecorderConfig {
 }
 
 /// Observations that were dropped since start, by cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct DropCounts {
     pub queue_full: u64,
     pub store_unavailable: u64,

@@ -225,7 +225,10 @@ mod tests {
         assert_eq!(error(br#"{"message": "secret"#).0, ErrorCode::BadJson);
         assert!(!error(br#"{"message": secret}"#).1.contains("secret"));
         let (code, message) = error(br#"{"message": 7}"#);
-        assert_eq!((code, message.as_str()), (ErrorCode::BadField, "message must be a string, got a number"));
+        assert_eq!(
+            (code, message.as_str()),
+            (ErrorCode::BadField, "message must be a string, got a number")
+        );
         assert_eq!(error(b"[1]").0, ErrorCode::BadField);
         assert_eq!(error(br#"{"message":"a","temperature":99}"#).0, ErrorCode::BadField);
         assert_eq!(error(br#"{"message":"a","messages":[{"role":"x"}]}"#).0, ErrorCode::BadField);

@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, Visitor},
+};
 
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,7 +71,7 @@ macro_rules! hex_id {
                 if serializer.is_human_readable() {
                     serializer.collect_str(self)
                 } else {
-                    self.0.serialize(serializer)
+                    serializer.serialize_bytes(&self.0)
                 }
             }
         }
@@ -78,7 +81,7 @@ macro_rules! hex_id {
                 if deserializer.is_human_readable() {
                     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
                 } else {
-                    <[u8; $bytes]>::deserialize(deserializer).map(Self)
+                    deserializer.deserialize_bytes(BytesVisitor::<$bytes>).map(Self)
                 }
             }
         }
@@ -103,6 +106,21 @@ hex_id!(
     SpanId,
     8
 );
+
+/// Reads an id's bytes in a binary format.
+struct BytesVisitor<const LENGTH: usize>;
+
+impl<const LENGTH: usize> Visitor<'_> for BytesVisitor<LENGTH> {
+    type Value = [u8; LENGTH];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an id of {LENGTH} bytes")
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
+    }
+}
 
 fn decode_hex(text: &str, bytes: &mut [u8]) -> Result<(), IdError> {
     let digits = text.as_bytes();

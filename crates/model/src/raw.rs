@@ -57,12 +57,14 @@ pub struct Observation {
     pub contents: Vec<RawContent>,
     /// What failed, in words; it may quote a prompt.
     pub error_message: Option<RawText>,
+    /// Texts of the same call that are kept with another span: the error is scrubbed of them too.
+    pub related: Vec<RawText>,
     /// What the caller asked for; the stricter of this and the configured policy holds.
     pub policy: Option<Policy>,
 }
 
 impl From<Span> for Observation {
     fn from(span: Span) -> Self {
-        Self { span, contents: Vec::new(), error_message: None, policy: None }
+        Self { span, contents: Vec::new(), error_message: None, related: Vec::new(), policy: None }
     }
 }

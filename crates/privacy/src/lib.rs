@@ -56,12 +56,13 @@ impl Protector {
     pub fn protect(&self, observations: Vec<Observation>) -> Protected<SpanBatch> {
         let mut batch = SpanBatch::default();
         for observation in observations {
-            let policy = observation
-                .policy
-                .map_or(self.policy, |asked| self.policy.stricter(asked));
-            let Observation { mut span, contents, error_message, .. } = observation;
-            span.error_message =
-                error_message.map(|message| scrub::scrub(&message, &contents, policy));
+            let policy =
+                observation.policy.map_or(self.policy, |asked| self.policy.stricter(asked));
+            let Observation { mut span, contents, error_message, related, .. } = observation;
+            span.error_message = error_message.map(|message| {
+                let texts = contents.iter().map(|content| &content.text).chain(&related);
+                scrub::scrub(&message, texts, policy)
+            });
             let time_ns = span.start_ns;
             batch.contents.extend(contents.into_iter().map(|raw| {
                 let masked = mask::mask(raw.text.expose(), policy, self.language);

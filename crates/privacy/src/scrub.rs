@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use andon_model::{Policy, RawContent, RawText};
+use andon_model::{Policy, RawText};
 
 use crate::Protector;
 
@@ -13,15 +13,19 @@ use crate::Protector;
 const QUOTED_CHARS: usize = 8;
 const CUT: &str = "[…]";
 
-pub(crate) fn scrub(message: &RawText, contents: &[RawContent], policy: Policy) -> String {
+pub(crate) fn scrub<'a>(
+    message: &RawText,
+    texts: impl Iterator<Item = &'a RawText>,
+    policy: Policy,
+) -> String {
     let message: Vec<char> = message.expose().chars().take(Protector::MAX_ERROR_CHARS).collect();
     if policy == Policy::Full {
         return message.into_iter().collect();
     }
     let mut quoted = vec![false; message.len()];
     let places = windows_by_text(&message);
-    for content in contents {
-        let text = content.text.expose();
+    for text in texts {
+        let text = text.expose();
         if text.chars().take(QUOTED_CHARS).count() < QUOTED_CHARS {
             mark_short(&message, text, &mut quoted);
         } else {

@@ -54,7 +54,10 @@ fn a_caller_may_ask_for_less_but_not_for_more() {
 fn an_error_that_quotes_the_prompt_is_scrubbed() {
     let batch = protect(
         Policy::Mask(10),
-        observation("my password is hunter2, keep it", Some("cannot parse: my password is hunter2")),
+        observation(
+            "my password is hunter2, keep it",
+            Some("cannot parse: my password is hunter2"),
+        ),
     );
     let message = batch.spans[0].error_message.clone().unwrap();
     assert!(message.starts_with("cannot parse"), "{message}");

@@ -32,6 +32,8 @@ pub struct GatewayConfig {
     pub routes: Vec<Route>,
     /// `host:port` of the proxy.
     pub proxy: String,
+    /// Sent as `Authorization: Bearer`, where the proxy asks for it.
+    pub proxy_key: Option<String>,
     /// From the arrival of a question to the end of its answer; a proxy that hangs longer is left.
     pub timeout: Duration,
     pub max_body_bytes: usize,
@@ -46,6 +48,7 @@ impl Default for GatewayConfig {
         Self {
             routes: Route::defaults(),
             proxy: "127.0.0.1:5002".to_owned(),
+            proxy_key: None,
             timeout: Duration::from_secs(30),
             max_body_bytes: 1 << 20,
             body_timeout: Duration::from_secs(30),
@@ -86,7 +89,7 @@ impl Gateway {
     }
 
     /// Answers a route that does not exist, with a span that shows it.
-    pub async fn unknown_route(&self, request: Request) -> Response {
+    pub fn unknown_route(&self, request: Request) -> Response {
         let path: String = request.uri().path().chars().take(200).collect();
         let error = ChatError::new(ErrorCode::NotFound, format!("no route {path}"));
         self.refuse(&request_caller(&request), request.method(), &path, Instant::now(), &error)
@@ -124,10 +127,11 @@ async fn handle(
     let mut caller = request_caller(&request);
     let (method, path) = (request.method().clone(), route.path.as_str());
     let config = &gateway.0.config;
-    let body = match read_body(request.into_body(), config.max_body_bytes, config.body_timeout).await {
-        Ok(body) => body,
-        Err(error) => return gateway.refuse(&caller, &method, path, began, &error),
-    };
+    let body =
+        match read_body(request.into_body(), config.max_body_bytes, config.body_timeout).await {
+            Ok(body) => body,
+            Err(error) => return gateway.refuse(&caller, &method, path, began, &error),
+        };
     let question = match ChatRequest::parse(&body) {
         Ok(question) => question,
         Err(error) => return gateway.refuse(&caller, &method, path, began, &error),

@@ -51,8 +51,7 @@ impl Relay {
     pub(super) async fn run(mut self, path: &str, body: Bytes) -> Response {
         let inner = &self.gateway.0;
         let proxy = &inner.config.proxy;
-        let sent =
-            Exchange::send(&inner.client, proxy, Method::POST, path, self.headers(), body);
+        let sent = Exchange::send(&inner.client, proxy, Method::POST, path, self.headers(), body);
         match tokio::time::timeout_at(self.deadline, sent).await {
             Err(_) => self.fail(&timed_out(inner.config.timeout), None),
             Ok(Err(error)) => self.fail(&unreachable(&error), Some(&error.to_string())),
@@ -73,7 +72,9 @@ impl Relay {
             parent_id: span.span_id,
             sampled: true,
         });
+        let key = self.gateway.0.config.proxy_key.as_ref();
         let fields = [
+            (header::AUTHORIZATION, key.map(|key| format!("Bearer {key}"))),
             (headers::TRACEPARENT, context.map(|context| context.to_string())),
             (headers::REQUEST_ID, Some(self.caller.request_id.to_string())),
             (headers::SESSION_ID, self.caller.session_id.clone()),
@@ -132,7 +133,8 @@ impl Relay {
         fields.entry("trace_id").or_insert_with(|| json!(self.caller.trace_id));
         fields.entry("request_id").or_insert_with(|| json!(self.caller.request_id));
         let mut response = if self.caller.wants_stream {
-            let start = json!({"trace_id": self.caller.trace_id, "request_id": self.caller.request_id});
+            let start =
+                json!({"trace_id": self.caller.trace_id, "request_id": self.caller.request_id});
             let mut events = BytesMut::from(&sse::event("start", &start)[..]);
             events.extend_from_slice(&sse::event("token", &json!({"text": answer.reply})));
             events.extend_from_slice(&sse::event("done", &fields));
@@ -185,7 +187,8 @@ impl Stream {
     /// The events that came together; `None` after the last one.
     async fn next(&mut self) -> Option<Bytes> {
         while !self.ended {
-            let frame = match tokio::time::timeout_at(self.relay.deadline, self.body.frame()).await {
+            let frame = match tokio::time::timeout_at(self.relay.deadline, self.body.frame()).await
+            {
                 Err(_) => {
                     let limit = self.relay.gateway.0.config.timeout;
                     return Some(self.end_with(&timed_out(limit), None));

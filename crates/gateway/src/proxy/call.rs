@@ -22,8 +22,8 @@ use crate::{
     live::{CallState, Fixed, Running},
     request::ChatRequest,
     runtime::{
-        Dialect, Exchange, FinalStats, Generation, Resolved, RuntimeEvent, RuntimeInfo, RuntimeKind,
-        SendError, code_of, error_of,
+        Dialect, Exchange, FinalStats, Generation, Resolved, RuntimeEvent, RuntimeInfo,
+        RuntimeKind, SendError, code_of, error_of,
     },
     sse::Lines,
 };
@@ -405,11 +405,7 @@ impl Call {
             trace_id: self.caller.trace_id,
             span_id: Some(self.running.state.span_id()),
             model: resolved.model.clone(),
-            model_requested: self
-                .request
-                .model
-                .clone()
-                .unwrap_or_else(|| self.route.model.clone()),
+            model_requested: self.request.model.clone().unwrap_or_else(|| self.route.model.clone()),
             finish_reason: stats.finish_reason.clone(),
             cold_start,
             note: resolved.note.clone(),
@@ -450,7 +446,9 @@ fn timed_out(limit: Duration, state: &CallState) -> ChatError {
         Phase::Queue => "while waiting in the queue".to_owned(),
         Phase::Load => "while the model was loading".to_owned(),
         Phase::Prompt => "while the prompt was being read".to_owned(),
-        Phase::Generate => format!("while the answer was being written, after {} tokens", state.tokens()),
+        Phase::Generate => {
+            format!("while the answer was being written, after {} tokens", state.tokens())
+        }
     };
     let message = format!("timed out after {} s {doing}", limit.as_secs_f64());
     ChatError::new(ErrorCode::Timeout, message).in_phase(phase)

@@ -129,10 +129,7 @@ impl RequestLine {
     }
 }
 
-async fn handle(
-    State((proxy, route)): State<(Proxy, Arc<Route>)>,
-    request: Request,
-) -> Response {
+async fn handle(State((proxy, route)): State<(Proxy, Arc<Route>)>, request: Request) -> Response {
     let line = RequestLine::of(&request);
     let mut caller = Caller::from_headers(request.headers());
     let config = &proxy.0.config;
@@ -158,7 +155,8 @@ async fn stream(call: Call) -> Response {
             let body = Body::from_stream(sink::into_stream(first, events));
             let mut response = Response::new(body);
             let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(sse::CONTENT_TYPE));
+            headers
+                .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(sse::CONTENT_TYPE));
             headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
             headers::write_ids(headers, caller.trace_id, &caller.request_id, &Default::default());
             response
@@ -171,10 +169,7 @@ async fn stream(call: Call) -> Response {
     }
 }
 
-async fn wrong_method(
-    State((proxy, _)): State<(Proxy, Arc<Route>)>,
-    request: Request,
-) -> Response {
+async fn wrong_method(State((proxy, _)): State<(Proxy, Arc<Route>)>, request: Request) -> Response {
     let line = RequestLine::of(&request);
     let error = ChatError::new(
         ErrorCode::MethodNotAllowed,

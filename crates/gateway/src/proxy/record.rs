@@ -236,7 +236,9 @@ impl CallRecord {
         Timings {
             queue_ns: Some(waited.unwrap_or(0) + inside.unwrap_or(0)),
             load_ns: stats.load_ns,
-            prompt_eval_ns: stats.prompt_eval_ns.or_else(|| seen(Phase::Prompt).filter(|_| outside)),
+            prompt_eval_ns: stats
+                .prompt_eval_ns
+                .or_else(|| seen(Phase::Prompt).filter(|_| outside)),
             eval_ns: stats.eval_ns.or_else(|| seen(Phase::Generate).filter(|_| outside)),
             ttft_ns: ttft,
             stall_ns,

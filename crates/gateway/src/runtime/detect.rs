@@ -58,7 +58,8 @@ async fn probe(client: &HttpClient, authority: &str) -> Result<RuntimeInfo, Dete
         let build = props["build_info"].as_str().map(str::to_owned);
         return Ok(info(RuntimeKind::Openai, "llama-server", build));
     }
-    let owner = models.ok().and_then(|answer| answer["data"][0]["owned_by"].as_str().map(str::to_owned));
+    let owner =
+        models.ok().and_then(|answer| answer["data"][0]["owned_by"].as_str().map(str::to_owned));
     if owner.as_deref() == Some("vllm") {
         let version = ask("/version").await.ok();
         let version = version.and_then(|answer| answer["version"].as_str().map(str::to_owned));

@@ -23,9 +23,17 @@ pub(crate) struct Generation<'a> {
 /// Something a runtime said while it worked.
 #[derive(Debug, PartialEq)]
 pub(crate) enum RuntimeEvent {
-    Queue { position: u32 },
-    Load { progress: f64 },
-    Prompt { done: u64, total: u64, cached: u64 },
+    Queue {
+        position: u32,
+    },
+    Load {
+        progress: f64,
+    },
+    Prompt {
+        done: u64,
+        total: u64,
+        cached: u64,
+    },
     Thinking(String),
     Token(String),
     Final(FinalStats),
@@ -89,9 +97,7 @@ pub(crate) fn error_of(status: u16, text: &str) -> ChatError {
     let parsed: Option<serde_json::Value> = serde_json::from_str(text).ok();
     let message = parsed
         .as_ref()
-        .and_then(|value| {
-            value["error"].as_str().or_else(|| value["error"]["message"].as_str())
-        })
+        .and_then(|value| value["error"].as_str().or_else(|| value["error"]["message"].as_str()))
         .map_or_else(|| text.trim().to_owned(), str::to_owned);
     let message = if message.is_empty() { format!("status {status}") } else { message };
     ChatError::new(code_of(status, &message), message)
@@ -106,7 +112,12 @@ pub(crate) fn code_of(status: u16, message: &str) -> ErrorCode {
         ErrorCode::ContextExceeded
     } else if status == 503 || says(&["server busy", "maximum pending requests"]) {
         ErrorCode::QueueFull
-    } else if says(&["out of memory", "more system memory", "cannot allocate", "failed to allocate"]) {
+    } else if says(&[
+        "out of memory",
+        "more system memory",
+        "cannot allocate",
+        "failed to allocate",
+    ]) {
         ErrorCode::OutOfMemory
     } else {
         ErrorCode::RuntimeFailed

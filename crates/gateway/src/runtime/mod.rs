@@ -13,8 +13,8 @@ use andon_model::{Cause, UnixNanos};
 use serde::Serialize;
 use tokio::sync::watch;
 
-pub use client::{HttpClient, http_client};
 pub(crate) use client::{Exchange, SendError};
+pub use client::{HttpClient, http_client};
 pub use detect::{DetectError, detect};
 pub(crate) use dialect::{Dialect, FinalStats, Generation, RuntimeEvent, code_of, error_of};
 pub(crate) use models::Resolved;
@@ -23,7 +23,7 @@ pub use models::{DiscoveredModel, RuntimeCatalog, list_models};
 use crate::error::{ChatError, ErrorCode};
 
 /// Which API a runtime is asked with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RuntimeKind {
     /// Andon's own, a child process: Ollama's API with progress.

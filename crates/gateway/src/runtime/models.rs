@@ -16,7 +16,7 @@ const MAX_LIST_BYTES: usize = 8 << 20;
 const REFRESH: Duration = Duration::from_secs(5);
 
 /// A model that a runtime can answer with. Unknown is null.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct DiscoveredModel {
     pub name: String,
     pub size_bytes: Option<u64>,
@@ -196,9 +196,16 @@ impl RuntimeCatalog {
         }
     }
 
+    /// The model that answers on a route of `requested`, and what to say about it.
+    pub async fn answers_for(&self, requested: &str) -> (String, Option<String>) {
+        let resolved = self.resolve(requested, false).await;
+        (resolved.model, resolved.note)
+    }
+
     /// Whether the runtime holds `model` in memory, asked now.
     pub(crate) async fn is_loaded(&self, runtime: &RuntimeInfo, model: &str) -> Option<bool> {
-        let ps = get_json(&self.client, &runtime.authority, "/api/ps", MAX_LIST_BYTES).await.ok()?;
+        let ps =
+            get_json(&self.client, &runtime.authority, "/api/ps", MAX_LIST_BYTES).await.ok()?;
         let asked = canonical(model);
         Some(names(&ps["models"]).any(|name| canonical(name) == asked))
     }

@@ -65,7 +65,9 @@ fn chunk_events(chunk: &Value, collected: &mut Collected) -> Vec<RuntimeEvent> {
     }
     let delta = &chunk["choices"][0]["delta"];
     let text = |name: &str| delta[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    events.extend(text("reasoning_content").or_else(|| text("reasoning")).map(RuntimeEvent::Thinking));
+    events.extend(
+        text("reasoning_content").or_else(|| text("reasoning")).map(RuntimeEvent::Thinking),
+    );
     events.extend(text("content").map(RuntimeEvent::Token));
     events
 }

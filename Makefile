@@ -1,0 +1,48 @@
+# One entrance for people and CI. Each target is a line or two; the work is in scripts/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test bench fmt lint build web model deps
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+CARGO := scripts/cargo.sh
+# For `andon up`: make run ARGS="--lang en"
+ARGS ?=
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## everything: tools, pages, model, build, and Andon itself (ARGS="…" go to it)
+	@scripts/deps.sh
+	@scripts/web.sh
+	@scripts/model.sh --unless-runtime || true
+	@$(CARGO) build --profile fast -p andon
+	@exec "$(TARGET_DIR)/fast/andon" up --data data $(ARGS)
+
+test: ## formatting, lints, unit, page and end-to-end tests; installs what they need
+	@scripts/test.sh
+
+bench: deps ## measures Andon on this machine; results in bench/RESULTS.md
+	@if [[ -x bench/run.sh ]]; then exec bench/run.sh; fi; echo "there are no benchmarks" >&2; exit 1
+
+fmt: ## formats Rust and the pages
+	@cargo fmt --all
+	@scripts/web.sh --modules
+	@cd web && npm run --silent format
+
+lint: deps ## what a machine can find wrong without running anything
+	@scripts/lint.sh
+
+build: deps ## a release binary with the real pages: target/release/andon
+	@scripts/web.sh --strict
+	@$(CARGO) build --release -p andon
+
+web: ## the pages, into web/dist
+	@scripts/web.sh --strict
+
+model: ## the model of a fresh machine, into data/models (253 MB)
+	@scripts/model.sh
+
+deps: ## tools that the built-in runtime is compiled with (apt-get, says so first)
+	@scripts/deps.sh

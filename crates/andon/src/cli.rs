@@ -1,0 +1,145 @@
+//! Commands and flags. Each flag of `andon up` is also `ANDON_…` and a key in `andon.toml`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "andon", version, about = "Observability for local LLMs", max_term_width = 100)]
+pub(crate) struct Cli {
+    /// What goes to the log on standard error: error, warn, info, debug, or a filter.
+    #[arg(long, global = true, env = "ANDON_LOG", default_value = "warn")]
+    pub(crate) log: String,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Everything: pages, gateway, proxy, runtime, store.
+    Up(Box<Settings>),
+    /// The API gateway alone; its spans are printed as JSON lines.
+    Gateway(Box<Settings>),
+    /// The LLM proxy alone; its spans are printed as JSON lines.
+    Proxy(Box<Settings>),
+    /// The built-in runtime alone: llama.cpp behind Ollama's API.
+    Runtime(RuntimeArgs),
+    /// Checks ports, runtime, disk, clock and memory, and says what to do.
+    Doctor(Box<Settings>),
+    /// Plays a story against a running Andon: cold start, long prompt, queue, timeout, errors.
+    Demo(DemoArgs),
+    /// Shows the configuration and where each value comes from.
+    Config(ConfigArgs),
+}
+
+/// What a role is told. `None` leaves it to `andon.toml`, then to the default.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Settings {
+    /// Configuration file [default: andon.toml, if there is one]
+    #[arg(long, env = "ANDON_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder for everything that is kept [default: data]
+    #[arg(long, env = "ANDON_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Chat page, dashboard and API [default: 127.0.0.1:3000]
+    #[arg(long, env = "ANDON_LISTEN", value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// LLM proxy, or off [default: 127.0.0.1:5002]
+    #[arg(long, env = "ANDON_PROXY_LISTEN", value_name = "ADDRESS")]
+    pub(crate) proxy_listen: Option<String>,
+    /// Another proxy that the gateway hands questions to, as host:port [default: Andon's own]
+    #[arg(long, env = "ANDON_PROXY", value_name = "HOST:PORT")]
+    pub(crate) proxy: Option<String>,
+    /// auto, builtin, or the address of a runtime [default: auto]
+    #[arg(long, env = "ANDON_RUNTIME", value_name = "auto|builtin|URL")]
+    pub(crate) runtime: Option<String>,
+    /// Where the built-in runtime listens [default: 127.0.0.1:11434, or any free port]
+    #[arg(long, env = "ANDON_RUNTIME_LISTEN", value_name = "ADDRESS")]
+    pub(crate) runtime_listen: Option<String>,
+    /// GGUF file, or a folder of them, for the built-in runtime [default: DATA/models]
+    #[arg(long, env = "ANDON_MODEL", value_name = "PATH")]
+    pub(crate) model: Option<PathBuf>,
+    /// Tokens that the built-in runtime holds in a context [default: 4096]
+    #[arg(long, env = "ANDON_CONTEXT_LENGTH", value_name = "TOKENS")]
+    pub(crate) context_length: Option<u32>,
+    /// How long the built-in runtime keeps an idle model: seconds, 10m, -1 for ever [default: 5m]
+    #[arg(long, env = "ANDON_KEEP_ALIVE", value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) keep_alive: Option<String>,
+    /// Most threads of the built-in runtime; fewer are used on a busy machine [default: all cores]
+    #[arg(long, env = "ANDON_MAX_THREADS", value_name = "N")]
+    pub(crate) max_threads: Option<u32>,
+    /// Language of messages and of the notice in masked texts: ja or en [default: the locale's]
+    #[arg(long, env = "ANDON_LANG", value_name = "ja|en")]
+    pub(crate) lang: Option<String>,
+    /// What is kept of prompts and answers: full, mask:N or none [default: mask:10]
+    #[arg(long, env = "ANDON_PRIVACY", value_name = "POLICY")]
+    pub(crate) privacy: Option<String>,
+    /// From a question's arrival to the end of its answer, such as 30s or 2m [default: 30s]
+    #[arg(long, env = "ANDON_TIMEOUT", value_name = "TIME")]
+    pub(crate) timeout: Option<String>,
+    /// Questions that the runtime gets at a time [default: 1]
+    #[arg(long, env = "ANDON_MAX_CONCURRENT", value_name = "N")]
+    pub(crate) max_concurrent: Option<usize>,
+    /// Questions that may wait for their turn [default: 64]
+    #[arg(long, env = "ANDON_MAX_QUEUE", value_name = "N")]
+    pub(crate) max_queue: Option<usize>,
+    /// Largest request body in bytes [default: 1048576]
+    #[arg(long, env = "ANDON_MAX_BODY_BYTES", value_name = "BYTES")]
+    pub(crate) max_body_bytes: Option<usize>,
+    /// File with the password that pages and API ask for; needed beyond loopback
+    #[arg(long, env = "ANDON_PASSWORD_FILE", value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Further host names under which Andon may be asked
+    #[arg(long, env = "ANDON_ALLOWED_HOSTS", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) allowed_hosts: Option<Vec<String>>,
+    /// Further origins whose pages may ask, such as https://chat.example
+    #[arg(long, env = "ANDON_ALLOWED_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    pub(crate) allowed_origins: Option<Vec<String>>,
+}
+
+#[derive(Args)]
+pub(crate) struct RuntimeArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:11434", value_name = "ADDRESS")]
+    pub(crate) listen: String,
+    /// Take any free port where that one is taken
+    #[arg(long)]
+    pub(crate) any_port: bool,
+    /// GGUF file or folder; several times for several
+    #[arg(long, env = "ANDON_MODEL", value_name = "PATH")]
+    pub(crate) model: Vec<PathBuf>,
+    /// Root of Ollama's own store of models; only read
+    #[arg(long, env = "OLLAMA_MODELS", value_name = "DIR")]
+    pub(crate) ollama_models: Option<PathBuf>,
+    #[arg(long, default_value_t = 4096, value_name = "TOKENS")]
+    pub(crate) context_length: u32,
+    /// Seconds, 10m, or -1 for ever
+    #[arg(long, default_value = "5m", value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) keep_alive: String,
+    #[arg(long, value_name = "N")]
+    pub(crate) max_threads: Option<u32>,
+    /// End when standard input ends, as it does when the parent dies
+    #[arg(long)]
+    pub(crate) exit_with_parent: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Address of a running Andon
+    #[arg(long, env = "ANDON_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    pub(crate) address: String,
+    #[arg(long, env = "ANDON_LANG", value_name = "ja|en")]
+    pub(crate) lang: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) action: ConfigAction,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Prints every value and where it comes from.
+    Show(Box<Settings>),
+}

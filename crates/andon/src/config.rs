@@ -1,0 +1,407 @@
+//! Configuration: defaults, `andon.toml`, `ANDON_*`, flags, in rising order. Unknown keys are
+//! errors that name the nearest known one.
+
+use std::{
+    fmt::Display,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use andon_api::Password;
+use andon_gateway::{ProxyConfig, Route};
+use andon_model::Policy;
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::{
+    cli::{ConfigAction, ConfigArgs, Settings},
+    language::Language,
+};
+
+const DEFAULT_FILE: &str = "andon.toml";
+
+/// `andon.toml`, as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    data: Option<PathBuf>,
+    listen: Option<String>,
+    proxy_listen: Option<String>,
+    proxy: Option<String>,
+    runtime: Option<String>,
+    runtime_listen: Option<String>,
+    model: Option<PathBuf>,
+    context_length: Option<u32>,
+    keep_alive: Option<String>,
+    max_threads: Option<u32>,
+    lang: Option<String>,
+    privacy: Option<String>,
+    timeout: Option<String>,
+    max_concurrent: Option<usize>,
+    max_queue: Option<usize>,
+    max_body_bytes: Option<usize>,
+    password_file: Option<PathBuf>,
+    allowed_hosts: Option<Vec<String>>,
+    allowed_origins: Option<Vec<String>>,
+    routes: Option<Vec<Route>>,
+}
+
+const KEYS: [&str; 20] = [
+    "data",
+    "listen",
+    "proxy_listen",
+    "proxy",
+    "runtime",
+    "runtime_listen",
+    "model",
+    "context_length",
+    "keep_alive",
+    "max_threads",
+    "lang",
+    "privacy",
+    "timeout",
+    "max_concurrent",
+    "max_queue",
+    "max_body_bytes",
+    "password_file",
+    "allowed_hosts",
+    "allowed_origins",
+    "routes",
+];
+
+/// Which runtime was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RuntimeChoice {
+    Auto,
+    Builtin,
+    /// `host:port`.
+    At(String),
+}
+
+/// Everything, checked.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) data: PathBuf,
+    pub(crate) listen: SocketAddr,
+    /// `None` when it is off.
+    pub(crate) proxy_listen: Option<SocketAddr>,
+    /// Another proxy than Andon's own, `host:port`.
+    pub(crate) proxy: Option<String>,
+    pub(crate) runtime: RuntimeChoice,
+    pub(crate) runtime_listen: SocketAddr,
+    pub(crate) model: PathBuf,
+    pub(crate) context_length: u32,
+    pub(crate) keep_alive: String,
+    pub(crate) max_threads: Option<u32>,
+    pub(crate) language: Language,
+    /// The language where it was chosen, for the pages.
+    pub(crate) chosen_language: Option<String>,
+    pub(crate) privacy: Policy,
+    pub(crate) timeout: Duration,
+    pub(crate) max_concurrent: usize,
+    pub(crate) max_queue: usize,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) password: Option<Password>,
+    pub(crate) password_text: Option<String>,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) routes: Vec<Route>,
+    /// Name, value and origin of each setting, for `andon config show`.
+    origins: Vec<(&'static str, String, &'static str)>,
+}
+
+/// Takes values in order and remembers where each came from.
+struct Merge {
+    origins: Vec<(&'static str, String, &'static str)>,
+}
+
+impl Merge {
+    fn take<T: std::fmt::Debug>(
+        &mut self,
+        name: &'static str,
+        said: Option<T>,
+        file: Option<T>,
+        default: T,
+    ) -> T {
+        let (value, origin) = match (said, file) {
+            (Some(value), _) => (value, "flag or environment"),
+            (None, Some(value)) => (value, "andon.toml"),
+            (None, None) => (default, "default"),
+        };
+        self.origins.push((name, format!("{value:?}"), origin));
+        value
+    }
+
+    fn text(
+        &mut self,
+        name: &'static str,
+        said: Option<String>,
+        file: Option<String>,
+        default: &str,
+    ) -> String {
+        self.take(name, said, file, default.to_owned())
+    }
+}
+
+impl Config {
+    pub(crate) fn load(settings: Settings) -> anyhow::Result<Self> {
+        let file = read_file(settings.config.as_deref())?;
+        let mut merge = Merge { origins: Vec::new() };
+        let defaults = ProxyConfig::default();
+        let data = merge.take("data", settings.data, file.data, PathBuf::from("data"));
+        let listen = merge.text("listen", settings.listen, file.listen, "127.0.0.1:3000");
+        let proxy_listen =
+            merge.text("proxy_listen", settings.proxy_listen, file.proxy_listen, "127.0.0.1:5002");
+        let runtime = merge.text("runtime", settings.runtime, file.runtime, "auto");
+        let runtime_listen = merge.text(
+            "runtime_listen",
+            settings.runtime_listen,
+            file.runtime_listen,
+            "127.0.0.1:11434",
+        );
+        let model = merge.take("model", settings.model, file.model, data.join("models"));
+        let said_language = settings.lang.or(file.lang);
+        let privacy = merge.text("privacy", settings.privacy, file.privacy, "mask:10");
+        let timeout = merge.text("timeout", settings.timeout, file.timeout, "30s");
+        let password_text = password(settings.password_file.or(file.password_file).as_deref())?;
+        let config = Self {
+            listen: address("listen", &listen)?,
+            proxy_listen: address_or_off("proxy_listen", &proxy_listen)?,
+            proxy: settings
+                .proxy
+                .or(file.proxy)
+                .map(|proxy| authority("proxy", &proxy))
+                .transpose()?,
+            runtime: match runtime.as_str() {
+                "auto" => RuntimeChoice::Auto,
+                "builtin" => RuntimeChoice::Builtin,
+                url => RuntimeChoice::At(authority("runtime", url)?),
+            },
+            runtime_listen: address("runtime_listen", &runtime_listen)?,
+            model,
+            context_length: merge.take(
+                "context_length",
+                settings.context_length,
+                file.context_length,
+                4096,
+            ),
+            keep_alive: merge.text("keep_alive", settings.keep_alive, file.keep_alive, "5m"),
+            max_threads: settings.max_threads.or(file.max_threads),
+            language: Language::choose(said_language.as_deref())?,
+            chosen_language: said_language,
+            privacy: privacy.parse().with_context(|| "privacy".to_owned())?,
+            timeout: duration("timeout", &timeout)?,
+            max_concurrent: merge.take(
+                "max_concurrent",
+                settings.max_concurrent,
+                file.max_concurrent,
+                defaults.max_concurrent,
+            ),
+            max_queue: merge.take(
+                "max_queue",
+                settings.max_queue,
+                file.max_queue,
+                defaults.max_queue,
+            ),
+            max_body_bytes: merge.take(
+                "max_body_bytes",
+                settings.max_body_bytes,
+                file.max_body_bytes,
+                defaults.max_body_bytes,
+            ),
+            password: password_text.as_deref().and_then(Password::new),
+            password_text,
+            allowed_hosts: merge.take(
+                "allowed_hosts",
+                settings.allowed_hosts,
+                file.allowed_hosts,
+                Vec::new(),
+            ),
+            allowed_origins: merge.take(
+                "allowed_origins",
+                settings.allowed_origins,
+                file.allowed_origins,
+                Vec::new(),
+            ),
+            routes: merge.take("routes", None, file.routes, Route::defaults()),
+            data,
+            origins: Vec::new(),
+        };
+        let config = Self { origins: merge.origins, ..config };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let listeners =
+            [Some(("listen", self.listen)), self.proxy_listen.map(|at| ("proxy_listen", at))];
+        for (name, address) in listeners.into_iter().flatten() {
+            if !address.ip().is_loopback() && self.password.is_none() {
+                bail!(
+                    "{name}: {address} can be reached from other machines, so a password is needed: \
+                     write one to a file and give it with --password-file FILE (or set \
+                     ANDON_PASSWORD), or listen on 127.0.0.1"
+                );
+            }
+        }
+        if !self.runtime_listen.ip().is_loopback() {
+            bail!("runtime_listen: the runtime knows no password and listens on loopback only");
+        }
+        for route in &self.routes {
+            let taken = ["/", "/andon", "/api", "/assets", "/login", "/healthz", "/readyz"];
+            if !route.path.starts_with('/') || taken.contains(&route.path.as_str()) {
+                bail!("routes: {:?} is no path for a route; take one such as /chat", route.path);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_file(named: Option<&Path>) -> anyhow::Result<File> {
+    let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+    if named.is_none() && !path.exists() {
+        return Ok(File::default());
+    }
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    parse(&text).with_context(|| format!("{}", path.display()))
+}
+
+fn parse(text: &str) -> anyhow::Result<File> {
+    let table: toml::Table = text.parse()?;
+    for key in table.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+        bail!("unknown key {key:?}; the nearest that Andon knows is {:?}", nearest(key));
+    }
+    Ok(table.try_into()?)
+}
+
+/// The known key with the fewest edits between.
+fn nearest(key: &str) -> &'static str {
+    KEYS.into_iter().min_by_key(|known| edits(key, known)).unwrap_or_default()
+}
+
+/// Levenshtein's distance, in bytes.
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, right) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(left != right);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn address(name: &str, text: &str) -> anyhow::Result<SocketAddr> {
+    text.replace("localhost", "127.0.0.1").parse().with_context(|| {
+        format!("{name}: {text:?} is no address; write one such as 127.0.0.1:3000")
+    })
+}
+
+fn address_or_off(name: &str, text: &str) -> anyhow::Result<Option<SocketAddr>> {
+    if text == "off" { Ok(None) } else { address(name, text).map(Some) }
+}
+
+/// `http://host:port/` or `host:port`.
+fn authority(name: &str, text: &str) -> anyhow::Result<String> {
+    if text.starts_with("https://") {
+        bail!("{name}: https is not supported yet; reach it through a tunnel or over http");
+    }
+    let authority = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    let ok = authority.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
+    });
+    if !ok {
+        bail!("{name}: {text:?} is no address; write one such as http://127.0.0.1:11434");
+    }
+    Ok(authority.to_owned())
+}
+
+/// `30s`, `500ms`, `2m`, or seconds.
+fn duration(name: &str, text: &str) -> anyhow::Result<Duration> {
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3_600.0,
+        other => bail!("{name}: unknown unit {other:?}; use ms, s, m or h"),
+    };
+    let value: f64 = digits
+        .parse()
+        .with_context(|| format!("{name}: {text:?} is no time; write one such as 30s"))?;
+    let seconds = value * unit;
+    if !(0.001..=86_400.0).contains(&seconds) {
+        bail!("{name}: {text:?} must be from 1ms to 24h");
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+fn password(file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    let text = match file {
+        Some(file) => Some(
+            std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read the password file {}", file.display()))?,
+        ),
+        None => std::env::var("ANDON_PASSWORD").ok(),
+    };
+    let text = text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
+    if file.is_some() && text.as_ref().is_some_and(String::is_empty) {
+        bail!("the password file is empty");
+    }
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// `andon config show`.
+pub(crate) fn show(args: &ConfigArgs) -> anyhow::Result<()> {
+    let ConfigAction::Show(settings) = &args.action;
+    let config = Config::load((**settings).clone())?;
+    let mut out = std::io::stdout().lock();
+    for (name, value, origin) in &config.origins {
+        write_line(&mut out, &format_args!("{name:<16} {value:<44} {origin}"))?;
+    }
+    Ok(())
+}
+
+fn write_line(out: &mut impl std::io::Write, line: &dyn Display) -> anyhow::Result<()> {
+    writeln!(out, "{line}").context("cannot write")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(settings: Settings) -> String {
+        match Config::load(settings) {
+            Ok(_) => panic!("accepted"),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_nearest_neighbour() {
+        let error = format!("{:#}", parse("lisen = \"127.0.0.1:1\"").unwrap_err());
+        assert!(error.contains("\"listen\""), "{error}");
+    }
+
+    #[test]
+    fn an_address_beyond_loopback_needs_a_password() {
+        let listen = Some("0.0.0.0:3000".to_owned());
+        let message = error(Settings { listen, ..Settings::default() });
+        assert!(message.contains("--password-file"), "{message}");
+    }
+
+    #[test]
+    fn times_and_addresses_are_checked_with_an_example_of_a_good_one() {
+        assert_eq!(duration("t", "1500ms").unwrap(), Duration::from_millis(1500));
+        assert_eq!(duration("t", "2m").unwrap(), Duration::from_secs(120));
+        assert!(duration("t", "0s").is_err());
+        assert!(duration("t", "fast").is_err());
+        assert_eq!(authority("r", "http://127.0.0.1:11434/").unwrap(), "127.0.0.1:11434");
+        assert!(authority("r", "127.0.0.1").is_err());
+        assert!(authority("r", "https://x:1").is_err());
+    }
+}

@@ -1,0 +1,55 @@
+//! Andon's command line. No logic here: arguments in, one role started, an exit status out
+//! (0 done, 1 failed, 2 wrong usage).
+
+mod banner;
+mod cli;
+mod config;
+mod demo;
+mod doctor;
+mod language;
+mod listen;
+mod pipeline;
+mod roles;
+mod runtime;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli);
+    let outcome = match cli.command {
+        Command::Up(args) => block_on(|| up::run(args)),
+        Command::Gateway(args) => block_on(|| roles::gateway(args)),
+        Command::Proxy(args) => block_on(|| roles::proxy(args)),
+        Command::Runtime(args) => block_on(|| runtime::role::run(args)),
+        Command::Doctor(args) => block_on(|| doctor::run(args)),
+        Command::Demo(args) => block_on(|| demo::run(args)),
+        Command::Config(args) => config::show(&args).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        // The chain of causes, in one line each: what failed, then why.
+        eprintln!("andon: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn block_on<F: Future<Output = anyhow::Result<ExitCode>>>(
+    role: impl FnOnce() -> F,
+) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4)))
+        .enable_all()
+        .build()?
+        .block_on(role())
+}
+
+fn start_log(cli: &Cli) {
+    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,59 @@
+//! From what was seen to what is kept: recorder → protect → store, and samples → store.
+
+use std::sync::Arc;
+
+use andon_gateway::{Recorded, Recorder};
+use andon_host::Sample;
+use andon_privacy::Protector;
+use andon_store::{Record, Store, StoreError};
+use tokio::sync::mpsc;
+
+/// Spans that go to the store together.
+const BATCH: usize = 256;
+
+/// Protects and stores until every recorder is gone. What the store cannot take is counted.
+pub(crate) async fn keep_spans(
+    mut recorded: Recorded,
+    recorder: Recorder,
+    protector: Protector,
+    store: Arc<dyn Store>,
+) {
+    while let Some(observations) = recorded.next(BATCH).await {
+        let spans = observations.len() as u64;
+        // The answer is not waited for: the store commits groups, and has its own bound.
+        match store.append(Record::Spans(protector.protect(observations))) {
+            Ok(ack) => {
+                let recorder = recorder.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = ack.await {
+                        tracing::warn!(%error, spans, "spans were not stored");
+                        recorder.count_store_unavailable(spans);
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, spans, "spans were not stored");
+                recorder.count_store_unavailable(spans);
+            }
+        }
+    }
+}
+
+/// Stores samples of the machine. One that cannot be stored is gone; the next comes in a second.
+pub(crate) async fn keep_samples(mut samples: mpsc::Receiver<Sample>, store: Arc<dyn Store>) {
+    while let Some(sample) = samples.recv().await {
+        let records =
+            [Record::Host(sample.host.into_iter().collect()), Record::Processes(sample.processes)];
+        for record in records {
+            let stored = match store.append(record) {
+                Ok(ack) => ack.await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = stored
+                && !matches!(error, StoreError::Closed)
+            {
+                tracing::debug!(%error, "a sample was not stored");
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! `andon up`: everything in one process, but for the runtime's own.
+
+use std::{process::ExitCode, sync::Arc, time::Instant};
+
+use andon_api::{Access, ApiState, Parts};
+use andon_gateway::{
+    Gateway, GatewayConfig, HttpClient, LiveCalls, Proxy, ProxyConfig, Recorder, RecorderConfig,
+    RuntimeCatalog, http_client,
+};
+use andon_host::{Machine, RuntimePids};
+use andon_privacy::Protector;
+use andon_store::{EmbeddedStore, Store};
+use anyhow::Context;
+use axum::{Router, extract::Request, middleware};
+use tokio_util::sync::CancellationToken;
+
+use crate::{banner, cli::Settings, config::Config, listen, pipeline, runtime};
+
+pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let config = Config::load(*settings)?;
+    let machine = andon_host::machine();
+    let listener = listen::bind("listen", config.listen).await?;
+    let proxy_listener = match config.proxy_listen {
+        Some(address) => Some(listen::bind("proxy_listen", address).await?),
+        None => None,
+    };
+    let store = open_store(&config)?;
+    let stop = CancellationToken::new();
+    let house = House::build(&config, &machine, Arc::clone(&store), stop.clone(), started)?;
+
+    let mut servers = tokio::task::JoinSet::new();
+    servers.spawn(listen::serve(listener, house.front.clone(), stop.clone()));
+    if let Some(listener) = proxy_listener {
+        servers.spawn(listen::serve(listener, house.proxy.clone(), stop.clone()));
+    }
+    banner::listening(&config);
+    tokio::spawn(banner::found(
+        config.clone(),
+        machine,
+        house.catalog.clone(),
+        house.client.clone(),
+    ));
+
+    let outcome = tokio::select! {
+        () = listen::end_asked() => Ok(()),
+        Some(ended) = servers.join_next() => ended.context("a server broke")?.context("a server ended"),
+    };
+    stop.cancel();
+    house.end(servers, store).await;
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let folder = &config.data;
+    let store = EmbeddedStore::open(folder, andon_store::Config::default())
+        .with_context(|| format!("cannot open the data folder {}", folder.display()))?;
+    Ok(Arc::new(store))
+}
+
+/// The parts, wired.
+struct House {
+    front: Router,
+    proxy: Router,
+    catalog: RuntimeCatalog,
+    client: HttpClient,
+    keepers: tokio::task::JoinSet<()>,
+}
+
+impl House {
+    fn build(
+        config: &Config,
+        machine: &Machine,
+        store: Arc<dyn Store>,
+        stop: CancellationToken,
+        started: Instant,
+    ) -> anyhow::Result<Self> {
+        let protector = Protector::new(config.privacy, config.language.into());
+        let (recorder, recorded) = Recorder::new(RecorderConfig::default());
+        let live = LiveCalls::default();
+        let client = http_client();
+        let pids = RuntimePids::default();
+        let target = runtime::start(config, client.clone(), pids.clone(), stop);
+        let catalog = RuntimeCatalog::new(client.clone(), target);
+        tokio::spawn(catalog.clone().keep_fresh());
+
+        let mut keepers = tokio::task::JoinSet::new();
+        keepers.spawn(pipeline::keep_spans(
+            recorded,
+            recorder.clone(),
+            protector,
+            Arc::clone(&store),
+        ));
+        let sampling = andon_host::Config { runtime_pids: pids, ..andon_host::Config::default() };
+        let samples = andon_host::spawn(sampling, 8)?;
+        tokio::spawn(pipeline::keep_samples(samples, Arc::clone(&store)));
+
+        let host = machine.host_name.clone();
+        let proxy = Proxy::new(
+            proxy_config(config, host.clone()),
+            client.clone(),
+            catalog.clone(),
+            live.clone(),
+            recorder.clone(),
+        );
+        let gateway =
+            Gateway::new(gateway_config(config, host.clone()), client.clone(), recorder.clone());
+        let api = ApiState::new(Parts {
+            store,
+            protector,
+            recorder,
+            live,
+            catalog: catalog.clone(),
+            routes: config.routes.clone(),
+            policy: config.privacy,
+            timeout_ms: config.timeout.as_millis() as u64,
+            max_body_bytes: config.max_body_bytes as u64,
+            language: config.chosen_language.clone(),
+            host,
+            started,
+            memory,
+            cpu_count: machine.cpu_count,
+        });
+        Ok(Self {
+            front: front(config, &gateway, api),
+            proxy: proxy_router(config, &proxy),
+            catalog,
+            client,
+            keepers,
+        })
+    }
+
+    /// Lets running answers end, then everything that was seen reach the disk.
+    async fn end(
+        mut self,
+        mut servers: tokio::task::JoinSet<std::io::Result<()>>,
+        store: Arc<dyn Store>,
+    ) {
+        let patience = std::time::Duration::from_secs(3);
+        let _ =
+            tokio::time::timeout(patience, async { while servers.join_next().await.is_some() {} })
+                .await;
+        servers.shutdown().await;
+        // The routers hold the last recorders; without them the pipeline comes to its end.
+        drop((self.front, self.proxy, self.catalog));
+        let _ = tokio::time::timeout(patience, async {
+            while self.keepers.join_next().await.is_some() {}
+        })
+        .await;
+        let closed = tokio::task::spawn_blocking(move || {
+            let flushed = store.flush();
+            store.close();
+            flushed
+        });
+        if let Ok(Err(error)) = closed.await {
+            tracing::warn!(%error, "the store could not write everything");
+        }
+    }
+}
+
+pub(crate) fn proxy_config(config: &Config, host: Option<String>) -> ProxyConfig {
+    ProxyConfig {
+        routes: config.routes.clone(),
+        timeout: config.timeout,
+        max_body_bytes: config.max_body_bytes,
+        max_concurrent: config.max_concurrent,
+        max_queue: config.max_queue,
+        host,
+        ..ProxyConfig::default()
+    }
+}
+
+pub(crate) fn gateway_config(config: &Config, host: Option<String>) -> GatewayConfig {
+    let own = config.proxy_listen.map(|mut address| {
+        if address.ip().is_unspecified() {
+            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        address.to_string()
+    });
+    let defaults = GatewayConfig::default();
+    GatewayConfig {
+        routes: config.routes.clone(),
+        proxy: config.proxy.clone().or(own).unwrap_or(defaults.proxy),
+        proxy_key: config.password_text.clone().filter(|_| config.proxy.is_none()),
+        timeout: config.timeout,
+        max_body_bytes: config.max_body_bytes,
+        host,
+        ..GatewayConfig::default()
+    }
+}
+
+/// Chat page, dashboard, API and the gateway's routes, behind the door.
+fn front(config: &Config, gateway: &Gateway, api: ApiState) -> Router {
+    let (api, _) = andon_api::router(api);
+    let unknown = gateway.clone();
+    gateway
+        .router()
+        .merge(api)
+        .merge(andon_api::pages())
+        .fallback(move |request: Request| {
+            let gateway = unknown.clone();
+            async move { gateway.unknown_route(request) }
+        })
+        .layer(middleware::from_fn_with_state(access(config, true), andon_api::guard))
+}
+
+/// The proxy asks for the key only where other machines can reach it.
+pub(crate) fn proxy_router(config: &Config, proxy: &Proxy) -> Router {
+    let beyond = config.proxy_listen.is_some_and(|address| !address.ip().is_loopback());
+    proxy.router().layer(middleware::from_fn_with_state(access(config, beyond), andon_api::guard))
+}
+
+pub(crate) fn access(config: &Config, with_password: bool) -> Access {
+    Access::new(
+        config.password.clone().filter(|_| with_password),
+        config.allowed_hosts.iter().cloned(),
+        config.allowed_origins.iter().cloned(),
+        config.routes.iter().map(|route| route.path.clone()),
+    )
+}
+
+/// Total and used memory of the machine, in bytes.
+fn memory() -> Option<(u64, u64)> {
+    let machine = andon_host::machine();
+    let total = machine.memory_total?;
+    Some((total, total.saturating_sub(machine.memory_available?)))
+}

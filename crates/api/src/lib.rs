@@ -1,0 +1,83 @@
+//! Andon's HTTP API, the door in front of it, and the pages.
+//!
+//! What a newcomer gets wrong: nothing here decides what may be shown; what the store hands out was
+//! protected before it got there.
+
+mod access;
+mod error;
+mod feedback;
+mod live;
+mod models;
+mod pages;
+mod rum;
+mod status;
+mod traces;
+
+use std::{sync::Arc, time::Instant};
+
+use andon_gateway::{LiveCalls, Recorder, Route, RuntimeCatalog};
+use andon_model::Policy;
+use andon_privacy::Protector;
+use andon_store::Store;
+use axum::Router;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use access::{Access, Password, guard};
+pub use pages::{has_real_pages, pages};
+
+/// What the API answers from. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState(Arc<Parts>);
+
+/// The parts' public faces.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub protector: Protector,
+    pub recorder: Recorder,
+    pub live: LiveCalls,
+    pub catalog: RuntimeCatalog,
+    pub routes: Vec<Route>,
+    pub policy: Policy,
+    pub timeout_ms: u64,
+    pub max_body_bytes: u64,
+    pub language: Option<String>,
+    pub host: Option<String>,
+    pub started: Instant,
+    /// Looks at the machine's memory: total and used, in bytes.
+    pub memory: fn() -> Option<(u64, u64)>,
+    pub cpu_count: Option<u32>,
+}
+
+impl ApiState {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+/// The API and its description.
+pub fn router(state: ApiState) -> (Router, OpenApi) {
+    let (router, mut openapi) = OpenApiRouter::new()
+        .routes(routes!(traces::list))
+        .routes(routes!(traces::stored))
+        .routes(routes!(traces::one))
+        .routes(routes!(traces::host))
+        .routes(routes!(models::models))
+        .routes(routes!(status::status))
+        .routes(routes!(status::healthz))
+        .routes(routes!(status::readyz))
+        .routes(routes!(live::live))
+        .routes(routes!(rum::rum))
+        .routes(routes!(feedback::feedback))
+        .with_state(state)
+        .split_for_parts();
+    openapi.info.title = "Andon".to_owned();
+    openapi.info.description = Some("Observability for local LLMs.".to_owned());
+    openapi.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    let description = openapi.clone();
+    let answer = move || {
+        let description = description.clone();
+        async move { axum::Json(description) }
+    };
+    (router.route("/api/v1/openapi.json", axum::routing::get(answer)), openapi)
+}

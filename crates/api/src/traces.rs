@@ -1,0 +1,196 @@
+//! The list of traces, one trace, and the machine during it.
+
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+
+use andon_model::{HostSample, ProcessSample, TraceId, UnixNanos};
+use andon_store::{Filter, Trace, TracePage, TraceQuery};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::{
+    ApiState,
+    error::{ApiError, ErrorBody, ask},
+};
+
+/// Time shown before and after a trace.
+const MARGIN_NS: u64 = 10_000_000_000;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListParams {
+    /// Traces that began at or after this: UTC nanoseconds or RFC 3339.
+    from: Option<String>,
+    /// Traces that began before this.
+    to: Option<String>,
+    /// A filter: `service:gateway status:error duration:>5s words`.
+    q: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// Traces, newest first.
+#[utoipa::path(get, path = "/api/v1/traces", params(ListParams), tag = "traces", responses(
+    (status = 200, body = TracePage), (status = 400, body = ErrorBody)))]
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    Query(params): Query<ListParams>,
+) -> Result<Json<TracePage>, ApiError> {
+    let bad = |name: &str, error: &dyn std::fmt::Display| {
+        ApiError::BadRequest(format!("{name}: {error}"))
+    };
+    let query = TraceQuery {
+        from_ns: time_param("from", params.from.as_deref())?,
+        to_ns: time_param("to", params.to.as_deref())?,
+        filter: Filter::parse(params.q.as_deref().unwrap_or_default())
+            .map_err(|error| bad("q", &error))?,
+        limit: params.limit.unwrap_or(100),
+        cursor: params
+            .cursor
+            .filter(|cursor| !cursor.is_empty())
+            .map(|cursor| cursor.parse().map_err(|error| bad("cursor", &error)))
+            .transpose()?,
+    };
+    ask(move || Ok(state.0.store.traces(&query)?)).await.map(Json)
+}
+
+fn time_param(name: &str, text: Option<&str>) -> Result<Option<UnixNanos>, ApiError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    if let Ok(ns) = text.parse() {
+        return Ok(Some(ns));
+    }
+    let time: jiff::Timestamp = text.parse().map_err(|_| {
+        ApiError::BadRequest(format!(
+            "{name}: neither nanoseconds nor RFC 3339, such as 2026-01-31T12:00:00Z"
+        ))
+    })?;
+    Ok(Some(u64::try_from(time.as_nanosecond()).unwrap_or(0)))
+}
+
+/// Says which traces were added or changed, as server-sent events `stored`.
+#[utoipa::path(get, path = "/api/v1/traces/stream", tag = "traces", responses(
+    (status = 200, description = "server-sent events", content_type = "text/event-stream")))]
+pub(crate) async fn stored(State(state): State<ApiState>) -> Response {
+    let changes = state.0.store.subscribe();
+    let events = stream::unfold(changes, |mut changes| async move {
+        let ids = match changes.recv().await {
+            Ok(ids) => ids.to_vec(),
+            // The list asks anew whichever ids it is told.
+            Err(RecvError::Lagged(_)) => Vec::new(),
+            Err(RecvError::Closed) => return None,
+        };
+        let data = serde_json::json!({ "trace_ids": ids }).to_string();
+        Some((Ok::<_, Infallible>(Event::default().event("stored").data(data)), changes))
+    });
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
+    Sse::new(events).keep_alive(keep_alive).into_response()
+}
+
+/// Everything about one trace.
+#[utoipa::path(get, path = "/api/v1/traces/{trace_id}", tag = "traces",
+    params(("trace_id" = String, Path)), responses(
+    (status = 200, body = Trace), (status = 404, body = ErrorBody)))]
+pub(crate) async fn one(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+) -> Result<Json<Trace>, ApiError> {
+    find(&state, &id).await.map(Json)
+}
+
+async fn find(state: &ApiState, id: &str) -> Result<Trace, ApiError> {
+    let trace_id: TraceId =
+        id.parse().map_err(|error| ApiError::BadRequest(format!("trace_id: {error}")))?;
+    let store = std::sync::Arc::clone(&state.0.store);
+    let trace = ask(move || Ok(store.trace(trace_id)?)).await?;
+    trace.ok_or_else(|| ApiError::NotFound(format!("trace {trace_id}")))
+}
+
+/// The machine during a trace, and some seconds before and after.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct TraceHost {
+    from_ns: UnixNanos,
+    to_ns: UnixNanos,
+    samples: Vec<HostSample>,
+    processes: Vec<ProcessCurve>,
+}
+
+/// One process over time.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct ProcessCurve {
+    pid: u32,
+    started_ns: UnixNanos,
+    name: String,
+    command: String,
+    role: Option<String>,
+    points: Vec<ProcessPoint>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct ProcessPoint {
+    time_ns: UnixNanos,
+    cpu_cores: f64,
+    rss_bytes: u64,
+}
+
+/// CPU, memory and processes over a trace's time.
+#[utoipa::path(get, path = "/api/v1/traces/{trace_id}/host", tag = "traces",
+    params(("trace_id" = String, Path)), responses(
+    (status = 200, body = TraceHost), (status = 404, body = ErrorBody)))]
+pub(crate) async fn host(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+) -> Result<Json<TraceHost>, ApiError> {
+    let trace = find(&state, &id).await?;
+    let start = trace.spans.iter().map(|span| span.start_ns).min().unwrap_or(0);
+    let end = trace.spans.iter().map(|span| span.end_ns()).max().unwrap_or(start);
+    let (from_ns, to_ns) = (start.saturating_sub(MARGIN_NS), end.saturating_add(MARGIN_NS));
+    ask(move || {
+        let samples = state.0.store.host_samples(from_ns, to_ns)?;
+        let processes = curves(state.0.store.process_samples(from_ns, to_ns)?);
+        Ok(Json(TraceHost { from_ns, to_ns, samples, processes }))
+    })
+    .await
+}
+
+fn curves(samples: Vec<ProcessSample>) -> Vec<ProcessCurve> {
+    let mut curves: BTreeMap<(u32, UnixNanos), ProcessCurve> = BTreeMap::new();
+    for sample in samples {
+        let curve = curves.entry((sample.pid, sample.started_ns)).or_insert_with(|| ProcessCurve {
+            pid: sample.pid,
+            started_ns: sample.started_ns,
+            name: sample.name,
+            command: sample.command,
+            role: sample.role,
+            points: Vec::new(),
+        });
+        curve.points.push(ProcessPoint {
+            time_ns: sample.time_ns,
+            cpu_cores: sample.cpu_cores,
+            rss_bytes: sample.rss_bytes,
+        });
+    }
+    curves.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_nanoseconds_or_rfc_3339() {
+        assert_eq!(time_param("from", Some("1000")).unwrap(), Some(1_000));
+        assert_eq!(
+            time_param("from", Some("1970-01-01T09:00:01+09:00")).unwrap(),
+            Some(1_000_000_000)
+        );
+        assert!(time_param("from", Some("yesterday")).is_err());
+    }
+}

@@ -1,0 +1,47 @@
+//! What the machine did while a model answered: CPU, memory, disk and network of the host, and
+//! the processes that used most of it, once a second and cheaply enough to leave on.
+//!
+//! Everything is read from `/proc` and `/sys`. On a system without them the crate compiles and
+//! says so: [`Sample::host`] is `None` and there are no processes.
+//!
+//! What a newcomer gets wrong: inside a cgroup with a limit below the machine's (a container),
+//! [`HostSample`](andon_model::HostSample) describes the *cgroup* in that respect. `cpu_count`
+//! and `cpu_busy_cores` belong together, and so do `memory_total_bytes` and `memory_used_bytes`;
+//! disks, network, swap, steal and faults stay the machine's. Only cgroup v2 is looked at.
+//!
+//! Rates come from the monotonic clock, so a wall clock that jumps bends the time stamps but
+//! never a rate.
+
+mod cgroup;
+mod clock;
+mod command;
+mod disk;
+mod files;
+mod machine;
+mod parse;
+mod port;
+mod processes;
+mod rates;
+mod role;
+mod sampler;
+
+pub use cgroup::CgroupLimits;
+pub use clock::{ClockState, clock_check};
+pub use disk::{DiskSpace, disk_free};
+pub use machine::{Machine, machine};
+pub use port::port_holder;
+pub use role::{ROLE_ANDON, ROLE_RUNTIME};
+pub use sampler::{Config, RuntimePids, Sample, Sampler, spawn};
+
+use thiserror::Error;
+
+/// Why something about the machine could not be found out.
+#[derive(Debug, Error)]
+pub enum HostError {
+    #[error("cannot ask for the free space at {path}")]
+    DiskFree { path: std::path::PathBuf, source: std::io::Error },
+    #[error("cannot start the thread that samples the machine")]
+    SamplerThread { source: std::io::Error },
+    #[error("{what} is not supported on this system")]
+    Unsupported { what: &'static str },
+}

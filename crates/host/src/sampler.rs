@@ -1,0 +1,273 @@
+//! One sample a second of the machine and its processes.
+//!
+//! [`Sampler`] is the measuring itself, to be called from a thread that may wait for the kernel;
+//! [`spawn`] runs one on a thread of its own and hands the samples over.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use andon_model::{HostSample, ProcessSample, UnixNanos};
+use tokio::sync::mpsc;
+
+use crate::HostError;
+use crate::cgroup::Cgroup;
+use crate::files::{FileReader, Roots};
+use crate::machine::units;
+use crate::parse::{self, CpuTicks, Memory, Traffic};
+use crate::processes::{Look, Processes, Units};
+use crate::rates::Elapsed;
+
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+const DEFAULT_TOP: usize = 10;
+const MAX_TOP: usize = 200;
+
+/// Runtime processes that a caller may name at once.
+const MAX_RUNTIME_PIDS: usize = 64;
+
+/// The processes that run a model for Andon, as their starter knows them. Clones share one list.
+#[derive(Debug, Clone, Default)]
+pub struct RuntimePids(Arc<Mutex<Vec<u32>>>);
+
+impl RuntimePids {
+    /// Replaces the list; beyond 64 the rest is ignored.
+    pub fn set(&self, pids: &[u32]) {
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        list.clear();
+        list.extend(pids.iter().take(MAX_RUNTIME_PIDS));
+    }
+
+    fn copy_to(&self, pids: &mut Vec<u32>) {
+        pids.clear();
+        pids.extend(self.0.lock().unwrap_or_else(PoisonError::into_inner).iter());
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Between two samples of [`spawn`]; not below 100 ms.
+    pub interval: Duration,
+    /// So many processes by CPU and so many by memory; not above 200.
+    pub top: usize,
+    pub runtime_pids: RuntimePids,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { interval: DEFAULT_INTERVAL, top: DEFAULT_TOP, runtime_pids: RuntimePids::default() }
+    }
+}
+
+/// One look at the machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// `None` on a system without `/proc`.
+    pub host: Option<HostSample>,
+    /// Andon, the runtime, and the processes that used most. One that idles and holds as much
+    /// memory as when it was last reported is left out, for up to half a minute.
+    pub processes: Vec<ProcessSample>,
+    /// Processes that were not looked at, because the machine has too many.
+    pub processes_left_out: usize,
+}
+
+/// Counters since boot, of which two make rates.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counters {
+    cpu: CpuTicks,
+    /// Under our cgroup's CPU limit, where there is one.
+    cgroup_cpu_us: Option<u64>,
+    disk: Traffic,
+    network: Traffic,
+    major_faults: u64,
+}
+
+/// Measures. Each [`sample`](Self::sample) covers the time since the one before (the first: since
+/// [`new`](Self::new)); call it about once a second, from one thread.
+#[derive(Debug)]
+pub struct Sampler {
+    roots: Roots,
+    config: Config,
+    units: Units,
+    reader: FileReader,
+    cgroup: Cgroup,
+    processes: Processes,
+    runtime_pids: Vec<u32>,
+    before: Option<(Instant, Counters)>,
+}
+
+impl Sampler {
+    pub fn new(config: Config) -> Self {
+        Self::at(Roots::default(), units(), std::process::id(), config, Instant::now())
+    }
+
+    pub(crate) fn at(
+        roots: Roots,
+        units: Units,
+        own_pid: u32,
+        config: Config,
+        now: Instant,
+    ) -> Self {
+        let mut reader = FileReader::new();
+        let cgroup = Cgroup::find(&roots, &mut reader);
+        let processes = Processes::new(&roots, units, own_pid);
+        let mut sampler = Self {
+            roots,
+            config,
+            units,
+            reader,
+            cgroup,
+            processes,
+            runtime_pids: Vec::new(),
+            before: None,
+        };
+        sampler.begin(now);
+        sampler
+    }
+
+    /// Takes the sample that the first rates are reckoned from.
+    fn begin(&mut self, now: Instant) {
+        let cpus = self.counters().map_or(1, |counters| counters.cpu.online_cpus);
+        if let Some(memory) = self.memory() {
+            self.cgroup.keep_binding(cpus, memory.total);
+        }
+        self.sample_at(now, 0);
+    }
+
+    /// What happened since the last call. Reads some files per process; may wait for the kernel,
+    /// so it has no place on an async thread.
+    pub fn sample(&mut self) -> Sample {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let time_ns = UnixNanos::try_from(since_epoch.as_nanos()).unwrap_or(UnixNanos::MAX);
+        self.sample_at(Instant::now(), time_ns)
+    }
+
+    pub(crate) fn sample_at(&mut self, at: Instant, time_ns: UnixNanos) -> Sample {
+        let Some(counters) = self.counters() else {
+            return Sample { host: None, processes: Vec::new(), processes_left_out: 0 };
+        };
+        let before = self.before.replace((at, counters));
+        let elapsed = before.map(|(before, _)| Elapsed::new(at.saturating_duration_since(before)));
+        let host = before
+            .zip(elapsed)
+            .and_then(|((_, before), elapsed)| self.host(&before, &counters, elapsed, time_ns));
+        self.config.runtime_pids.copy_to(&mut self.runtime_pids);
+        let look = Look {
+            at,
+            time_ns,
+            elapsed,
+            boot_time_s: counters.cpu.boot_time_s,
+            machine_cpus: counters.cpu.online_cpus,
+            runtime_pids: &self.runtime_pids,
+        };
+        let processes_left_out = self.processes.look(&look, &mut self.reader);
+        let processes = if elapsed.is_some() {
+            self.processes.report(self.config.top.min(MAX_TOP), &look, &mut self.reader)
+        } else {
+            Vec::new()
+        };
+        Sample { host, processes, processes_left_out }
+    }
+
+    fn counters(&mut self) -> Option<Counters> {
+        let (proc, reader) = (&self.roots.proc, &mut self.reader);
+        let cpu = reader.read_text(&proc.join("stat")).and_then(parse::cpu_ticks)?;
+        let disk = reader.read_text(&proc.join("diskstats")).map(parse::disks);
+        // Our own network namespace, which is what a container sees of the network.
+        let network = reader.read_text(&proc.join("net/dev")).map(parse::networks);
+        let major_faults = reader
+            .read_text(&proc.join("vmstat"))
+            .and_then(|text| parse::named_number(text, "pgmajfault"));
+        let cgroup_cpu_us = self.cgroup.cpu_used_us(reader);
+        Some(Counters {
+            cpu,
+            cgroup_cpu_us,
+            disk: disk.unwrap_or_default(),
+            network: network.unwrap_or_default(),
+            major_faults: major_faults.unwrap_or_default(),
+        })
+    }
+
+    fn memory(&mut self) -> Option<Memory> {
+        self.reader.read_text(&self.roots.proc.join("meminfo")).and_then(parse::memory)
+    }
+
+    fn host(
+        &mut self,
+        before: &Counters,
+        now: &Counters,
+        elapsed: Elapsed,
+        time_ns: UnixNanos,
+    ) -> Option<HostSample> {
+        let memory = self.memory()?;
+        let machine_cpus = now.cpu.online_cpus.max(1);
+        let cores = |before: u64, now: u64| {
+            let cores = elapsed.rate(before, now) / self.units.ticks_per_s as f64;
+            cores.min(f64::from(machine_cpus))
+        };
+        let busy = match before.cgroup_cpu_us.zip(now.cgroup_cpu_us) {
+            Some((before, now)) => elapsed.rate(before, now) / 1e6,
+            None => cores(before.cpu.busy, now.cpu.busy),
+        };
+        let limits = self.cgroup.limits();
+        let used = self
+            .cgroup
+            .memory_used(&mut self.reader)
+            .unwrap_or(memory.total.saturating_sub(memory.available));
+        Some(HostSample {
+            time_ns,
+            cpu_count: self.cgroup.cpu_count().unwrap_or(machine_cpus),
+            cpu_busy_cores: busy,
+            cpu_iowait_cores: cores(before.cpu.iowait, now.cpu.iowait),
+            cpu_steal_cores: cores(before.cpu.steal, now.cpu.steal),
+            memory_total_bytes: limits.memory_bytes.unwrap_or(memory.total),
+            memory_used_bytes: used,
+            swap_total_bytes: memory.swap_total,
+            swap_used_bytes: memory.swap_total.saturating_sub(memory.swap_free),
+            disk_read_bytes_per_s: elapsed.rate(before.disk.inward, now.disk.inward),
+            disk_write_bytes_per_s: elapsed.rate(before.disk.outward, now.disk.outward),
+            network_receive_bytes_per_s: elapsed.rate(before.network.inward, now.network.inward),
+            network_send_bytes_per_s: elapsed.rate(before.network.outward, now.network.outward),
+            major_faults_per_s: elapsed.rate(before.major_faults, now.major_faults),
+        })
+    }
+}
+
+/// Samples on a thread of its own until the receiver is dropped. A receiver that is `capacity`
+/// samples behind loses the newest ones; the next that it takes covers the time of its own
+/// interval only, so no rate is wrong for it.
+pub fn spawn(config: Config, capacity: usize) -> Result<mpsc::Receiver<Sample>, HostError> {
+    let (sender, receiver) = mpsc::channel(capacity.max(1));
+    std::thread::Builder::new()
+        .name("andon-host".to_owned())
+        .spawn(move || run(config, &sender))
+        .map_err(|source| HostError::SamplerThread { source })?;
+    Ok(receiver)
+}
+
+fn run(config: Config, sender: &mpsc::Sender<Sample>) {
+    let interval = config.interval.max(SHORTEST_INTERVAL);
+    let mut sampler = Sampler::new(config);
+    let mut lost: u64 = 0;
+    let mut next = Instant::now();
+    loop {
+        // From a fixed beat, so that samples do not wander; after a long sleep the beat is anew.
+        next = (next + interval).max(Instant::now());
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        if sender.is_closed() {
+            return;
+        }
+        match sender.try_send(sampler.sample()) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Closed(_)) => return,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                lost += 1;
+                if lost.is_power_of_two() {
+                    tracing::warn!(lost, "nobody takes the samples of the machine fast enough");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Every bound of the store, by name.
+
+use std::time::Duration;
+
+const MIB: u64 = 1024 * 1024;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Limits and times of an [`EmbeddedStore`](crate::EmbeddedStore).
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The longest a record waits for others before both are written. A calm log does not wait.
+    pub commit_interval: Duration,
+    /// So many waiting bytes are written without waiting any longer.
+    pub commit_bytes: usize,
+    /// So many commits in one `commit_interval` happen at once; only then appends begin to wait
+    /// for each other. Keeps a lone append quick and a flood from syncing the disk without pause.
+    pub prompt_commits: u32,
+    /// Records that may wait to be written; one more is answered `Busy`.
+    pub pending_records: usize,
+    /// Memory that waiting records may take; more is answered `Busy`.
+    pub pending_bytes: usize,
+    /// The largest single record, encoded and before compression.
+    pub record_bytes: usize,
+    /// A log file of this size is closed and the next one begun.
+    pub segment_bytes: u64,
+    /// A log file of this age is closed and the next one begun.
+    pub segment_age: Duration,
+    /// Time between attempts to write again after the disk refused.
+    pub retry_interval: Duration,
+    /// What spans, texts and evaluations may take on disk; the oldest file goes first.
+    pub log_bytes: u64,
+    /// What host and process samples may take on disk.
+    pub sample_log_bytes: u64,
+    /// Files whose newest record is older than this are deleted.
+    pub max_age: Duration,
+    /// Traces in the list. Older ones leave the list, not the disk.
+    pub listed_traces: usize,
+    /// Spans remembered for the list, over all its traces.
+    pub listed_spans: usize,
+    /// Spans of one trace that are remembered and handed out; more are only counted.
+    pub spans_per_trace: usize,
+    /// Bytes of texts that one trace is handed out with; more are counted as omitted.
+    pub trace_text_bytes: usize,
+    /// Rows of one page of the list.
+    pub page_rows: usize,
+    /// Values of one facet.
+    pub facet_values: usize,
+    /// The longest time range of one question for samples.
+    pub sample_range: Duration,
+    /// Points in time that one such question gets; a longer range is thinned.
+    pub sample_points: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            commit_interval: Duration::from_millis(100),
+            commit_bytes: MIB as usize,
+            prompt_commits: 8,
+            pending_records: 4_096,
+            pending_bytes: 16 * MIB as usize,
+            record_bytes: 8 * MIB as usize,
+            segment_bytes: 16 * MIB,
+            segment_age: Duration::from_secs(60 * 60),
+            retry_interval: Duration::from_secs(3),
+            log_bytes: 768 * MIB,
+            sample_log_bytes: 256 * MIB,
+            max_age: 30 * DAY,
+            listed_traces: 20_000,
+            listed_spans: 100_000,
+            spans_per_trace: 10_000,
+            trace_text_bytes: 16 * MIB as usize,
+            page_rows: 500,
+            facet_values: 50,
+            sample_range: DAY,
+            sample_points: 3_600,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What can go wrong with the store, in terms its callers can act on.
+
+use std::{io, path::Path};
+
+/// Every error of this crate. It can be cloned, because one failed commit answers many appends.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The bounded intake is full; the same record may be tried again a moment later.
+    #[error("the store's intake is full")]
+    Busy,
+    /// Nothing can be written at present. The store tries again by itself; reads go on.
+    #[error("the store cannot write: {reason}")]
+    Unavailable { reason: String },
+    #[error("a record of {bytes} bytes is over the limit of {limit}")]
+    TooLarge { bytes: usize, limit: usize },
+    /// Another process holds the data folder.
+    #[error("the data folder is in use{}", pid.map(|pid| format!(" by process {pid}")).unwrap_or_default())]
+    Locked { pid: Option<u32> },
+    /// A later Andon wrote this file; opening it with this one could destroy it.
+    #[error("{file} has format version {version}; this Andon knows up to {known}")]
+    NewerFormat { file: String, version: u32, known: u32 },
+    #[error("cannot {action} {path}: {reason}")]
+    Io { action: &'static str, path: String, reason: String },
+    #[error("cannot encode a record: {0}")]
+    Encode(String),
+    #[error("the time range is over the limit of {limit_hours} h")]
+    RangeTooLong { limit_hours: u64 },
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    pub(crate) fn io(action: &'static str, path: &Path, error: &io::Error) -> Self {
+        Self::Io { action, path: path.display().to_string(), reason: error.to_string() }
+    }
+}

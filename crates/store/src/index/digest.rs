@@ -1,0 +1,164 @@
+//! A span cut down to what the list needs of it. Services, names and models repeat from span to
+//! span, so spans that share all of these share one [`Shape`].
+
+use std::{collections::HashSet, sync::Arc};
+
+use andon_model::{Cause, LlmKind, Source, Span, SpanId, SpanKind, Status, Timings};
+
+/// Longest text that is remembered for the list; the whole one is in the log.
+const MAX_TEXT_CHARS: usize = 256;
+/// The set of shapes is swept when it has doubled, from this size on.
+const SWEEP_FROM: usize = 1_024;
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shape {
+    pub(super) service: Box<str>,
+    pub(super) name: Box<str>,
+    pub(super) resource: Option<Box<str>>,
+    pub(super) model: Option<Box<str>>,
+    pub(super) model_requested: Option<Box<str>>,
+    pub(super) error_type: Option<Box<str>>,
+    pub(super) kind: SpanKind,
+    pub(super) llm_kind: Option<LlmKind>,
+    pub(super) source: Source,
+}
+
+#[derive(Debug)]
+pub(super) struct Digest {
+    pub(super) span_id: SpanId,
+    pub(super) parent_id: Option<SpanId>,
+    pub(super) start_ns: u64,
+    pub(super) end_ns: u64,
+    /// Which file it was read from; a span that was sent again counts as the later one.
+    pub(super) segment: u64,
+    pub(super) shape: Arc<Shape>,
+    pub(super) http_status: Option<u16>,
+    pub(super) status: Status,
+    pub(super) cause: Option<Cause>,
+    pub(super) stream: Option<bool>,
+    pub(super) ids: Option<Box<Ids>>,
+    pub(super) llm: Option<Box<Llm>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Ids {
+    pub(super) session: Option<Box<str>>,
+    pub(super) request: Option<Box<str>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Llm {
+    pub(super) input_tokens: Option<u64>,
+    pub(super) output_tokens: Option<u64>,
+    pub(super) cached_tokens: Option<u64>,
+    pub(super) timings: Timings,
+}
+
+impl Digest {
+    pub(super) fn is_llm(&self) -> bool {
+        self.shape.llm_kind == Some(LlmKind::Llm)
+    }
+
+    pub(super) fn session(&self) -> Option<&str> {
+        self.ids.as_deref()?.session.as_deref()
+    }
+
+    pub(super) fn request(&self) -> Option<&str> {
+        self.ids.as_deref()?.request.as_deref()
+    }
+}
+
+/// Makes digests, and holds one of each shape.
+#[derive(Debug, Default)]
+pub(super) struct Digester {
+    shapes: HashSet<Arc<Shape>>,
+    sweep_at: usize,
+}
+
+impl Digester {
+    pub(super) fn digest(&mut self, span: &Span, segment: u64) -> Digest {
+        let is_llm = span.llm_kind == Some(LlmKind::Llm);
+        let session = span.session_id.as_deref().map(cut);
+        let request = span.request_id.as_ref().map(|id| cut(id.as_str()));
+        let ids =
+            (session.is_some() || request.is_some()).then(|| Box::new(Ids { session, request }));
+        let llm = is_llm.then(|| {
+            Box::new(Llm {
+                input_tokens: span.input_tokens,
+                output_tokens: span.output_tokens,
+                cached_tokens: span.cached_tokens,
+                timings: span.timings,
+            })
+        });
+        Digest {
+            span_id: span.span_id,
+            parent_id: span.parent_id,
+            start_ns: span.start_ns,
+            end_ns: span.end_ns(),
+            segment,
+            shape: self.shape(span),
+            http_status: span.http_status,
+            status: span.status,
+            cause: span.cause,
+            stream: span.stream,
+            ids,
+            llm,
+        }
+    }
+
+    fn shape(&mut self, span: &Span) -> Arc<Shape> {
+        let shape = Shape {
+            service: cut(&span.service),
+            name: cut(&span.name),
+            resource: span.resource.as_deref().map(cut),
+            model: span.model.as_deref().map(cut),
+            model_requested: span.model_requested.as_deref().map(cut),
+            error_type: span.error_type.as_deref().map(cut),
+            kind: span.kind,
+            llm_kind: span.llm_kind,
+            source: span.source,
+        };
+        if let Some(known) = self.shapes.get(&shape) {
+            return Arc::clone(known);
+        }
+        if self.shapes.len() >= self.sweep_at.max(SWEEP_FROM) {
+            self.shapes.retain(|shape| Arc::strong_count(shape) > 1);
+            self.sweep_at = self.shapes.len() * 2;
+        }
+        let shape = Arc::new(shape);
+        self.shapes.insert(Arc::clone(&shape));
+        shape
+    }
+}
+
+fn cut(text: &str) -> Box<str> {
+    match text.char_indices().nth(MAX_TEXT_CHARS) {
+        Some((end, _)) => text[..end].into(),
+        None => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use andon_model::TraceId;
+
+    use super::*;
+
+    #[test]
+    fn like_spans_share_a_shape_and_unused_shapes_go() {
+        let mut digester = Digester::default();
+        let first = digester.digest(&Span::new(TraceId::random(), "a", "b"), 1);
+        let second = digester.digest(&Span::new(TraceId::random(), "a", "b"), 1);
+        assert!(Arc::ptr_eq(&first.shape, &second.shape));
+        for number in 0..5 * SWEEP_FROM {
+            digester.digest(&Span::new(TraceId::random(), "a", number.to_string()), 1);
+        }
+        assert!(digester.shapes.len() <= SWEEP_FROM, "{}", digester.shapes.len());
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(cut(&"東".repeat(1_000)).chars().count(), MAX_TEXT_CHARS);
+        assert_eq!(&*cut("short"), "short");
+    }
+}

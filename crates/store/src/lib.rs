@@ -1,0 +1,109 @@
+//! Where everything that Andon records is kept, and asked for.
+//!
+//! An append is acknowledged once it is on the disk, and visible to questions by then. A write-ahead
+//! log is the truth; what is in memory is bounded and made from the log. Nothing gets in here but
+//! what `andon-privacy` has passed ([`Record::Spans`] takes a `Protected` batch).
+//!
+//! What a newcomer gets wrong: questions and [`Store::flush`] read and wait on the calling thread;
+//! call them where blocking is allowed. [`Store::append`] does not wait, its [`Ack`] is a future.
+
+mod ack;
+mod config;
+mod embedded;
+mod error;
+mod index;
+mod lock;
+mod log;
+mod query;
+mod record;
+mod report;
+
+use std::sync::Arc;
+
+use andon_model::{Content, Evaluation, HostSample, ProcessSample, Span, TraceId, UnixNanos};
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+pub use ack::Ack;
+pub use config::Config;
+pub use embedded::EmbeddedStore;
+pub use error::StoreError;
+pub use query::{
+    Cursor, CursorError, FacetCount, Facets, Filter, QueryError, TracePage, TraceQuery,
+    TraceSummary,
+};
+pub use record::Record;
+pub use report::{Fault, FaultKind, ReplayReport};
+
+/// A place for records, whatever engine is behind it.
+pub trait Store: Send + Sync {
+    /// Takes a record in without waiting. An error at once means that nothing of it was taken:
+    /// [`StoreError::Busy`] when too much waits already, [`StoreError::Unavailable`] while the disk
+    /// refuses. After an [`Ack`] that resolves to an error it may or may not be found later; sending
+    /// the same ids again makes no duplicates.
+    fn append(&self, record: Record) -> Result<Ack, StoreError>;
+
+    /// One page of the list, newest first.
+    fn traces(&self, query: &TraceQuery) -> Result<TracePage, StoreError>;
+
+    /// Everything about one trace; `None` when nothing is known of it.
+    fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError>;
+
+    /// Samples of the whole machine from `from_ns` to `to_ns`, both included, oldest first. Long
+    /// ranges are thinned.
+    fn host_samples(
+        &self,
+        from_ns: UnixNanos,
+        to_ns: UnixNanos,
+    ) -> Result<Vec<HostSample>, StoreError>;
+
+    /// Samples of processes, as [`Store::host_samples`].
+    fn process_samples(
+        &self,
+        from_ns: UnixNanos,
+        to_ns: UnixNanos,
+    ) -> Result<Vec<ProcessSample>, StoreError>;
+
+    /// Hears of traces that were added or changed, once they are durable and visible.
+    fn subscribe(&self) -> broadcast::Receiver<Arc<[TraceId]>>;
+
+    fn state(&self) -> StoreState;
+
+    /// Returns when everything that was appended before is durable.
+    fn flush(&self) -> Result<(), StoreError>;
+
+    /// Writes what was taken in and refuses more. Questions still work.
+    fn close(&self);
+}
+
+/// Everything about one trace.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Trace {
+    pub trace_id: TraceId,
+    /// In the order in which they began.
+    pub spans: Vec<Span>,
+    pub contents: Vec<Content>,
+    pub evaluations: Vec<Evaluation>,
+    /// Spans and texts beyond the limits of one answer.
+    pub omitted: u64,
+}
+
+/// How the store is.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct StoreState {
+    /// Whether appends are taken.
+    pub healthy: bool,
+    /// Why they are not, or what was damaged.
+    pub message: Option<String>,
+    /// Spans and traces in reach of the list.
+    pub spans: u64,
+    pub traces: u64,
+    pub bytes_on_disk: u64,
+    /// When the oldest file that is kept was begun.
+    pub oldest_ns: Option<UnixNanos>,
+    /// Records that wait to be written.
+    pub pending: u64,
+    /// Frames that could not be read back since the start.
+    pub unreadable_frames: u64,
+    pub replay: ReplayReport,
+}

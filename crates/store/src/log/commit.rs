@@ -1,0 +1,354 @@
+//! The log's thread: gathers what waits, writes it, syncs it, and only then tells anybody.
+//!
+//! When the disk refuses, everything that waits is answered «unavailable», the file is cut back to
+//! its last acknowledged frame, and the thread tries by itself until the disk takes writes again.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use andon_model::Span;
+
+use super::{
+    Files, Found, Options, Position, Sink,
+    intake::{Intake, Pending, Shared},
+    segment::Active,
+};
+use crate::StoreError;
+
+/// How often files are looked at for their age when nothing else happens.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// What is written to find out whether a full disk has room again.
+static PROBE: [u8; 64 * 1024] = [0; 64 * 1024];
+
+pub(super) struct Committer<R> {
+    options: Options,
+    files: Box<dyn Files>,
+    sink: Box<dyn Sink<R>>,
+    shared: Arc<Shared<R>>,
+    closed: VecDeque<Found>,
+    active: Option<Active>,
+    active_since: Instant,
+    next_sequence: u64,
+    buffer: Vec<u8>,
+    pace: Pace,
+    next_look: Instant,
+    broken: bool,
+}
+
+enum Work<R> {
+    Commit(Vec<Pending<R>>),
+    Look,
+    Close,
+}
+
+impl<R: Send + 'static> Committer<R> {
+    pub(super) fn new(
+        options: Options,
+        files: Box<dyn Files>,
+        found: Vec<Found>,
+        sink: Box<dyn Sink<R>>,
+        shared: Arc<Shared<R>>,
+    ) -> Self {
+        let next_sequence = found.last().map_or(1, |last| last.sequence.saturating_add(1));
+        let now = Instant::now();
+        let pace = Pace::new(options.commit_interval, options.prompt_commits, now);
+        let mut committer = Self {
+            options,
+            files,
+            sink,
+            shared,
+            closed: found.into(),
+            active: None,
+            active_since: now,
+            next_sequence,
+            buffer: Vec::new(),
+            pace,
+            next_look: now,
+            broken: false,
+        };
+        committer.publish_size();
+        committer
+    }
+
+    pub(super) fn thread_name(&self) -> String {
+        format!("andon-{}", self.options.name)
+    }
+
+    pub(super) fn run(&mut self) {
+        let _ended = Ended(Arc::clone(&self.shared));
+        loop {
+            match self.next_work() {
+                Work::Commit(batch) => self.commit(batch),
+                Work::Look => self.look(),
+                Work::Close => break,
+            }
+        }
+    }
+
+    fn next_work(&mut self) -> Work<R> {
+        let shared = Arc::clone(&self.shared);
+        let mut intake = shared.lock();
+        loop {
+            let now = Instant::now();
+            if now >= self.next_look {
+                return Work::Look;
+            }
+            let mut wake = self.next_look;
+            if !intake.queue.is_empty() {
+                let due = self.due(&intake, now);
+                if due <= now {
+                    return Work::Commit(intake.take(self.options.commit_bytes));
+                }
+                wake = wake.min(due);
+            } else if intake.closing {
+                return Work::Close;
+            }
+            intake = shared
+                .arrived
+                .wait_timeout(intake, wake - now)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn due(&self, intake: &Intake<R>, now: Instant) -> Instant {
+        // Records that pack well fill the intake long before they fill a commit.
+        let much = intake.bytes >= self.options.commit_bytes
+            || intake.weight >= self.options.pending_bytes / 2;
+        let at_once = intake.urgent || intake.closing || much;
+        if at_once { now } else { self.pace.due(now) }
+    }
+
+    fn commit(&mut self, batch: Vec<Pending<R>>) {
+        match self.write(&batch) {
+            Ok(positions) => {
+                self.pace.committed(Instant::now());
+                self.acknowledge(batch, positions);
+            }
+            Err(error) => self.refuse(batch, &error),
+        }
+    }
+
+    /// Writes and syncs a batch into one file; its frames' positions.
+    fn write(&mut self, batch: &[Pending<R>]) -> io::Result<Vec<Position>> {
+        self.buffer.clear();
+        batch.iter().for_each(|pending| self.buffer.extend_from_slice(&pending.frame));
+        if self.buffer.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.roll_if_due();
+        let start = self.open_active()?;
+        self.write_at_end(start, false)?;
+        self.buffer.shrink_to(self.options.commit_bytes);
+        let mut positions = Vec::with_capacity(batch.len());
+        if let Some(active) = &mut self.active {
+            for pending in batch.iter().filter(|pending| !pending.frame.is_empty()) {
+                positions.push(Position { segment: active.sequence, offset: active.len });
+                active.len += pending.frame.len() as u64;
+            }
+            active.written_ns = Span::now_ns();
+        }
+        self.publish_size();
+        Ok(positions)
+    }
+
+    /// Begins a file when there is none; where its next frame goes.
+    fn open_active(&mut self) -> io::Result<u64> {
+        if let Some(active) = &self.active {
+            return Ok(active.len);
+        }
+        let sequence = self.next_sequence;
+        // Never taken back: a file that could not be finished may be in the way.
+        self.next_sequence += 1;
+        let active = Active::create(&*self.files, &self.options.folder, sequence, Span::now_ns())?;
+        let start = active.len;
+        self.active = Some(active);
+        self.active_since = Instant::now();
+        Ok(start)
+    }
+
+    /// Writes `buffer` (or, as a probe, zeros) behind the last acknowledged frame and syncs it. On
+    /// an error, and after a probe, the file ends where it ended before.
+    fn write_at_end(&mut self, start: u64, probe: bool) -> io::Result<()> {
+        let Some(active) = &self.active else {
+            return Err(io::Error::other("no log file is open"));
+        };
+        let bytes = if probe { &PROBE[..] } else { &self.buffer[..] };
+        let written = active.file.write_all_at(bytes, start);
+        let synced = match &written {
+            Ok(()) => active.file.sync(),
+            Err(_) => Ok(()),
+        };
+        let cut = if written.is_err() || synced.is_err() || probe {
+            active.file.set_len(start)
+        } else {
+            Ok(())
+        };
+        // After a failed sync the kernel may take pages for clean that are not on the disk, and
+        // after a failed cut there is garbage behind the last frame: such a file is finished.
+        if synced.is_err() || cut.is_err() {
+            self.close_active();
+        }
+        written.and(synced).and(cut)
+    }
+
+    fn acknowledge(&mut self, batch: Vec<Pending<R>>, positions: Vec<Position>) {
+        let mut positions = positions.into_iter();
+        let mut records = Vec::with_capacity(batch.len());
+        let mut acks = Vec::with_capacity(batch.len());
+        for pending in batch {
+            if let Some(record) = pending.record
+                && let Some(position) = positions.next()
+            {
+                records.push((position, record));
+            }
+            acks.push(pending.ack);
+        }
+        if !records.is_empty() {
+            self.sink.committed(records);
+        }
+        // An append whose caller did not wait for the answer is as durable as any other.
+        acks.into_iter().for_each(|ack| drop(ack.send(Ok(()))));
+    }
+
+    fn refuse(&mut self, batch: Vec<Pending<R>>, error: &io::Error) {
+        let reason = error.to_string();
+        if !self.broken {
+            tracing::error!(%error, log = self.options.name, "cannot write the log");
+        }
+        self.broken = true;
+        self.next_look = Instant::now() + self.options.retry_interval;
+        let mut intake = self.shared.lock();
+        intake.unavailable = Some(reason.clone());
+        let waiting = intake.take_all();
+        drop(intake);
+        for pending in batch.into_iter().chain(waiting) {
+            let answer = Err(StoreError::Unavailable { reason: reason.clone() });
+            drop(pending.ack.send(answer));
+        }
+    }
+
+    /// Housekeeping, or a try whether the disk takes writes again.
+    fn look(&mut self) {
+        self.next_look = Instant::now() + HOUSEKEEPING;
+        self.roll_if_due();
+        self.retain();
+        if !self.broken {
+            return;
+        }
+        match self.open_active().and_then(|start| self.write_at_end(start, true)) {
+            Ok(()) => {
+                self.broken = false;
+                self.shared.lock().unavailable = None;
+                tracing::info!(log = self.options.name, "the log can be written again");
+            }
+            Err(error) => self.refuse(Vec::new(), &error),
+        }
+    }
+
+    fn roll_if_due(&mut self) {
+        let due = self.active.as_ref().is_some_and(|active| {
+            let old = self.active_since.elapsed() >= self.options.segment_age;
+            active.len >= self.options.segment_bytes || (old && !active.is_empty())
+        });
+        if due {
+            self.close_active();
+            self.retain();
+        }
+    }
+
+    fn close_active(&mut self) {
+        self.closed.extend(self.active.take().map(Active::close));
+    }
+
+    /// Removes the oldest files while the log is too large or they are too old. The file that is
+    /// being written to always stays.
+    fn retain(&mut self) {
+        let oldest_kept_ns = Span::now_ns()
+            .saturating_sub(u64::try_from(self.options.max_age.as_nanos()).unwrap_or(u64::MAX));
+        let mut removed = false;
+        while let Some(oldest) = self.closed.front() {
+            let too_large = self.size() > self.options.max_bytes;
+            if !too_large && oldest.closed_ns >= oldest_kept_ns {
+                break;
+            }
+            self.sink.removed(oldest.sequence.saturating_add(1));
+            match self.files.remove(&oldest.path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let path = oldest.path.display();
+                    tracing::warn!(%error, %path, "cannot remove an old log file");
+                    break;
+                }
+            }
+            self.closed.pop_front();
+            removed = true;
+        }
+        if removed {
+            if let Err(error) = self.files.sync_folder(&self.options.folder) {
+                tracing::warn!(%error, "cannot sync the log's folder");
+            }
+            self.publish_size();
+        }
+    }
+
+    fn size(&self) -> u64 {
+        let closed: u64 = self.closed.iter().map(|found| found.bytes).sum();
+        closed + self.active.as_ref().map_or(0, |active| active.len)
+    }
+
+    fn publish_size(&mut self) {
+        self.shared.bytes_on_disk.store(self.size(), Ordering::Relaxed);
+        let first_closed = self.closed.front().map(|found| found.created_ns);
+        let oldest = first_closed.or(self.active.as_ref().map(|active| active.created_ns));
+        self.shared.oldest_ns.store(oldest.unwrap_or(0), Ordering::Relaxed);
+    }
+}
+
+/// Lets the first few commits of each interval through at once and gathers the rest, so that a
+/// calm log answers at the disk's speed and a busy one does not sync without end.
+struct Pace {
+    interval: Duration,
+    prompt_commits: u32,
+    window_start: Instant,
+    used: u32,
+}
+
+impl Pace {
+    fn new(interval: Duration, prompt_commits: u32, now: Instant) -> Self {
+        Self { interval, prompt_commits, window_start: now, used: 0 }
+    }
+
+    fn due(&self, now: Instant) -> Instant {
+        let window_end = self.window_start + self.interval;
+        if self.used < self.prompt_commits { now } else { window_end }
+    }
+
+    fn committed(&mut self, now: Instant) {
+        if now >= self.window_start + self.interval {
+            self.window_start = now;
+            self.used = 0;
+        }
+        self.used += 1;
+    }
+}
+
+/// However the thread ends, nobody is left waiting for it.
+struct Ended<R>(Arc<Shared<R>>);
+
+impl<R> Drop for Ended<R> {
+    fn drop(&mut self) {
+        let mut intake = self.0.lock();
+        if !intake.closing {
+            intake.unavailable = Some("the log's writer ended".to_owned());
+            tracing::error!("the log's writer ended unexpectedly");
+        }
+        // Dropping the acknowledgements answers them.
+        drop(intake.take_all());
+    }
+}

@@ -1,0 +1,165 @@
+//! What goes into the log, and how it looks there: MessagePack with field names, so that a later
+//! version with more fields reads it and an earlier one finds the fields that it knows.
+
+use andon_model::{Content, Evaluation, HostSample, ProcessSample, Span, TraceId};
+use andon_privacy::{Protected, SpanBatch};
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+
+/// One append. What it holds is durable as a whole or not at all.
+#[derive(Debug, Clone)]
+pub enum Record {
+    Spans(Protected<SpanBatch>),
+    Evaluations(Vec<Evaluation>),
+    Host(Vec<HostSample>),
+    Processes(Vec<ProcessSample>),
+}
+
+/// The kinds of frames. Numbers are on disk for good.
+pub(crate) mod kind {
+    pub(crate) const SPANS: u8 = 1;
+    pub(crate) const EVALUATIONS: u8 = 2;
+    pub(crate) const HOST: u8 = 3;
+    pub(crate) const PROCESSES: u8 = 4;
+}
+
+/// A record read back.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    Spans(SpanBatch),
+    Evaluations(Vec<Evaluation>),
+    Host(Vec<HostSample>),
+    Processes(Vec<ProcessSample>),
+}
+
+impl Record {
+    pub(crate) fn kind(&self) -> u8 {
+        match self {
+            Self::Spans(_) => kind::SPANS,
+            Self::Evaluations(_) => kind::EVALUATIONS,
+            Self::Host(_) => kind::HOST,
+            Self::Processes(_) => kind::PROCESSES,
+        }
+    }
+
+    /// Samples have a log of their own, so that a busy machine's do not push traces off the disk.
+    pub(crate) fn is_sample(&self) -> bool {
+        matches!(self, Self::Host(_) | Self::Processes(_))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Spans(batch) => batch.get().spans.is_empty() && batch.get().contents.is_empty(),
+            Self::Evaluations(evaluations) => evaluations.is_empty(),
+            Self::Host(samples) => samples.is_empty(),
+            Self::Processes(samples) => samples.is_empty(),
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        match self {
+            Self::Spans(batch) => named(batch.get()),
+            Self::Evaluations(evaluations) => named(evaluations),
+            Self::Host(samples) => named(samples),
+            Self::Processes(samples) => named(samples),
+        }
+    }
+}
+
+impl From<Record> for Stored {
+    fn from(record: Record) -> Self {
+        match record {
+            Record::Spans(batch) => Self::Spans(batch.into_inner()),
+            Record::Evaluations(evaluations) => Self::Evaluations(evaluations),
+            Record::Host(samples) => Self::Host(samples),
+            Record::Processes(samples) => Self::Processes(samples),
+        }
+    }
+}
+
+impl Stored {
+    /// `None` for a kind or a payload that this version does not know.
+    pub(crate) fn decode(kind: u8, payload: &[u8]) -> Option<Self> {
+        match kind {
+            kind::SPANS => parse(payload).map(Self::Spans),
+            kind::EVALUATIONS => parse(payload).map(Self::Evaluations),
+            kind::HOST => parse(payload).map(Self::Host),
+            kind::PROCESSES => parse(payload).map(Self::Processes),
+            _ => None,
+        }
+    }
+}
+
+/// The bytes by which a trace's id stands in an encoded record, to look for it without decoding.
+pub(crate) fn needle(id: TraceId) -> Result<Vec<u8>, StoreError> {
+    named(&id)
+}
+
+/// What belongs to one trace in one frame.
+pub(crate) fn of_trace(stored: Stored, id: TraceId) -> (Vec<Span>, Vec<Content>, Vec<Evaluation>) {
+    match stored {
+        Stored::Spans(batch) => {
+            let spans = batch.spans.into_iter().filter(|span| span.trace_id == id).collect();
+            let contents =
+                batch.contents.into_iter().filter(|content| content.trace_id == id).collect();
+            (spans, contents, Vec::new())
+        }
+        Stored::Evaluations(evaluations) => {
+            let own = evaluations.into_iter().filter(|evaluation| evaluation.trace_id == id);
+            (Vec::new(), Vec::new(), own.collect())
+        }
+        Stored::Host(_) | Stored::Processes(_) => Default::default(),
+    }
+}
+
+fn named<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    rmp_serde::to_vec_named(value).map_err(|error| StoreError::Encode(error.to_string()))
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(payload: &[u8]) -> Option<T> {
+    rmp_serde::from_slice(payload)
+        .inspect_err(|error| tracing::warn!(%error, "a whole frame cannot be decoded"))
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use andon_model::{AttributeValue, Cause, LlmKind, Observation, Policy, RequestId, SpanId};
+    use andon_privacy::{NoticeLanguage, Protector};
+
+    use super::*;
+
+    #[test]
+    fn a_span_with_everything_in_it_reads_back_the_same() {
+        let mut span = Span::new(TraceId::random(), "gateway", "POST /chat");
+        span.parent_id = Some(SpanId::random());
+        span.llm_kind = Some(LlmKind::Llm);
+        span.cause = Some(Cause::ColdStart);
+        span.request_id = Some(RequestId::from_caller(None));
+        span.timings.ttft_ns = Some(u64::MAX);
+        for (name, value) in [
+            ("whole", AttributeValue::Float(1.0)),
+            ("negative", AttributeValue::Int(-1)),
+            ("yes", AttributeValue::Bool(true)),
+            ("text", AttributeValue::Text("東京🗼".to_owned())),
+        ] {
+            span.attributes.insert(name.to_owned(), value);
+        }
+        let protector = Protector::new(Policy::Full, NoticeLanguage::English);
+        let record = Record::Spans(protector.protect(vec![Observation::from(span.clone())]));
+        let encoded = record.encode().unwrap();
+        let needle = needle(span.trace_id).unwrap();
+        assert!(memchr::memmem::find(&encoded, &needle).is_some());
+        match Stored::decode(record.kind(), &encoded) {
+            Some(Stored::Spans(batch)) => assert_eq!(batch.spans, [span]),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_kind_from_a_later_version_is_passed_over() {
+        assert!(Stored::decode(9, &[0x90]).is_none());
+        assert!(Stored::decode(kind::SPANS, b"\xc1").is_none());
+    }
+}

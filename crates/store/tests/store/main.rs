@@ -1,0 +1,17 @@
+//! The store through its front door: what is acknowledged is there after anything that can happen
+//! to a process or to its files.
+
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod disk_full;
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
+mod list;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,65 @@
+use andon_store::{Config, EmbeddedStore, Store, StoreError};
+
+use crate::support::*;
+
+fn times(store: &EmbeddedStore, from_s: u64, to_s: u64) -> Vec<u64> {
+    let samples = store.host_samples(from_s * SECOND, to_s * SECOND).unwrap();
+    samples.iter().map(|sample| sample.time_ns / SECOND).collect()
+}
+
+#[test]
+fn samples_of_a_range_are_found_before_and_after_opening_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let now_s = andon_model::Span::now_ns() / SECOND;
+    let store = EmbeddedStore::open(folder.path(), small_files()).unwrap();
+    for second in now_s - 400..now_s {
+        drop(store.append(host(second)).unwrap());
+        drop(store.append(processes(second, 3)).unwrap());
+    }
+    store.flush().unwrap();
+    let wanted: Vec<u64> = (now_s - 50..=now_s - 40).collect();
+    assert_eq!(times(&store, now_s - 50, now_s - 40), wanted);
+    drop(store);
+    let files = std::fs::read_dir(folder.path().join("samples")).unwrap().count();
+    assert!(files > 2, "several files");
+    let store = open(folder.path());
+    assert_eq!(times(&store, now_s - 50, now_s - 40), wanted);
+    // In a file that was not read at the start; its place comes from when it was written.
+    let processes = store.process_samples((now_s - 30) * SECOND, (now_s - 30) * SECOND).unwrap();
+    assert_eq!(processes.iter().map(|sample| sample.pid).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(times(&store, 0, 5).is_empty());
+}
+
+#[test]
+fn a_long_range_is_thinned_and_a_longer_one_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { sample_points: 100, ..Config::default() };
+    let store = EmbeddedStore::open(folder.path(), config).unwrap();
+    for second in 1_000..2_000 {
+        drop(store.append(host(second)).unwrap());
+    }
+    store.flush().unwrap();
+    assert_eq!(times(&store, 1_000, 1_040).len(), 41);
+    let thinned = times(&store, 1_000, 2_000).len();
+    assert!((90..=101).contains(&thinned), "{thinned}");
+    assert_eq!(
+        store.host_samples(0, 25 * 3_600 * SECOND),
+        Err(StoreError::RangeTooLong { limit_hours: 24 })
+    );
+    assert_eq!(store.host_samples(10, 5), Ok(Vec::new()));
+}
+
+#[test]
+fn a_flood_of_samples_pushes_no_trace_off_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { sample_log_bytes: 20_000, ..small_files() };
+    let store = EmbeddedStore::open(folder.path(), config).unwrap();
+    put(&store, spans(vec![span(1, 1)]));
+    for second in 0..600 {
+        put(&store, processes(second, 20));
+    }
+    assert!(store.state().bytes_on_disk < 40_000);
+    assert!(store.trace(id(1)).unwrap().is_some());
+    assert_eq!(store.process_samples(0, 0).unwrap(), []);
+    assert_eq!(store.process_samples(599 * SECOND, 599 * SECOND).unwrap().len(), 20);
+}

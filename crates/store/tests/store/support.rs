@@ -1,0 +1,171 @@
+//! Records to store, and short ways to ask for them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use andon_model::{
+    Evaluation, EvaluationSource, HostSample, LlmKind, MetricType, Observation, Part, Policy,
+    ProcessSample, RawContent, RawText, Span, SpanId, SpanKind, Status, TraceId,
+};
+use andon_privacy::{NoticeLanguage, Protector};
+use andon_store::{Config, EmbeddedStore, Filter, Record, Store, TracePage, TraceQuery};
+
+pub(crate) const SECOND: u64 = 1_000_000_000;
+
+pub(crate) fn open(folder: &Path) -> EmbeddedStore {
+    EmbeddedStore::open(folder, Config::default()).unwrap()
+}
+
+/// Files of a few kilobytes, so that a test sees several.
+pub(crate) fn small_files() -> Config {
+    Config {
+        segment_bytes: 4_096,
+        commit_bytes: 4_096,
+        commit_interval: Duration::from_millis(5),
+        ..Config::default()
+    }
+}
+
+pub(crate) fn id(number: u64) -> TraceId {
+    let mut bytes = [0xa5; 16];
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    TraceId::from_bytes(bytes)
+}
+
+pub(crate) fn span(trace: u64, start_s: u64) -> Span {
+    let mut span = Span::new(id(trace), "gateway", "POST /chat");
+    span.start_ns = start_s * SECOND;
+    span.duration_ns = SECOND;
+    span.kind = SpanKind::Server;
+    span.status = Status::Ok;
+    span
+}
+
+pub(crate) fn llm_span(parent: &Span, model: &str) -> Span {
+    let mut span = parent.clone();
+    span.span_id = SpanId::random();
+    span.parent_id = Some(parent.span_id);
+    span.start_ns += SECOND / 10;
+    span.duration_ns /= 2;
+    span.service = "proxy".to_owned();
+    span.name = "chat".to_owned();
+    span.kind = SpanKind::Client;
+    span.llm_kind = Some(LlmKind::Llm);
+    span.model = Some(model.to_owned());
+    span
+}
+
+pub(crate) fn spans(spans: Vec<Span>) -> Record {
+    let protector = Protector::new(Policy::Full, NoticeLanguage::English);
+    Record::Spans(protector.protect(spans.into_iter().map(Observation::from).collect()))
+}
+
+pub(crate) fn with_text(span: Span, text: &str) -> Record {
+    let content = RawContent { part: Part::Input, role: None, idx: 0, text: RawText::new(text) };
+    let observation = Observation { contents: vec![content], ..Observation::from(span) };
+    let protector = Protector::new(Policy::Full, NoticeLanguage::English);
+    Record::Spans(protector.protect(vec![observation]))
+}
+
+pub(crate) fn thumb(span: &Span, score: f64) -> Record {
+    Record::Evaluations(vec![Evaluation {
+        trace_id: span.trace_id,
+        span_id: span.span_id,
+        time_ns: span.start_ns + 5 * SECOND,
+        evaluator: "user".to_owned(),
+        version: None,
+        metric_type: MetricType::Score,
+        score: Some(score),
+        label: None,
+        reason: None,
+        source: EvaluationSource::Human,
+        duration_ns: None,
+    }])
+}
+
+pub(crate) fn host(time_s: u64) -> Record {
+    Record::Host(vec![HostSample {
+        time_ns: time_s * SECOND,
+        cpu_count: 2,
+        cpu_busy_cores: 1.5,
+        cpu_iowait_cores: 0.0,
+        cpu_steal_cores: 0.0,
+        memory_total_bytes: 1 << 32,
+        memory_used_bytes: 1 << 31,
+        swap_total_bytes: 0,
+        swap_used_bytes: 0,
+        disk_read_bytes_per_s: 0.0,
+        disk_write_bytes_per_s: 1.0,
+        network_receive_bytes_per_s: 0.0,
+        network_send_bytes_per_s: 0.0,
+        major_faults_per_s: 0.0,
+    }])
+}
+
+pub(crate) fn processes(time_s: u64, count: u32) -> Record {
+    let sample = |pid| ProcessSample {
+        time_ns: time_s * SECOND,
+        pid,
+        started_ns: 7,
+        name: "runtime".to_owned(),
+        command: "runtime --model some.gguf".to_owned(),
+        role: Some("runtime".to_owned()),
+        cpu_cores: 1.9,
+        rss_bytes: 1 << 28,
+        threads: 3,
+        read_bytes_per_s: None,
+        write_bytes_per_s: Some(2.5),
+    };
+    Record::Processes((1..=count).map(sample).collect())
+}
+
+pub(crate) fn put(store: &EmbeddedStore, record: Record) {
+    store.append(record).unwrap().wait().unwrap();
+}
+
+pub(crate) fn page(store: &EmbeddedStore, filter: &str) -> TracePage {
+    let filter = Filter::parse(filter).unwrap();
+    store.traces(&TraceQuery { filter, ..TraceQuery::default() }).unwrap()
+}
+
+/// Numbers given to [`id`], newest first.
+pub(crate) fn numbers(page: &TracePage) -> Vec<u64> {
+    let number = |id: &TraceId| u64::from_be_bytes(id.as_bytes()[8..].try_into().unwrap());
+    page.traces.iter().map(|trace| number(&trace.trace_id)).collect()
+}
+
+/// The files of the log, oldest first.
+pub(crate) fn log_files(folder: &Path) -> Vec<PathBuf> {
+    let listing = fs::read_dir(folder.join("log")).unwrap();
+    let mut files: Vec<_> = listing.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// A copy as a crash would leave it: without whatever the store does when it closes.
+pub(crate) fn copy_folder(from: &Path) -> tempfile::TempDir {
+    let to = tempfile::tempdir().unwrap();
+    for part in ["log", "samples"] {
+        fs::create_dir(to.path().join(part)).unwrap();
+        for entry in fs::read_dir(from.join(part)).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), to.path().join(part).join(entry.file_name())).unwrap();
+        }
+    }
+    to
+}
+
+/// Text that no compression makes much smaller.
+pub(crate) fn incompressible(bytes: usize) -> String {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'!' + (state % 90) as u8)
+    };
+    (0..bytes).map(|_| next()).collect()
+}

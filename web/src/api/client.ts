@@ -1,0 +1,129 @@
+/**
+ * Calls to Andon's own server. Every failure becomes an `ApiFailure` with a code, so that pages
+ * translate codes and never parse sentences; `network` means that no answer came at all.
+ */
+import type {
+  ApiError,
+  ErrorCode,
+  FeedbackRequest,
+  ModelsReply,
+  StatusReply,
+  TraceHostReply,
+  TraceReply,
+  TracesReply,
+} from "./types";
+
+/** What can go wrong beside the server's own codes. */
+export type FailureCode = ErrorCode | "network" | "unexpected";
+
+export class ApiFailure extends Error {
+  constructor(
+    readonly code: FailureCode,
+    message: string,
+    /** 0 when there was no answer. */
+    readonly status: number,
+    readonly body: ApiError | null = null,
+  ) {
+    super(message);
+    this.name = "ApiFailure";
+  }
+}
+
+const CODES_BY_STATUS: Record<number, ErrorCode> = {
+  401: "unauthorized",
+  403: "forbidden",
+  404: "not_found",
+  405: "method_not_allowed",
+  413: "too_large",
+  503: "queue_full",
+  504: "timeout",
+};
+
+function isApiError(value: unknown): value is ApiError {
+  return typeof value === "object" && value !== null && "error" in value;
+}
+
+/** Reads why an answer is not a good one. Something between page and server may have sent HTML. */
+export async function failureOf(response: Response): Promise<ApiFailure> {
+  const text = await response.text().catch(() => "");
+  let body: unknown = null;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    // Not Andon's own answer; the status has to do.
+  }
+  if (isApiError(body)) {
+    const code = body.code ?? CODES_BY_STATUS[response.status] ?? "unexpected";
+    return new ApiFailure(code, body.error, response.status, { ...body, code: code as ErrorCode });
+  }
+  const code = CODES_BY_STATUS[response.status] ?? "unexpected";
+  return new ApiFailure(code, `HTTP ${response.status}`, response.status);
+}
+
+/** A failure of `fetch` itself; an abort by the caller is passed on as it is. */
+export function networkFailure(error: unknown): unknown {
+  if (error instanceof ApiFailure) return error;
+  if (error instanceof DOMException && error.name === "AbortError") return error;
+  return new ApiFailure("network", error instanceof Error ? error.message : String(error), 0);
+}
+
+async function request<Reply>(path: string, init: RequestInit = {}): Promise<Reply> {
+  try {
+    const response = await fetch(path, init);
+    if (!response.ok) throw await failureOf(response);
+    return (await response.json()) as Reply;
+  } catch (error) {
+    throw networkFailure(error);
+  }
+}
+
+export function get<Reply>(
+  path: string,
+  query: Record<string, string | number | null | undefined> = {},
+  signal?: AbortSignal,
+): Promise<Reply> {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== null && value !== undefined && value !== "") parameters.set(name, String(value));
+  }
+  const search = parameters.size > 0 ? `?${parameters}` : "";
+  return request<Reply>(path + search, {
+    headers: { accept: "application/json" },
+    ...(signal ? { signal } : {}),
+  });
+}
+
+export function post<Reply>(path: string, body: unknown, init: RequestInit = {}): Promise<Reply> {
+  return request<Reply>(path, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json" },
+    body: JSON.stringify(body),
+    ...init,
+  });
+}
+
+export const getModels = (signal?: AbortSignal): Promise<ModelsReply> =>
+  get("/api/v1/models", {}, signal);
+
+export const getStatus = (signal?: AbortSignal): Promise<StatusReply> =>
+  get("/api/v1/status", {}, signal);
+
+export interface TracesQuery {
+  from?: string | null;
+  to?: string | null;
+  q?: string | null;
+  limit?: number | null;
+  cursor?: string | null;
+}
+
+export const getTraces = (query: TracesQuery, signal?: AbortSignal): Promise<TracesReply> =>
+  get("/api/v1/traces", { ...query }, signal);
+
+export const getTrace = (traceId: string, signal?: AbortSignal): Promise<TraceReply> =>
+  get(`/api/v1/traces/${encodeURIComponent(traceId)}`, {}, signal);
+
+export const getTraceHost = (traceId: string, signal?: AbortSignal): Promise<TraceHostReply> =>
+  get(`/api/v1/traces/${encodeURIComponent(traceId)}/host`, {}, signal);
+
+export const sendFeedback = (spanId: string, body: FeedbackRequest): Promise<{ ok: boolean }> =>
+  post(`/api/v1/spans/${encodeURIComponent(spanId)}/feedback`, body);

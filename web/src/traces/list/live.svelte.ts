@@ -1,0 +1,31 @@
+// The calls that run now, and a clock for them.
+
+import type { LiveCall } from "../../api/types";
+import { listen, type StreamState } from "../stream";
+
+const TICK_MS = 100;
+
+export class LiveCalls {
+  calls = $state.raw<LiveCall[]>([]);
+  now = $state(Date.now());
+
+  /** Follows the server until the returned function is called. */
+  follow(): () => void {
+    const stop = listen("/api/v1/live", "live", {
+      onEvent: (data) => {
+        this.calls = (data as { calls?: LiveCall[] }).calls ?? [];
+      },
+      // Without the stream nobody knows what runs.
+      onState: (state: StreamState) => {
+        if (state !== "open") this.calls = [];
+      },
+    });
+    const timer = setInterval(() => {
+      if (this.calls.length > 0) this.now = Date.now();
+    }, TICK_MS);
+    return () => {
+      stop();
+      clearInterval(timer);
+    };
+  }
+}

@@ -1,0 +1,142 @@
+// Spans, samples and times for the tests of this folder.
+
+import type { HostProcess, HostSample, Span, Timings, TraceSummary } from "../../api/types";
+
+export const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
+export const SECOND = 1e9;
+
+const NO_TIMINGS: Timings = {
+  queue_ns: null,
+  load_ns: null,
+  prompt_eval_ns: null,
+  ttft_ns: null,
+  eval_ns: null,
+  stall_ns: null,
+};
+
+export function timings(known: Partial<Timings>): Timings {
+  return { ...NO_TIMINGS, ...known };
+}
+
+export function id(number: number): string {
+  return number.toString(16).padStart(16, "0");
+}
+
+export function span(number: number, parent: number | null, more: Partial<Span> = {}): Span {
+  return {
+    trace_id: TRACE,
+    span_id: id(number),
+    parent_id: parent === null ? null : id(parent),
+    start_ns: 0,
+    duration_ns: 100,
+    service: "gateway",
+    env: null,
+    version: null,
+    host: null,
+    pid: null,
+    name: `span ${number}`,
+    resource: null,
+    kind: "internal",
+    llm_kind: null,
+    status: "ok",
+    error_type: null,
+    error_message: null,
+    http_method: null,
+    http_route: null,
+    http_status: null,
+    provider: null,
+    model: null,
+    model_requested: null,
+    endpoint: null,
+    stream: null,
+    input_tokens: null,
+    output_tokens: null,
+    cached_tokens: null,
+    reasoning_tokens: null,
+    finish_reason: null,
+    timings: NO_TIMINGS,
+    context_length: null,
+    model_digest: null,
+    cost: null,
+    cost_currency: null,
+    cause: null,
+    ml_app: null,
+    session_id: null,
+    user_id: null,
+    request_id: null,
+    source: "gateway",
+    attributes: {},
+    ...more,
+  };
+}
+
+export function hostSample(second: number, more: Partial<HostSample> = {}): HostSample {
+  return {
+    time_ns: second * SECOND,
+    cpu_count: 2,
+    cpu_busy_cores: 0,
+    cpu_iowait_cores: 0,
+    cpu_steal_cores: 0,
+    memory_total_bytes: 1000,
+    memory_used_bytes: 0,
+    swap_total_bytes: 0,
+    swap_used_bytes: 0,
+    disk_read_bytes_per_s: 0,
+    disk_write_bytes_per_s: 0,
+    network_receive_bytes_per_s: 0,
+    network_send_bytes_per_s: 0,
+    major_faults_per_s: 0,
+    ...more,
+  };
+}
+
+/** A process that was seen once a second with the given memory, from `second` on. */
+export function process(
+  role: "runtime" | "andon" | null,
+  second: number,
+  memory: number[],
+): HostProcess {
+  return {
+    pid: 7,
+    started_ns: second * SECOND,
+    name: "runtime",
+    command: "runtime",
+    role,
+    points: memory.map((rss_bytes, index) => ({
+      time_ns: (second + index) * SECOND,
+      cpu_cores: 1,
+      rss_bytes,
+    })),
+  };
+}
+
+export function summary(
+  number: number,
+  startSecond: number,
+  more: Partial<TraceSummary> = {},
+): TraceSummary {
+  return {
+    trace_id: number.toString(16).padStart(32, "0"),
+    start_ns: startSecond * SECOND,
+    duration_ns: SECOND,
+    service: "gateway",
+    name: "POST /chat",
+    resource: null,
+    model: null,
+    model_requested: null,
+    status: "ok",
+    http_status: 200,
+    error_type: null,
+    cause: null,
+    cold_start: false,
+    input_tokens: null,
+    output_tokens: null,
+    cached_tokens: null,
+    span_count: 1,
+    session_id: null,
+    request_id: null,
+    stream: null,
+    timings: NO_TIMINGS,
+    ...more,
+  };
+}

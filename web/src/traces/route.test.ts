@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import { askedTimes, EMPTY_LIST, parseRoute, routeHref, type Route } from "./route";
+
+const at = (path: string): Route => parseRoute(new URL(path, "http://127.0.0.1:3000"));
+const ID = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+describe("addresses", () => {
+  it("reads the list at /andon/ and at /andon/traces", () => {
+    expect(at("/andon/")).toEqual(EMPTY_LIST);
+    expect(at("/andon/traces?q=status%3Aerror&range=1h")).toEqual({
+      ...EMPTY_LIST,
+      q: "status:error",
+      range: "1h",
+    });
+  });
+
+  it("gives back every state that it writes", () => {
+    const states = [
+      EMPTY_LIST,
+      { ...EMPTY_LIST, q: 'model:"a b" -status:error 東京', range: "all" as const },
+      { ...EMPTY_LIST, stretch: { fromMs: 1_700_000_000_000, toMs: 1_700_000_060_000 } },
+      { page: "trace" as const, traceId: ID, spanId: "00f067aa0ba902b7", tab: "json" as const },
+    ];
+    for (const state of states) expect(at(routeHref(state))).toEqual(state);
+  });
+
+  it("falls back where a part is not what it should be", () => {
+    expect(at("/andon/traces?range=never&from=x&to=y")).toEqual(EMPTY_LIST);
+    expect(at(`/andon/traces/${ID}?span=zz&tab=zz`)).toMatchObject({ spanId: null, tab: "io" });
+    expect(at("/andon/traces/123")).toEqual({ page: "unknown", path: "/andon/traces/123" });
+    expect(at("/andon/traces?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z")).toEqual(
+      EMPTY_LIST,
+    );
+  });
+});
+
+describe("the asked times", () => {
+  it("follow the range, and the dragged stretch before it", () => {
+    expect(askedTimes({ ...EMPTY_LIST, range: "15m" }, 1_000_000)).toEqual({
+      fromMs: 100_000,
+      toMs: null,
+    });
+    expect(askedTimes({ ...EMPTY_LIST, range: "all" }, 1_000_000)).toEqual({
+      fromMs: null,
+      toMs: null,
+    });
+    const stretch = { fromMs: 5, toMs: 9 };
+    expect(askedTimes({ ...EMPTY_LIST, stretch }, 1_000_000)).toEqual(stretch);
+  });
+});

@@ -1,0 +1,119 @@
+// The dashboard's addresses. A link reproduces the view, so everything that a view shows is read
+// from the address and written back to it; nothing here touches the browser.
+
+export const BASE = "/andon/";
+
+export const RANGES = ["15m", "1h", "24h", "7d", "all"] as const;
+export type Range = (typeof RANGES)[number];
+export const DEFAULT_RANGE: Range = "24h";
+
+export const TABS = ["io", "overview", "attributes", "processes", "feedback", "json"] as const;
+export type Tab = (typeof TABS)[number];
+
+/** A fixed stretch of time in milliseconds since 1970; set by dragging over the heat strip. */
+export interface Stretch {
+  fromMs: number;
+  toMs: number;
+}
+
+export interface ListRoute {
+  page: "list";
+  q: string;
+  range: Range;
+  /** Holds instead of `range` when set. */
+  stretch: Stretch | null;
+}
+
+export interface TraceRoute {
+  page: "trace";
+  traceId: string;
+  spanId: string | null;
+  tab: Tab;
+}
+
+export interface UnknownRoute {
+  page: "unknown";
+  path: string;
+}
+
+export type Route = ListRoute | TraceRoute | UnknownRoute;
+
+export const EMPTY_LIST: ListRoute = { page: "list", q: "", range: DEFAULT_RANGE, stretch: null };
+
+const TRACE_PATH = /^traces\/([0-9a-f]{32})$/i;
+const SPAN_ID = /^[0-9a-f]{16}$/i;
+
+function oneOf<T extends string>(known: readonly T[], given: string | null, otherwise: T): T {
+  return known.find((value) => value === given) ?? otherwise;
+}
+
+function readStretch(params: URLSearchParams): Stretch | null {
+  const fromMs = Date.parse(params.get("from") ?? "");
+  const toMs = Date.parse(params.get("to") ?? "");
+  return fromMs < toMs ? { fromMs, toMs } : null;
+}
+
+/** Takes `location` or a link. */
+export function parseRoute(url: { pathname: string; search: string }): Route {
+  const path = url.pathname.startsWith(BASE) ? url.pathname.slice(BASE.length) : "";
+  const params = new URLSearchParams(url.search);
+  const trace = TRACE_PATH.exec(path.replace(/\/$/, ""));
+  if (trace?.[1]) {
+    const span = params.get("span");
+    return {
+      page: "trace",
+      traceId: trace[1].toLowerCase(),
+      spanId: span && SPAN_ID.test(span) ? span.toLowerCase() : null,
+      tab: oneOf(TABS, params.get("tab"), "io"),
+    };
+  }
+  if (path !== "" && path !== "index.html" && !/^traces\/?$/.test(path)) {
+    return { page: "unknown", path: url.pathname };
+  }
+  return {
+    page: "list",
+    q: params.get("q") ?? "",
+    range: oneOf(RANGES, params.get("range"), DEFAULT_RANGE),
+    stretch: readStretch(params),
+  };
+}
+
+export function routeHref(route: ListRoute | TraceRoute): string {
+  const params = new URLSearchParams();
+  if (route.page === "trace") {
+    if (route.spanId) params.set("span", route.spanId);
+    if (route.tab !== "io") params.set("tab", route.tab);
+  } else {
+    if (route.q) params.set("q", route.q);
+    if (route.stretch) {
+      params.set("from", new Date(route.stretch.fromMs).toISOString());
+      params.set("to", new Date(route.stretch.toMs).toISOString());
+    } else if (route.range !== DEFAULT_RANGE) {
+      params.set("range", route.range);
+    }
+  }
+  const path = route.page === "trace" ? `${BASE}traces/${route.traceId}` : `${BASE}traces`;
+  const query = params.toString();
+  return query ? `${path}?${query}` : path;
+}
+
+export function traceHref(traceId: string, spanId: string | null = null): string {
+  return routeHref({ page: "trace", traceId, spanId, tab: "io" });
+}
+
+const RANGE_MS: Record<Exclude<Range, "all">, number> = {
+  "15m": 15 * 60_000,
+  "1h": 3_600_000,
+  "24h": 86_400_000,
+  "7d": 7 * 86_400_000,
+};
+
+/** The times to ask the server for; null where there is no bound. */
+export function askedTimes(
+  route: ListRoute,
+  nowMs: number,
+): { fromMs: number | null; toMs: number | null } {
+  if (route.stretch) return { fromMs: route.stretch.fromMs, toMs: route.stretch.toMs };
+  if (route.range === "all") return { fromMs: null, toMs: null };
+  return { fromMs: nowMs - RANGE_MS[route.range], toMs: null };
+}

@@ -1,0 +1,60 @@
+// @vitest-environment happy-dom
+import { describe, expect, it } from "vitest";
+import type { Span } from "../api/types";
+import { traces as en } from "../i18n/en/traces";
+import { traces as ja } from "../i18n/ja/traces";
+import { CAUSES } from "./model/causes";
+import { SECOND, span, timings } from "./model/testing";
+import { buildTree } from "./model/tree";
+import { explain } from "./model/why";
+import { whySentence } from "./sentence";
+
+function sentences(call: Partial<Span>): { en: string; ja: string } {
+  const tree = buildTree([
+    span(1, null, { duration_ns: 29.6 * SECOND, kind: "server" }),
+    span(2, 1, { duration_ns: 29.6 * SECOND, llm_kind: "llm", ...call }),
+  ]);
+  const why = explain(tree);
+  return { en: whySentence(why, tree, en, "en"), ja: whySentence(why, tree, ja, "ja") };
+}
+
+describe("the sentence", () => {
+  it("tells a cold start with its time and share", () => {
+    const said = sentences({
+      cause: "cold_start",
+      timings: timings({ load_ns: 22.4 * SECOND, eval_ns: 4.9 * SECOND }),
+    });
+    expect(said.en).toBe("Cold start. Loading the model took 22.4 s of 29.6 s (76 %).");
+    expect(said.ja).toBe(
+      "コールドスタートです。29.6 秒のうち 22.4 秒(76 %)がモデルの読み込みです。",
+    );
+  });
+
+  it("tells in which phase the time ran out", () => {
+    const said = sentences({
+      status: "error",
+      error_type: "timeout",
+      attributes: { "andon.error.phase": "generate" },
+    });
+    expect(said.en).toBe("Stopped by the time limit after 29.6 s, while writing the answer.");
+    expect(said.ja).toContain("回答の生成の途中で時間切れ");
+  });
+
+  it("puts an error's type into words and quotes what it does not know, shortened", () => {
+    expect(sentences({ status: "error", error_type: "bad_json" }).en).toBe(
+      "It failed: the request was not valid JSON.",
+    );
+    const unknown = sentences({ status: "error", error_message: "x".repeat(5000) });
+    expect(unknown.en.length).toBeLessThan(300);
+  });
+
+  it("exists for every cause and never shows a hole", () => {
+    for (const cause of CAUSES) {
+      const said = sentences({ cause, timings: timings({ eval_ns: 9 * SECOND }) });
+      for (const text of Object.values(said)) {
+        expect(text.length).toBeGreaterThan(10);
+        expect(text).not.toMatch(/undefined|null|NaN/);
+      }
+    }
+  });
+});

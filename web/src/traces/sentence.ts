@@ -1,0 +1,43 @@
+// The answer's facts in words of the reader's language.
+
+import { durationNs, percent } from "../format/format";
+import type { Language } from "../i18n/language.svelte";
+import type { traces } from "../i18n/en/traces";
+import type { TraceTree } from "./model/tree";
+import type { Why } from "./model/why";
+
+type Texts = typeof traces;
+
+const LONGEST_MESSAGE = 200;
+
+function inBrackets(message: string, language: Language): string {
+  if (!message) return "";
+  const short = [...message].length > LONGEST_MESSAGE;
+  const text = short ? `${[...message].slice(0, LONGEST_MESSAGE).join("")}…` : message;
+  return language === "ja" ? `(${text})` : `: ${text.replace(/[.。]$/, "")}`;
+}
+
+function askedModel(tree: TraceTree): string {
+  for (const node of tree.byId.values()) {
+    const model = node.span.model_requested ?? node.span.model;
+    if (model) return model;
+  }
+  return "–";
+}
+
+export function whySentence(why: Why, tree: TraceTree, t: Texts, language: Language): string {
+  const known = why.errorType ? t.errors[why.errorType] : undefined;
+  const message = known ?? why.errorMessage ?? why.errorType ?? "";
+  return t.why[why.cause]({
+    total: durationNs(why.totalNs, language),
+    part: durationNs(why.phaseNs, language),
+    percent: percent(
+      why.phaseNs === null ? null : why.phaseNs / Math.max(1, why.totalNs),
+      language,
+    ),
+    phase: why.phaseNs === null ? null : why.phase,
+    doing: why.phase === null ? null : t.doing[why.phase],
+    model: askedModel(tree),
+    message: inBrackets(message, language),
+  });
+}

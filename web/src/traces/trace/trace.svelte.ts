@@ -1,0 +1,117 @@
+// One trace's data: its spans, and what the machine did meanwhile. Both may still be arriving when
+// the page opens, for «why this time?» is clicked the moment an answer ends.
+
+import { ApiFailure, getTrace, getTraceHost } from "../../api/client";
+import type { TraceHostReply, TraceReply } from "../../api/types";
+import { SAMPLE_INTERVAL_NS } from "../model/lanes";
+import { buildTree, type TraceTree } from "../model/tree";
+import { listen } from "../stream";
+
+export type TraceState = "loading" | "ready" | "missing" | "failed";
+export type HostState = "loading" | "ready" | "failed";
+
+/** How often, and how long, a trace that isn't there is looked for again. */
+const AGAIN_MS = 1000;
+const AGAIN_TIMES = 10;
+/** Samples after the trace are shown too; they come this much later. */
+const SAMPLES_AFTER_MS = (4 * SAMPLE_INTERVAL_NS) / 1e6;
+/** A trace that ended longer ago gets no more spans; nobody needs to listen. */
+const SETTLED_MS = 120_000;
+
+const EMPTY: TraceTree = buildTree([]);
+
+export class Trace {
+  state = $state<TraceState>("loading");
+  failure = $state.raw<ApiFailure | null>(null);
+  reply = $state.raw<TraceReply | null>(null);
+  tree = $state.raw<TraceTree>(EMPTY);
+  host = $state.raw<TraceHostReply | null>(null);
+  hostState = $state<HostState>("loading");
+  /** Whether a missing trace is still looked for. */
+  waiting = $state(true);
+
+  readonly id: string;
+  #abort = new AbortController();
+  #timers: ReturnType<typeof setTimeout>[] = [];
+  #tries = 0;
+  #stopListening: (() => void) | null = null;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  /** Loads and follows the trace until the returned function is called. */
+  start(): () => void {
+    this.#stopListening = listen("/api/v1/traces/stream", "stored", {
+      onEvent: (data) => {
+        // No ids: the server lost count of what came; any trace may have changed.
+        const ids = (data as { trace_ids?: string[] }).trace_ids ?? [];
+        if (ids.length === 0 || ids.includes(this.id)) void this.load();
+      },
+    });
+    void this.load();
+    return () => {
+      this.#abort.abort();
+      this.#unlisten();
+      for (const timer of this.#timers) clearTimeout(timer);
+    };
+  }
+
+  async load(): Promise<void> {
+    try {
+      const reply = await getTrace(this.id, this.#abort.signal);
+      this.reply = reply;
+      this.tree = buildTree(reply.spans);
+      this.state = "ready";
+      this.failure = null;
+      void this.loadHost();
+      this.#settle();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  async loadHost(): Promise<void> {
+    try {
+      this.host = await getTraceHost(this.id, this.#abort.signal);
+      this.hostState = "ready";
+    } catch {
+      if (!this.#abort.signal.aborted && !this.host) this.hostState = "failed";
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (this.#abort.signal.aborted) return;
+    const failure =
+      error instanceof ApiFailure ? error : new ApiFailure("unexpected", String(error), 0);
+    this.failure = failure;
+    // What was loaded before stays; only a first load can fail.
+    if (this.state === "ready") return;
+    this.state = failure.status === 404 ? "missing" : "failed";
+    this.waiting = this.state === "missing" && this.#tries < AGAIN_TIMES;
+    if (!this.waiting) return;
+    this.#tries += 1;
+    this.#after(AGAIN_MS, () => void this.load());
+  }
+
+  /** Asks for the samples after the trace once they are there, and stops to listen in the end. */
+  #settle(): void {
+    const ended = (this.tree.startNs + this.tree.durationNs) / 1e6;
+    const untilSamples = ended + SAMPLES_AFTER_MS - Date.now();
+    if (untilSamples > 0 && untilSamples <= SETTLED_MS) {
+      this.#after(untilSamples, () => void this.loadHost());
+    }
+    const untilSettled = ended + SETTLED_MS - Date.now();
+    if (untilSettled <= 0) this.#unlisten();
+    else if (untilSettled <= SETTLED_MS) this.#after(untilSettled, () => this.#unlisten());
+  }
+
+  #unlisten(): void {
+    this.#stopListening?.();
+    this.#stopListening = null;
+  }
+
+  #after(ms: number, then: () => void): void {
+    this.#timers.push(setTimeout(then, ms));
+  }
+}
