@@ -75,10 +75,10 @@ step "page tests" in_folder web npm run --silent test
 step "the pages" scripts/web.sh --strict
 
 lint_rust
+step "the model" scripts/model.sh
 step "Rust tests" unit_tests
 
 if [[ -x tests/run.sh ]]; then
-    step "the model" scripts/model.sh
     step "browser" install_browser
     if [[ -f $requirements ]]; then
         step "Python clients" install_clients

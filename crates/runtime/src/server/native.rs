@@ -234,8 +234,8 @@ async fn answer(
     without_context: bool,
 ) -> NativeResult {
     let streamed = fields.flag("stream")?.unwrap_or(true);
-    call.progress &= streamed;
     let encoder = Encoder::new(&call, shape, !without_context);
+    call.progress &= streamed;
     let progress = call.progress;
     let running = shared.submit(call, Work::Generate(work))?;
     if progress {

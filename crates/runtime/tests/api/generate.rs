@@ -116,6 +116,10 @@ fn progress_is_told_to_those_who_ask() {
     let last = lines.last().unwrap();
     assert!(last["andon"]["threads"].as_u64().unwrap() >= 1);
     assert!(last["andon"]["queue_duration"].is_u64());
+    let whole =
+        json!({ "model": name, "prompt": "x", "stream": false, "options": { "num_predict": 1 } });
+    let whole = send_with(address, "POST", "/api/generate", header, whole.to_string().as_bytes());
+    assert!(whole.json()["andon"]["threads"].is_u64(), "one object tells it as well");
     let digest = &last["andon"]["digest"];
     assert!(digest.is_null() || digest.as_str().unwrap().len() == 64);
 }

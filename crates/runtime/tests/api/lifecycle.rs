@@ -98,6 +98,35 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 #[test]
+fn models_in_ollamas_store_are_used_where_they_lie() {
+    let Some(model) = server::model() else { return };
+    let store = tempfile::tempdir().unwrap();
+    let sum = "ab".repeat(32);
+    std::fs::create_dir_all(store.path().join("blobs")).unwrap();
+    std::os::unix::fs::symlink(model, store.path().join(format!("blobs/sha256-{sum}"))).unwrap();
+    let place = store.path().join("manifests/registry.example/library/tiny");
+    std::fs::create_dir_all(&place).unwrap();
+    let layer = json!({
+        "mediaType": "application/vnd.ollama.image.model", "digest": format!("sha256:{sum}")
+    });
+    let manifest = json!({ "schemaVersion": 2, "layers": [layer] }).to_string();
+    std::fs::write(place.join("latest"), manifest).unwrap();
+    let ollama_models = Some(store.path().to_owned());
+    let address = server::start(Config { ollama_models, ..Config::default() });
+    let tags = get(address, "/api/tags").json();
+    assert_eq!(tags["models"][0]["name"], "tiny:latest");
+    assert_eq!(tags["models"][0]["digest"].as_str().unwrap().len(), 64);
+    // Without a card of its own and without a template it answers in the plain form.
+    let body = json!({
+        "model": "Tiny", "stream": false, "options": { "num_predict": 12, "temperature": 0 },
+        "messages": [{ "role": "user", "content": "What is the capital of Japan?" }],
+    });
+    let reply = post(address, "/api/chat", &body).json();
+    assert_eq!(reply["model"], "Tiny");
+    assert!(reply["message"]["content"].as_str().unwrap().contains("Tokyo"), "{reply}");
+}
+
+#[test]
 fn a_taken_port_is_named_or_another_one_is_taken() {
     let taken = server::start(Config::default());
     let config = Config { listen: taken, ..Config::default() };
