@@ -270,7 +270,7 @@ fn read_file(named: Option<&Path>) -> anyhow::Result<File> {
 
 fn parse(text: &str) -> anyhow::Result<File> {
     let table: toml::Table = text.parse()?;
-    for key in table.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+    if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
         bail!("unknown key {key:?}; the nearest that Andon knows is {:?}", nearest(key));
     }
     Ok(table.try_into()?)

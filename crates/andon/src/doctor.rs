@@ -49,7 +49,7 @@ impl Findings {
 pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     let config = Config::load(*settings)?;
     let mut findings = Findings { lang: config.language, bad: false };
-    let running = ports(&mut findings, &config).await;
+    let running = ports(&mut findings, &config);
     runtime(&mut findings, &config, running).await;
     disk(&mut findings, &config);
     memory(&mut findings);
@@ -58,7 +58,7 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
 }
 
 /// Returns whether an Andon runs already.
-async fn ports(findings: &mut Findings, config: &Config) -> bool {
+fn ports(findings: &mut Findings, config: &Config) -> bool {
     let mut running = false;
     let ports = [("listen", Some(config.listen)), ("proxy", config.proxy_listen)];
     for (name, address) in ports.into_iter().filter_map(|(name, at)| Some((name, at?))) {

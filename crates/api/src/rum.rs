@@ -77,7 +77,8 @@ pub(crate) async fn rum(State(state): State<ApiState>, body: Body) -> Result<Res
 
 fn span(event: RumAction) -> Option<Span> {
     let (trace_id, span_id) = (event.trace_id?, event.span_id?);
-    if event.r#type != "action" || !(event.start_ns >= 0.0) || !(event.duration_ns >= 0.0) {
+    let is_time = |ns: f64| ns.is_finite() && ns >= 0.0;
+    if event.r#type != "action" || !is_time(event.start_ns) || !is_time(event.duration_ns) {
         return None;
     }
     let mut span = Span::new(trace_id, SERVICE, short(&event.name));

@@ -76,3 +76,6 @@ pub(crate) fn exit_now(status: c_int) -> ! {
     // SAFETY: never returns, touches nothing of ours.
     unsafe { _exit(status) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -367,7 +367,7 @@ impl Call {
                 self.piece(&text, "token", sink).await?;
                 self.record.reply.push_str(&text);
             }
-            RuntimeEvent::Final(stats) => return Ok(Some(stats)),
+            RuntimeEvent::Final(stats) => return Ok(Some(*stats)),
             RuntimeEvent::Error(message) => {
                 let code = code_of(500, &message);
                 return Err(self.broken(ChatError::new(code, message)).await);

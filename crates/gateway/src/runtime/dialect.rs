@@ -36,7 +36,7 @@ pub(crate) enum RuntimeEvent {
     },
     Thinking(String),
     Token(String),
-    Final(FinalStats),
+    Final(Box<FinalStats>),
     /// In the runtime's own words.
     Error(String),
 }

@@ -95,7 +95,10 @@ pub(super) fn line(line: &[u8]) -> Vec<RuntimeEvent> {
     if let (Some(event), false) = (progress, line.done) {
         return vec![event];
     }
-    texts(&line).into_iter().chain(line.done.then(|| RuntimeEvent::Final(stats(line)))).collect()
+    texts(&line)
+        .into_iter()
+        .chain(line.done.then(|| RuntimeEvent::Final(Box::new(stats(line)))))
+        .collect()
 }
 
 fn progress_event(progress: &Progress) -> Option<RuntimeEvent> {

@@ -36,7 +36,7 @@ pub(super) fn line(line: &[u8], collected: &mut Collected) -> Vec<RuntimeEvent> 
     let Some(event) = collected.events.line(line) else { return Vec::new() };
     if event.data == "[DONE]" {
         return if collected.finished {
-            vec![RuntimeEvent::Final(std::mem::take(&mut collected.stats))]
+            vec![RuntimeEvent::Final(Box::new(std::mem::take(&mut collected.stats)))]
         } else {
             vec![RuntimeEvent::Error("the stream ended without a finish reason".to_owned())]
         };
