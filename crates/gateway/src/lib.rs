@@ -8,6 +8,7 @@
 
 mod answer;
 mod error;
+mod failure;
 mod gateway;
 mod headers;
 mod live;

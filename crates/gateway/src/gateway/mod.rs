@@ -13,14 +13,13 @@ use axum::{
     routing::post,
 };
 use http::{Method, header};
+use serde_json::Map;
 
-use self::{
-    record::GatewayRecord,
-    relay::{Relay, failure},
-};
+use self::{record::GatewayRecord, relay::Relay};
 use crate::{
-    Recorder, Route,
+    Recorder, Route, TimingsMs,
     error::{ChatError, ErrorCode},
+    failure,
     headers::Caller,
     request::{ChatRequest, read_body},
     runtime::HttpClient,
@@ -88,10 +87,17 @@ impl Gateway {
         router
     }
 
-    /// Answers a route that does not exist, with a span that shows it.
+    /// Answers a route that does not exist, with a span that shows it; but for what browsers look
+    /// for by themselves, which would fill the list.
     pub fn unknown_route(&self, request: Request) -> Response {
         let path: String = request.uri().path().chars().take(200).collect();
         let error = ChatError::new(ErrorCode::NotFound, format!("no route {path}"));
+        let of_pages = ["/api/", "/assets/", "/andon/", "/.well-known/", "/favicon", "/robots.txt"];
+        if of_pages.iter().any(|start| path.starts_with(start)) || path.starts_with("/apple-touch")
+        {
+            let timings = TimingsMs::default();
+            return failure::response(&request_caller(&request), &error, &timings, Map::new());
+        }
         self.refuse(&request_caller(&request), request.method(), &path, Instant::now(), &error)
     }
 
@@ -105,7 +111,7 @@ impl Gateway {
     ) -> Response {
         let mut record = self.record(caller, method.as_str(), path, began);
         let timings = record.failed(error, None);
-        failure(caller, error, &timings)
+        failure::response(caller, error, &timings, Map::new())
     }
 
     fn record(&self, caller: &Caller, method: &str, path: &str, began: Instant) -> GatewayRecord {

@@ -19,6 +19,7 @@ use super::{Gateway, record::GatewayRecord};
 use crate::{
     ChatAnswer, TimingsMs,
     error::{ChatError, ErrorCode},
+    failure,
     headers::{self, Caller},
     runtime::{Exchange, SendError},
     sse::{self, Event, Events, Lines},
@@ -90,7 +91,7 @@ impl Relay {
 
     fn fail(&mut self, error: &ChatError, inner: Option<&str>) -> Response {
         let timings = self.record.failed(error, inner);
-        failure(&self.caller, error, &timings)
+        failure::response(&self.caller, error, &timings, Map::new())
     }
 
     async fn relay_whole(mut self, exchange: Exchange) -> Response {
@@ -253,7 +254,7 @@ impl Stream {
     fn end_with(&mut self, error: &ChatError, inner: Option<&str>) -> Bytes {
         self.ended = true;
         let timings = self.relay.record.failed(error, inner);
-        sse::event("error", &failure_body(&self.relay.caller, error, &timings))
+        sse::event("error", &failure::body(&self.relay.caller, error, &timings))
     }
 }
 
@@ -316,28 +317,4 @@ fn unreachable(error: &SendError) -> ChatError {
 fn timed_out(limit: Duration) -> ChatError {
     let message = format!("timed out after {} s while waiting for the proxy", limit.as_secs_f64());
     ChatError::new(ErrorCode::Timeout, message)
-}
-
-/// A failure as JSON, with the ids and what is known of the time.
-pub(super) fn failure(caller: &Caller, error: &ChatError, timings: &TimingsMs) -> Response {
-    let body = Value::Object(failure_body(caller, error, timings));
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = error.code.status();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(seconds) = error.retry_after_s {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    headers::write_ids(headers, caller.trace_id, &caller.request_id, timings);
-    response
-}
-
-fn failure_body(caller: &Caller, error: &ChatError, timings: &TimingsMs) -> Map<String, Value> {
-    let mut body = error.fields();
-    // The proxy's own account of the time is the better one.
-    let theirs = error.detail.as_ref().map(|detail| &detail["timings"]).filter(|t| t.is_object());
-    body.insert("timings".to_owned(), theirs.cloned().unwrap_or_else(|| json!(timings)));
-    body.insert("trace_id".to_owned(), json!(caller.trace_id));
-    body.insert("request_id".to_owned(), json!(caller.request_id));
-    body
 }

@@ -3,21 +3,22 @@
 use std::{sync::Arc, time::Duration, time::Instant};
 
 use andon_model::Phase;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use http_body_util::BodyExt;
-use serde_json::json;
+use serde_json::{Map, json};
 use tokio::{sync::mpsc, time::Interval};
 
 use super::{
-    Proxy, outcome,
+    Proxy,
     record::CallRecord,
     sink::{Out, Sink},
 };
 use crate::{
     ChatAnswer, Route,
     error::{ChatError, ErrorCode},
+    failure,
     headers::{self, Caller},
     live::{CallState, Fixed, Running},
     request::ChatRequest,
@@ -32,6 +33,8 @@ use crate::{
 const PHASE_TICK: Duration = Duration::from_millis(250);
 /// How long to wait for word of a runtime's death when its stream breaks.
 const CRASH_WAIT: Duration = Duration::from_millis(700);
+/// Longest piece of the prompt that an error answer gives back.
+const MAX_ECHO_CHARS: usize = 10_000;
 /// Extra lines of Andon's own runtime; others ignore the header.
 const PROGRESS: &str = "x-andon-progress";
 
@@ -85,9 +88,16 @@ impl Call {
     /// Answers in one piece. Dropping the future cancels the generation.
     pub(super) async fn answer(mut self) -> Response {
         match self.drive(&Sink::nowhere()).await {
-            Ok(answer) => outcome::answered(&self.caller, &answer),
+            Ok(answer) => self.answered(&answer),
             Err(error) => self.refused(&error),
         }
+    }
+
+    fn answered(&self, answer: &ChatAnswer) -> Response {
+        let mut response = axum::Json(answer).into_response();
+        let Caller { trace_id, request_id, .. } = &self.caller;
+        headers::write_ids(response.headers_mut(), *trace_id, request_id, &answer.timings);
+        response
     }
 
     /// Answers in events. Dropping the receiver cancels the generation.
@@ -102,7 +112,7 @@ impl Call {
                 Some(Ok(answer)) => sink.send("done", &answer).await,
                 Some(Err(error)) if self.streaming() => {
                     let timings = self.record.failed(&error);
-                    let body = outcome::failure_body(&self.caller, &error, None, &timings);
+                    let body = failure::body(&self.caller, &error, &timings);
                     sink.send("error", &body).await;
                 }
                 Some(Err(error)) => {
@@ -122,8 +132,12 @@ impl Call {
 
     fn refused(&mut self, error: &ChatError) -> Response {
         let timings = self.record.failed(error);
-        let prompt = Some(self.request.message.expose());
-        outcome::failure(&self.caller, error, prompt, 0, Some(timings))
+        let mut extra = Map::new();
+        // Back to the caller who sent it, as the original does, and nowhere else.
+        let prompt = self.request.message.expose().chars().take(MAX_ECHO_CHARS);
+        extra.insert("prompt".to_owned(), json!(prompt.collect::<String>()));
+        extra.insert("output".to_owned(), json!(""));
+        failure::response(&self.caller, error, &timings, extra)
     }
 
     async fn drive(&mut self, sink: &Sink) -> Result<ChatAnswer, ChatError> {

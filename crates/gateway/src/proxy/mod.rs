@@ -1,12 +1,12 @@
 //! The LLM proxy: takes a question, waits for the runtime's turn, asks it, answers, records.
 
 mod call;
-mod outcome;
 mod record;
 mod sink;
 
 use std::{sync::Arc, time::Duration};
 
+use andon_model::Timings;
 use axum::{
     Router,
     body::Body,
@@ -15,11 +15,13 @@ use axum::{
     routing::post,
 };
 use http::{Method, header};
+use serde_json::Map;
 
 use self::call::Call;
 use crate::{
-    LiveCalls, Recorder, Route, RuntimeCatalog,
+    LiveCalls, Recorder, Route, RuntimeCatalog, TimingsMs,
     error::{ChatError, ErrorCode},
+    failure,
     headers::{self, Caller},
     queue::Queue,
     request::{ChatRequest, read_body},
@@ -105,10 +107,10 @@ impl Proxy {
 
     /// Refuses a request that never became a call, with a span that shows it.
     fn refuse(&self, caller: &Caller, request: &RequestLine, error: &ChatError) -> Response {
-        let span = record::refused(&self.0.config, caller, request, error);
-        let total_ns = span.span.duration_ns;
-        self.0.recorder.record(span);
-        outcome::failure(caller, error, None, total_ns, None)
+        let refused = record::refused(&self.0.config, caller, request, error);
+        let timings = TimingsMs::new(&Timings::default(), refused.span.duration_ns);
+        self.0.recorder.record(refused);
+        failure::response(caller, error, &timings, Map::new())
     }
 }
 
@@ -158,13 +160,14 @@ async fn stream(call: Call) -> Response {
             headers
                 .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(sse::CONTENT_TYPE));
             headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-            headers::write_ids(headers, caller.trace_id, &caller.request_id, &Default::default());
+            let timings = TimingsMs::default();
+            headers::write_ids(headers, caller.trace_id, &caller.request_id, &timings);
             response
         }
         Some(sink::Out::Refused(response)) => *response,
         None => {
             let error = ChatError::new(ErrorCode::ProxyFailed, "the call ended without an answer");
-            outcome::failure(&caller, &error, None, 0, None)
+            failure::response(&caller, &error, &TimingsMs::default(), Map::new())
         }
     }
 }

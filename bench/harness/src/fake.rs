@@ -1,0 +1,145 @@
+//! A runtime that answers at once: what is left of a call's time then is Andon's.
+//!
+//! One thread for each connection, and a whole answer in one write. It counts what it is asked, so
+//! that a hidden request beside each call shows.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+pub(crate) const MODEL: &str = "tinyllama:latest";
+const MAX_REQUEST: usize = 1 << 20;
+
+pub(crate) struct FakeRuntime {
+    pub(crate) authority: String,
+    counts: Counts,
+}
+
+type Counts = Arc<Mutex<BTreeMap<String, u64>>>;
+
+impl FakeRuntime {
+    /// Listens on any free port until the process ends.
+    pub(crate) fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let authority = listener.local_addr()?.to_string();
+        let counts = Counts::default();
+        let shared = Arc::clone(&counts);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                count(&shared, "connections");
+                let counts = Arc::clone(&shared);
+                // The peer's going away ends it; there is nothing to tell.
+                thread::spawn(move || serve(stream, &counts).is_ok());
+            }
+        });
+        Ok(Self { authority, counts })
+    }
+
+    /// Requests by path, and `connections`, since the last look.
+    pub(crate) fn take_counts(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn count(counts: &Counts, what: &str) {
+    let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+    *counts.entry(what.to_owned()).or_default() += 1;
+}
+
+fn serve(stream: TcpStream, counts: &Counts) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let mut stream = BufReader::new(stream);
+    let answers = Answers::new();
+    let mut line = String::new();
+    let mut body = Vec::new();
+    loop {
+        line.clear();
+        ensure!(stream.read_line(&mut line)? > 0, "closed");
+        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut length = 0;
+        loop {
+            line.clear();
+            ensure!(stream.read_line(&mut line)? > 0, "closed");
+            let field = line.trim_end();
+            if field.is_empty() {
+                break;
+            }
+            if let Some((name, value)) = field.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse()?;
+            }
+        }
+        ensure!(length <= MAX_REQUEST, "too large");
+        body.resize(length, 0);
+        stream.read_exact(&mut body)?;
+        count(counts, &path);
+        stream.get_mut().write_all(answers.to(&path))?;
+    }
+}
+
+struct Answers {
+    generate: Vec<u8>,
+    tags: Vec<u8>,
+    running: Vec<u8>,
+    version: Vec<u8>,
+    unknown: Vec<u8>,
+}
+
+impl Answers {
+    fn new() -> Self {
+        let details = json!({"format": "gguf", "family": "llama", "parameter_size": "1B",
+            "quantization_level": "Q4_0"});
+        let model = json!({"name": MODEL, "model": MODEL, "size": 637_700_138_u64,
+            "digest": "2644915ede352ea7bdfaff0bfac0be74c719d5d5202acb63a6fb095b52f394a4",
+            "expires_at": "2099-01-01T00:00:00Z", "details": details});
+        let created = "2026-01-01T00:00:00.000000Z";
+        let first = json!({"model": MODEL, "created_at": created, "response": "Hi", "done": false});
+        let last = json!({"model": MODEL, "created_at": created, "response": "", "done": true,
+            "done_reason": "stop", "total_duration": 40_000, "load_duration": 10_000,
+            "prompt_eval_count": 26, "prompt_eval_duration": 10_000, "eval_count": 1,
+            "eval_duration": 10_000});
+        let models = json!({"models": [model]}).to_string();
+        Self {
+            generate: chunked(&format!("{first}\n{last}\n")),
+            tags: whole("200 OK", &models),
+            running: whole("200 OK", &models),
+            version: whole("200 OK", &json!({"version": "0.33.3"}).to_string()),
+            unknown: whole("404 Not Found", &json!({"error": "not found"}).to_string()),
+        }
+    }
+
+    fn to(&self, path: &str) -> &[u8] {
+        match path {
+            "/api/generate" => &self.generate,
+            "/api/tags" => &self.tags,
+            "/api/ps" => &self.running,
+            "/api/version" => &self.version,
+            _ => &self.unknown,
+        }
+    }
+}
+
+fn whole(status: &str, body: &str) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+fn chunked(body: &str) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n\
+         transfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    )
+    .into_bytes()
+}
