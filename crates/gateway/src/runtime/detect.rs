@@ -39,9 +39,10 @@ async fn probe(client: &HttpClient, authority: &str) -> Result<RuntimeInfo, Dete
     match ask("/api/version").await {
         Ok(answer) if answer["version"].is_string() => {
             let version = answer["version"].as_str().map(str::to_owned);
-            return Ok(match answer["runtime"].as_str() {
-                Some("andon") => info(RuntimeKind::Builtin, "runtime", version),
-                _ => info(RuntimeKind::Ollama, "ollama", version),
+            // Andon's own answers as the Ollama that it can stand in for, and says who it is.
+            return Ok(match answer["andon"].is_string() {
+                true => info(RuntimeKind::Builtin, "runtime", version),
+                false => info(RuntimeKind::Ollama, "ollama", version),
             });
         }
         Err(SendError::Connect { .. } | SendError::Broken { .. } | SendError::Address { .. }) => {
