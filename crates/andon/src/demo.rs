@@ -96,10 +96,10 @@ impl Story {
 
     async fn timeout(&self) -> anyhow::Result<()> {
         let label = self.lang.pick("タイムアウト", "timeout");
-        // Longer than any timeout that a person would set, whatever the machine.
-        let message = format!("{}\n詳しく説明してください。", PARAGRAPH.repeat(8));
-        self.ask(label, json!({"message": message, "num_predict": 100_000, "temperature": 1.5}))
-            .await
+        // A prompt that was never read before, and less time than reading it takes.
+        let began = andon_model::Span::now_ns();
+        let message = format!("{began}\n{}\n詳しく説明してください。", PARAGRAPH.repeat(24));
+        self.ask(label, json!({"message": message, "timeout_ms": 400})).await
     }
 
     async fn wrong_requests(&self) -> anyhow::Result<()> {
@@ -112,7 +112,8 @@ impl Story {
         let began = Instant::now();
         let (status, answer) = self.send(Method::POST, "/chat", body).await?;
         let trace = answer["trace_id"].as_str().unwrap_or("-");
-        let outcome = match answer["error"].as_str() {
+        let error = answer["detail"]["error"].as_str().or_else(|| answer["error"].as_str());
+        let outcome = match error {
             Some(error) => error.chars().take(60).collect::<String>(),
             None => format!("{} tokens", answer["eval_count"]),
         };

@@ -7,18 +7,31 @@ use andon_host::Sample;
 use andon_privacy::Protector;
 use andon_store::{Record, Store, StoreError};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Spans that go to the store together.
 const BATCH: usize = 256;
 
-/// Protects and stores until every recorder is gone. What the store cannot take is counted.
+/// Protects and stores until it is stopped, and then what still waits. What the store cannot take
+/// is counted.
 pub(crate) async fn keep_spans(
     mut recorded: Recorded,
     recorder: Recorder,
     protector: Protector,
     store: Arc<dyn Store>,
+    stop: CancellationToken,
 ) {
-    while let Some(observations) = recorded.next(BATCH).await {
+    let mut stopped = false;
+    loop {
+        let observations = tokio::select! {
+            observations = recorded.next(BATCH) => observations,
+            () = stop.cancelled(), if !stopped => {
+                stopped = true;
+                recorded.close();
+                continue;
+            }
+        };
+        let Some(observations) = observations else { return };
         let spans = observations.len() as u64;
         // The answer is not waited for: the store commits groups, and has its own bound.
         match store.append(Record::Spans(protector.protect(observations))) {

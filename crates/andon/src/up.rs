@@ -65,6 +65,8 @@ struct House {
     catalog: RuntimeCatalog,
     client: HttpClient,
     keepers: tokio::task::JoinSet<()>,
+    /// Ends the keepers, once the servers have ended.
+    last: CancellationToken,
 }
 
 impl House {
@@ -84,12 +86,14 @@ impl House {
         let catalog = RuntimeCatalog::new(client.clone(), target);
         tokio::spawn(catalog.clone().keep_fresh());
 
+        let last = CancellationToken::new();
         let mut keepers = tokio::task::JoinSet::new();
         keepers.spawn(pipeline::keep_spans(
             recorded,
             recorder.clone(),
             protector,
             Arc::clone(&store),
+            last.clone(),
         ));
         let sampling = andon_host::Config { runtime_pids: pids, ..andon_host::Config::default() };
         let samples = andon_host::spawn(sampling, 8)?;
@@ -127,6 +131,7 @@ impl House {
             catalog,
             client,
             keepers,
+            last,
         })
     }
 
@@ -141,8 +146,7 @@ impl House {
             tokio::time::timeout(patience, async { while servers.join_next().await.is_some() {} })
                 .await;
         servers.shutdown().await;
-        // The routers hold the last recorders; without them the pipeline comes to its end.
-        drop((self.front, self.proxy, self.catalog));
+        self.last.cancel();
         let _ = tokio::time::timeout(patience, async {
             while self.keepers.join_next().await.is_some() {}
         })

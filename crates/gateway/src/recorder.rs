@@ -102,6 +102,11 @@ impl Recorder {
 }
 
 impl Recorded {
+    /// Takes no more; what waits already can still be had.
+    pub fn close(&mut self) {
+        self.receiver.close();
+    }
+
     /// All that waits now, at least one, at most `most`; `None` once every recorder is gone.
     pub async fn next(&mut self, most: usize) -> Option<Vec<Observation>> {
         let mut waiting = Vec::new();

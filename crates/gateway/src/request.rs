@@ -16,6 +16,7 @@ use crate::{
 /// Most earlier messages that a call may carry.
 const MAX_TURNS: usize = 1_000;
 const MAX_MODEL_CHARS: usize = 256;
+const MAX_TIMEOUT_MS: f64 = 86_400_000.0;
 
 /// A question with everything that came along.
 #[derive(Clone, Default)]
@@ -31,6 +32,8 @@ pub(crate) struct ChatRequest {
     pub(crate) session_id: Option<String>,
     pub(crate) user_id: Option<String>,
     pub(crate) policy: Option<Policy>,
+    /// A shorter limit than the configured one, from this caller.
+    pub(crate) timeout: Option<Duration>,
 }
 
 #[derive(Clone)]
@@ -102,6 +105,9 @@ impl ChatRequest {
             temperature: fields.number("temperature", 0.0, 10.0)?,
             num_predict: fields.number("num_predict", 1.0, 1_000_000.0)?.map(|n| n as u32),
             think: fields.boolean("think")?,
+            timeout: fields
+                .number("timeout_ms", 1.0, MAX_TIMEOUT_MS)?
+                .map(|ms| Duration::from_millis(ms as u64)),
             session_id: fields.text("session_id")?.and_then(bounded_id),
             user_id: fields.text("user_id")?.and_then(bounded_id),
             policy: fields

@@ -141,7 +141,8 @@ impl Call {
     }
 
     async fn drive(&mut self, sink: &Sink) -> Result<ChatAnswer, ChatError> {
-        let limit = self.proxy.0.config.timeout;
+        let configured = self.proxy.0.config.timeout;
+        let limit = self.request.timeout.map_or(configured, |asked| asked.min(configured));
         let left = limit.saturating_sub(self.began.elapsed());
         let state = Arc::clone(&self.running.state);
         match tokio::time::timeout(left, self.ask(sink)).await {

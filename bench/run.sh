@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Measures Andon against baselines in the same run; about six minutes after the build. The table
+# and all numbers go to bench/out/. Nothing else should run on the machine meanwhile.
+#   BENCH_PROFILE=fast     instead of release (quicker to build, not what is shipped)
+#   ARGS="--parts overhead,start --calls 1000"   see bench/harness/src/main.rs
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+profile=${BENCH_PROFILE:-release}
+target=${CARGO_TARGET_DIR:-target}
+out=bench/out
+
+# Apart, so that the binary is the one that `make build` makes.
+scripts/cargo.sh build --profile "$profile" -p andon
+scripts/cargo.sh build --profile "$profile" -p andon-runtime --example bench_direct
+CARGO_TARGET_DIR="$target/bench" cargo build --release --locked --manifest-path bench/harness/Cargo.toml
+scripts/model.sh
+
+mkdir -p "$out"
+read -r -a more <<<"${ARGS:-}"
+exec "$target/bench/release/andon-bench" \
+    --andon "$target/$profile/andon" \
+    --direct "$target/$profile/examples/bench_direct" \
+    --model data/models/gemma-3-270m-q4_k_m.gguf \
+    --card crates/runtime/cards/gemma-3-270m.toml \
+    --out "$out" ${more[@]+"${more[@]}"}

@@ -1,0 +1,21 @@
+// Where things are, seen from the repository's root.
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
+export const BINARY = path.resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", "debug/andon");
+export const MODEL = path.join(ROOT, "data/models/gemma-3-270m-q4_k_m.gguf");
+export const MODEL_NAME = "gemma3:270m";
+export const PYTHON = path.join(ROOT, ".cache/venv/bin/python");
+/** The original application's programs, where they are at hand. They are run in place. */
+export const ARTICLE = path.resolve(ROOT, "../shared/article");
+/** Recorded answers of a real llama-server, where they are at hand. */
+export const LLAMA_SERVER_FIXTURES = path.resolve(ROOT, "../shared/fixtures/llama-server");
+export const OWN_PROGRAMS = path.join(ROOT, "tests/e2e/own-programs");
+export const E2E = path.join(ROOT, "tests/e2e");
+
+/** `false`, or why a test that needs `folder` is skipped. */
+export function missing(folder) {
+  return existsSync(folder) ? false : `${path.relative(ROOT, folder)} is not there`;
+}
