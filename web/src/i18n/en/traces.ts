@@ -382,4 +382,8 @@ export const traces = {
     taken: "taken back",
   },
   json: { copy: "Copy the span", note: "As stored" },
+  store: {
+    broken: (reason: string): string => `Nothing is being recorded: ${reason}. `,
+    dropped: (spans: string): string => `${spans} spans could not be recorded since the start.`,
+  },
 };

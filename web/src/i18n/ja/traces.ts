@@ -362,4 +362,8 @@ export const traces: typeof en = {
     taken: "取り消し",
   },
   json: { copy: "スパンをコピー", note: "保存されているまま" },
+  store: {
+    broken: (reason: string): string => `記録が止まっています: ${reason}。`,
+    dropped: (spans: string): string => `起動してから ${spans} 件のスパンを記録できませんでした。`,
+  },
 };

@@ -1,0 +1,15 @@
+/** What a reader must know of the recording itself: what was dropped, and whether it stands still. */
+import type { StatusReply } from "../../api/types";
+
+export interface StoreNotice {
+  /** Spans that were dropped since Andon started, over all causes. */
+  dropped: number;
+  /** Why nothing is written at present; null while all is well. */
+  broken: string | null;
+}
+
+export function storeNotice(status: Pick<StatusReply, "dropped" | "store">): StoreNotice | null {
+  const dropped = Object.values(status.dropped).reduce((sum, count) => sum + count, 0);
+  const broken = status.store.healthy ? null : (status.store.message ?? "");
+  return dropped === 0 && broken === null ? null : { dropped, broken };
+}
