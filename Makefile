@@ -16,7 +16,7 @@ help: ## this list
 run: ## everything: tools, pages, model, build, and Andon itself (ARGS="…" go to it)
 	@scripts/deps.sh
 	@scripts/web.sh
-	@scripts/model.sh --unless-runtime || true
+	@$(if $(findstring --model,$(ARGS)),,scripts/model.sh --unless-runtime || true)
 	@$(CARGO) build --profile fast -p andon
 	@exec "$(TARGET_DIR)/fast/andon" up --data data $(ARGS)
 

@@ -1,6 +1,6 @@
 //! `andon up`: everything in one process, but for the runtime's own.
 
-use std::{process::ExitCode, sync::Arc, time::Instant};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Instant};
 
 use andon_api::{Access, ApiState, Parts};
 use andon_gateway::{
@@ -12,19 +12,22 @@ use andon_privacy::Protector;
 use andon_store::{EmbeddedStore, Store};
 use anyhow::Context;
 use axum::{Router, extract::Request, middleware};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{banner, cli::Settings, config::Config, listen, pipeline, runtime};
 
 pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let config = Config::load(*settings)?;
+    let mut config = Config::load(*settings)?;
     let machine = andon_host::machine();
     let listener = listen::bind("listen", config.listen).await?;
+    config.listen = listener.local_addr()?;
     let proxy_listener = match config.proxy_listen {
-        Some(address) => Some(listen::bind("proxy_listen", address).await?),
+        Some(address) => Some(bind_proxy(address).await?),
         None => None,
     };
+    config.proxy_listen = proxy_listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let store = open_store(&config)?;
     let stop = CancellationToken::new();
     let house = House::build(&config, &machine, Arc::clone(&store), stop.clone(), started)?;
@@ -49,6 +52,19 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     stop.cancel();
     house.end(servers, store).await;
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// The proxy's port, or any free one beside it: the gateway must not hand questions to whatever
+/// holds the port, and a chat must work all the same.
+async fn bind_proxy(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    match listen::bind("proxy_listen", address).await {
+        Ok(listener) => Ok(listener),
+        Err(taken) => {
+            let listener = listen::bind("proxy_listen", SocketAddr::new(address.ip(), 0)).await?;
+            eprintln!("andon: {taken}. Until then the proxy is at {}.", listener.local_addr()?);
+            Ok(listener)
+        }
+    }
 }
 
 fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {

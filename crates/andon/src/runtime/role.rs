@@ -23,7 +23,7 @@ pub(crate) async fn run(args: RuntimeArgs) -> anyhow::Result<ExitCode> {
         listen,
         fallback_any_port: args.any_port,
         models: args.model,
-        ollama_models: args.ollama_models,
+        ollama_models: args.ollama_models.or_else(ollama_store),
         context_length: args.context_length,
         keep_alive,
         max_threads: args.max_threads,
@@ -38,6 +38,15 @@ pub(crate) async fn run(args: RuntimeArgs) -> anyhow::Result<ExitCode> {
     })
     .await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where Ollama keeps its models on this machine, if it can be read.
+#[cfg(feature = "builtin-runtime")]
+fn ollama_store() -> Option<std::path::PathBuf> {
+    let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
+    let usual = home.map(|home| home.join(".ollama/models"));
+    let service = std::path::PathBuf::from("/usr/share/ollama/.ollama/models");
+    usual.into_iter().chain([service]).find(|folder| folder.join("manifests").is_dir())
 }
 
 /// Seconds as Ollama's environment has them, or a time with its unit.
