@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::error::ErrorBody;
+use crate::error::{ApiErrorCode, ErrorBody};
 
 const COOKIE: &str = "andon_session";
 const SESSION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -109,10 +109,10 @@ impl Rules {
         expires_s > now_s() && bool::from(expected.as_bytes().ct_eq(signature.as_bytes()))
     }
 
-    fn is_password(&self, given: &str) -> bool {
+    fn is_password(&self, given: &[u8]) -> bool {
         self.password
             .as_ref()
-            .is_some_and(|password| bool::from(password.0.as_bytes().ct_eq(given.as_bytes())))
+            .is_some_and(|password| bool::from(password.0.as_bytes().ct_eq(given)))
     }
 
     fn has_session(&self, headers: &HeaderMap) -> bool {
@@ -126,9 +126,10 @@ impl Rules {
 
     /// `Authorization: Bearer PASSWORD`, or `x-api-key`, for programs.
     fn has_key(&self, headers: &HeaderMap) -> Option<bool> {
-        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let bearer = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-        let key = bearer.or_else(|| text(header::HeaderName::from_static("x-api-key")))?;
+        // Bytes, not text: a password may hold any character, and clients send it as UTF-8.
+        let bytes = |name| headers.get(name).map(HeaderValue::as_bytes);
+        let bearer = bytes(header::AUTHORIZATION).and_then(|value| value.strip_prefix(b"Bearer "));
+        let key = bearer.or_else(|| bytes(header::HeaderName::from_static("x-api-key")))?;
         Some(self.is_password(key))
     }
 }
@@ -198,7 +199,7 @@ async fn admit(rules: &Rules, request: Request) -> Result<Request, Box<Response>
         login_page(StatusCode::UNAUTHORIZED, "")
     } else {
         let error = "a password is needed: Authorization: Bearer PASSWORD".to_owned();
-        let body = axum::Json(ErrorBody { error, code: "unauthorized" });
+        let body = axum::Json(ErrorBody { error, code: ApiErrorCode::Unauthorized });
         let challenge = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
         (StatusCode::UNAUTHORIZED, challenge, body).into_response()
     }))
@@ -216,7 +217,7 @@ async fn log_in(rules: &Rules, body: Body) -> Response {
             .and_then(|mut fields| fields.0.remove("password"))
     });
     let _one_at_a_time = rules.guesses.lock().await;
-    if !given.is_some_and(|given| rules.is_password(&given)) {
+    if !given.is_some_and(|given| rules.is_password(given.as_bytes())) {
         tokio::time::sleep(WRONG_PASSWORD).await;
         return login_page(StatusCode::UNAUTHORIZED, "is-wrong");
     }
@@ -239,7 +240,7 @@ fn login_page(status: StatusCode, class: &str) -> Response {
 }
 
 fn forbidden(error: &str) -> Response {
-    let body = axum::Json(ErrorBody { error: error.to_owned(), code: "forbidden" });
+    let body = axum::Json(ErrorBody { error: error.to_owned(), code: ApiErrorCode::Forbidden });
     (StatusCode::FORBIDDEN, body).into_response()
 }
 
@@ -342,7 +343,7 @@ mod tests {
         assert!(!access.0.is_session(&access.0.session(now_s() - 1)));
         assert!(!access.0.is_session(&good.replace('.', "9.")));
         assert!(!rules().0.is_session(&good));
-        assert!(access.0.is_password("open sesame"));
-        assert!(!access.0.is_password("open"));
+        assert!(access.0.is_password(b"open sesame"));
+        assert!(!access.0.is_password(b"open"));
     }
 }

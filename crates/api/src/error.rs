@@ -24,22 +24,41 @@ pub(crate) enum ApiError {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct ErrorBody {
     pub(crate) error: String,
-    pub(crate) code: &'static str,
+    pub(crate) code: ApiErrorCode,
+}
+
+/// Stable names of the API's own failures; the pages translate by them.
+#[derive(Debug, Clone, Copy, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ApiErrorCode {
+    BadRequest,
+    NotFound,
+    TooLarge,
+    RangeTooLong,
+    StoreUnavailable,
+    Internal,
+    /// A password is needed.
+    Unauthorized,
+    /// A Host or Origin that may not ask.
+    Forbidden,
 }
 
 impl ApiError {
-    fn row(&self) -> (StatusCode, &'static str) {
+    fn row(&self) -> (StatusCode, ApiErrorCode) {
+        use ApiErrorCode as Code;
         match self {
-            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
-            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
-            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, Code::BadRequest),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, Code::NotFound),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge),
             Self::Store(StoreError::RangeTooLong { .. }) => {
-                (StatusCode::BAD_REQUEST, "range_too_long")
+                (StatusCode::BAD_REQUEST, Code::RangeTooLong)
             }
             Self::Store(StoreError::Busy | StoreError::Unavailable { .. }) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+                (StatusCode::SERVICE_UNAVAILABLE, Code::StoreUnavailable)
             }
-            Self::Store(_) | Self::Interrupted => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::Store(_) | Self::Interrupted => {
+                (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal)
+            }
         }
     }
 }

@@ -21,9 +21,9 @@ const EVALUATOR: &str = "user_feedback";
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Feedback {
-    #[schema(value_type = String)]
     trace_id: TraceId,
     /// 1 good, -1 bad, 0 takes it back.
+    #[schema(minimum = -1, maximum = 1)]
     score: i8,
     /// Kept under the policy `full` only.
     comment: Option<String>,

@@ -8,6 +8,7 @@ mod error;
 mod feedback;
 mod live;
 mod models;
+mod openapi;
 mod pages;
 mod rum;
 mod status;
@@ -20,7 +21,7 @@ use andon_model::Policy;
 use andon_privacy::Protector;
 use andon_store::Store;
 use axum::Router;
-use utoipa::openapi::OpenApi;
+use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use access::{Access, Password, guard};
@@ -57,7 +58,18 @@ impl ApiState {
 
 /// The API and its description.
 pub fn router(state: ApiState) -> (Router, OpenApi) {
-    let (router, mut openapi) = OpenApiRouter::new()
+    let (router, openapi) = documented();
+    let description = openapi.clone();
+    let answer = move || {
+        let description = description.clone();
+        async move { axum::Json(description) }
+    };
+    let router = router.route("/api/v1/openapi.json", axum::routing::get(answer));
+    (router.with_state(state), openapi)
+}
+
+fn documented() -> (Router<ApiState>, OpenApi) {
+    let (router, mut openapi) = OpenApiRouter::with_openapi(openapi::Chat::openapi())
         .routes(routes!(traces::list))
         .routes(routes!(traces::stored))
         .routes(routes!(traces::one))
@@ -69,15 +81,7 @@ pub fn router(state: ApiState) -> (Router, OpenApi) {
         .routes(routes!(live::live))
         .routes(routes!(rum::rum))
         .routes(routes!(feedback::feedback))
-        .with_state(state)
         .split_for_parts();
-    openapi.info.title = "Andon".to_owned();
-    openapi.info.description = Some("Observability for local LLMs.".to_owned());
-    openapi.info.version = env!("CARGO_PKG_VERSION").to_owned();
-    let description = openapi.clone();
-    let answer = move || {
-        let description = description.clone();
-        async move { axum::Json(description) }
-    };
-    (router.route("/api/v1/openapi.json", axum::routing::get(answer)), openapi)
+    openapi::complete(&mut openapi);
+    (router, openapi)
 }

@@ -26,7 +26,8 @@ pub(crate) struct LiveCalls {
 }
 
 /// Calls that run now; with `Accept: text/event-stream` as events `live`, on every change.
-#[utoipa::path(get, path = "/api/v1/live", tag = "live", responses((status = 200, body = LiveCalls)))]
+#[utoipa::path(get, path = "/api/v1/live", tag = "live", responses(
+    (status = 200, content((LiveCalls = "application/json"), (LiveCalls = "text/event-stream")))))]
 pub(crate) async fn live(State(state): State<ApiState>, headers: HeaderMap) -> Response {
     let wants_events = headers
         .get(header::ACCEPT)

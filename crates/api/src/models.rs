@@ -1,6 +1,7 @@
 //! What the chat page needs to know of the runtime.
 
 use andon_gateway::{DiscoveredModel, RuntimeKind};
+use andon_model::Policy;
 use axum::{Json, extract::State};
 use serde::Serialize;
 
@@ -12,7 +13,7 @@ pub(crate) struct Models {
     models: Vec<DiscoveredModel>,
     routes: Vec<RouteFacts>,
     /// What is kept of prompts and answers.
-    privacy: String,
+    privacy: Policy,
     timeout_ms: u64,
     max_body_bytes: u64,
 }
@@ -71,7 +72,7 @@ pub(crate) async fn models(State(state): State<ApiState>) -> Json<Models> {
         },
         models: models.to_vec(),
         routes,
-        privacy: parts.policy.to_string(),
+        privacy: parts.policy,
         timeout_ms: parts.timeout_ms,
         max_body_bytes: parts.max_body_bytes,
     })

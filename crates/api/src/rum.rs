@@ -35,9 +35,7 @@ pub(crate) struct RumAction {
     /// `action` is what this version keeps.
     r#type: String,
     name: String,
-    #[schema(value_type = Option<String>)]
     trace_id: Option<TraceId>,
-    #[schema(value_type = Option<String>)]
     span_id: Option<SpanId>,
     start_ns: f64,
     duration_ns: f64,

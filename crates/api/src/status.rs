@@ -24,7 +24,25 @@ pub(crate) struct Status {
     /// Spans that were dropped since start, by cause.
     dropped: DropCounts,
     store: StoreState,
-    lang: Option<String>,
+    /// Which language the terminal was asked to speak; the pages follow it.
+    lang: Option<Language>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Language {
+    Ja,
+    En,
+}
+
+impl Language {
+    fn of(said: &str) -> Option<Self> {
+        match said {
+            "ja" => Some(Self::Ja),
+            "en" => Some(Self::En),
+            _ => None,
+        }
+    }
 }
 
 /// Versions, memory, what was stored and what was dropped.
@@ -43,7 +61,7 @@ pub(crate) async fn status(State(state): State<ApiState>) -> Json<Status> {
         spans_stored: store.spans,
         dropped: parts.recorder.drop_counts(),
         store,
-        lang: parts.language.clone(),
+        lang: parts.language.as_deref().and_then(Language::of),
     })
 }
 

@@ -6,7 +6,7 @@ use andon_model::{HostSample, ProcessSample, TraceId, UnixNanos};
 use andon_store::{Filter, Trace, TracePage, TraceQuery};
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -42,8 +42,9 @@ pub(crate) struct ListParams {
     (status = 200, body = TracePage), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list(
     State(state): State<ApiState>,
-    Query(params): Query<ListParams>,
+    params: Result<Query<ListParams>, QueryRejection>,
 ) -> Result<Json<TracePage>, ApiError> {
+    let Query(params) = params.map_err(|error| ApiError::BadRequest(error.body_text()))?;
     let bad = |name: &str, error: &dyn std::fmt::Display| {
         ApiError::BadRequest(format!("{name}: {error}"))
     };
@@ -75,9 +76,16 @@ fn time_param(name: &str, text: Option<&str>) -> Result<Option<UnixNanos>, ApiEr
     Ok(Some(u64::try_from(time.as_nanosecond()).unwrap_or(0)))
 }
 
+/// An event of the stream; without ids when there were too many to name.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct StoredTraces {
+    trace_ids: Vec<TraceId>,
+}
+
 /// Says which traces were added or changed, as server-sent events `stored`.
 #[utoipa::path(get, path = "/api/v1/traces/stream", tag = "traces", responses(
-    (status = 200, description = "server-sent events", content_type = "text/event-stream")))]
+    (status = 200, description = "events `stored`", content_type = "text/event-stream",
+        body = StoredTraces)))]
 pub(crate) async fn stored(State(state): State<ApiState>) -> Response {
     let changes = state.0.store.subscribe();
     let events = stream::unfold(changes, |mut changes| async move {
@@ -87,7 +95,7 @@ pub(crate) async fn stored(State(state): State<ApiState>) -> Response {
             Err(RecvError::Lagged(_)) => Vec::new(),
             Err(RecvError::Closed) => return None,
         };
-        let data = serde_json::json!({ "trace_ids": ids }).to_string();
+        let data = serde_json::to_string(&StoredTraces { trace_ids: ids }).unwrap_or_default();
         Some((Ok::<_, Infallible>(Event::default().event("stored").data(data)), changes))
     });
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
@@ -97,7 +105,8 @@ pub(crate) async fn stored(State(state): State<ApiState>) -> Response {
 /// Everything about one trace.
 #[utoipa::path(get, path = "/api/v1/traces/{trace_id}", tag = "traces",
     params(("trace_id" = String, Path)), responses(
-    (status = 200, body = Trace), (status = 404, body = ErrorBody)))]
+    (status = 200, body = Trace), (status = 400, body = ErrorBody),
+    (status = 404, body = ErrorBody)))]
 pub(crate) async fn one(
     State(state): State<ApiState>,
     Path(id): Path<String>,
@@ -116,7 +125,9 @@ async fn find(state: &ApiState, id: &str) -> Result<Trace, ApiError> {
 /// The machine during a trace, and some seconds before and after.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct TraceHost {
+    #[schema(value_type = u64)]
     from_ns: UnixNanos,
+    #[schema(value_type = u64)]
     to_ns: UnixNanos,
     samples: Vec<HostSample>,
     processes: Vec<ProcessCurve>,
@@ -126,6 +137,7 @@ pub(crate) struct TraceHost {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct ProcessCurve {
     pid: u32,
+    #[schema(value_type = u64)]
     started_ns: UnixNanos,
     name: String,
     command: String,
@@ -135,6 +147,7 @@ pub(crate) struct ProcessCurve {
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct ProcessPoint {
+    #[schema(value_type = u64)]
     time_ns: UnixNanos,
     cpu_cores: f64,
     rss_bytes: u64,
@@ -143,7 +156,8 @@ pub(crate) struct ProcessPoint {
 /// CPU, memory and processes over a trace's time.
 #[utoipa::path(get, path = "/api/v1/traces/{trace_id}/host", tag = "traces",
     params(("trace_id" = String, Path)), responses(
-    (status = 200, body = TraceHost), (status = 404, body = ErrorBody)))]
+    (status = 200, body = TraceHost), (status = 400, body = ErrorBody),
+    (status = 404, body = ErrorBody)))]
 pub(crate) async fn host(
     State(state): State<ApiState>,
     Path(id): Path<String>,

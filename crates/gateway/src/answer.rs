@@ -1,11 +1,14 @@
 //! What a call answers: the reply, its counts, its times; and the events of a streamed answer.
 
-use andon_model::{RequestId, SpanId, Timings, TraceId};
+use andon_model::{Phase, RequestId, SpanId, Timings, TraceId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{ErrorCode, live::PhaseEvent};
 
 /// Times of one call in milliseconds; unknown is null. `andon_ms` is what is left of the total:
 /// gateway, proxy, network and masking.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct TimingsMs {
     pub queue_ms: Option<f64>,
@@ -65,32 +68,90 @@ impl TimingsMs {
 }
 
 /// A whole answer, as JSON and as the last event of a stream.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct ChatAnswer {
     pub reply: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub thinking: Option<String>,
     pub eval_count: Option<u64>,
     pub prompt_eval_count: Option<u64>,
-    #[serde(default)]
     pub prompt_cached_count: Option<u64>,
-    /// Time spent writing the answer, in milliseconds.
+    /// Time spent writing the answer, in milliseconds. Passed on as it came where the proxy is not
+    /// Andon's, so it may have a fraction.
+    #[schema(value_type = Option<f64>)]
     pub duration_ms: Option<u64>,
     pub request_id: RequestId,
     pub trace_id: TraceId,
     /// The span of the call to the model; feedback goes there.
-    #[serde(default)]
     pub span_id: Option<SpanId>,
-    pub model: String,
-    pub model_requested: String,
+    /// The model that answered. A proxy that is not Andon's does not say it.
+    pub model: Option<String>,
+    pub model_requested: Option<String>,
     pub finish_reason: Option<String>,
-    #[serde(default)]
     pub cold_start: bool,
     /// Something the caller should know, in words: another model answered, for example.
-    #[serde(default)]
     pub note: Option<String>,
-    #[serde(default)]
     pub timings: TimingsMs,
+}
+
+/// The first event of a streamed answer. A proxy that is not Andon's knows less.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ChatStart {
+    pub trace_id: TraceId,
+    pub request_id: RequestId,
+    /// The span of the call to the model.
+    pub span_id: Option<SpanId>,
+    pub model_requested: Option<String>,
+    pub timeout_ms: Option<u64>,
+}
+
+/// A piece of the answer, or of what the model thought.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct TextPiece {
+    pub text: String,
+}
+
+/// A failed call, as JSON and as the last event of a stream.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ChatFailure {
+    /// In words.
+    pub error: String,
+    pub code: ErrorCode,
+    /// What the call was doing when it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub phase: Option<Phase>,
+    /// What the part behind answered: its own JSON, or words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub detail: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub retry_after_s: Option<u64>,
+    pub timings: TimingsMs,
+    pub trace_id: TraceId,
+    pub request_id: RequestId,
+    /// The question, from the proxy to whoever asked it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub prompt: Option<String>,
+    /// Empty; there for clients of the original proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub output: Option<String>,
+}
+
+/// What the events of a streamed answer hold, by their names. Only describes them: each is sent by
+/// itself, `done` or `error` last.
+#[derive(Debug, utoipa::ToSchema)]
+pub struct ChatEvents {
+    pub start: ChatStart,
+    pub phase: PhaseEvent,
+    pub thinking: TextPiece,
+    pub token: TextPiece,
+    pub done: ChatAnswer,
+    pub error: ChatFailure,
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use andon_model::{Cause, Phase};
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::runtime::SendError;
 
 /// Stable names of failures; the pages translate by them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     NoMessage,
     BadJson,
@@ -125,23 +126,6 @@ impl ChatError {
         self.phase = self.phase.or(Some(phase));
         self
     }
-
-    /// The body's fields, without ids.
-    pub(crate) fn fields(&self) -> Map<String, Value> {
-        let mut fields = Map::new();
-        fields.insert("error".to_owned(), json!(self.message));
-        fields.insert("code".to_owned(), json!(self.code.as_str()));
-        if let Some(phase) = self.phase {
-            fields.insert("phase".to_owned(), json!(phase.as_str()));
-        }
-        if let Some(detail) = &self.detail {
-            fields.insert("detail".to_owned(), detail.clone());
-        }
-        if let Some(seconds) = self.retry_after_s {
-            fields.insert("retry_after_s".to_owned(), json!(seconds));
-        }
-        fields
-    }
 }
 
 impl From<SendError> for ChatError {
@@ -163,6 +147,7 @@ mod tests {
     fn every_code_reads_back_from_its_name() {
         for code in ErrorCode::ALL {
             assert_eq!(ErrorCode::from_name(code.as_str()), Some(code));
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }
     }
 }

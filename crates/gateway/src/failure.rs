@@ -2,44 +2,50 @@
 
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, header};
-use serde_json::{Map, Value, json};
 
 use crate::{
-    TimingsMs,
+    ChatFailure, TimingsMs,
     error::{ChatError, ErrorCode},
     headers::{self, Caller},
 };
 
-/// A failure as JSON, with the status of its code. `extra` fields stand beside the common ones.
-pub(crate) fn response(
-    caller: &Caller,
-    error: &ChatError,
-    timings: &TimingsMs,
-    extra: Map<String, Value>,
-) -> Response {
-    let mut fields = body(caller, error, timings);
-    fields.extend(extra);
-    let mut response = Response::new(Body::from(Value::Object(fields).to_string()));
-    *response.status_mut() = error.code.status();
+/// A failure as JSON, with the status of its code.
+pub(crate) fn response(caller: &Caller, error: &ChatError, timings: &TimingsMs) -> Response {
+    of_body(&body(caller, error, timings), caller, timings)
+}
+
+/// The answer that carries `body`.
+pub(crate) fn of_body(body: &ChatFailure, caller: &Caller, timings: &TimingsMs) -> Response {
+    let json = serde_json::to_vec(body).unwrap_or_default();
+    let mut response = Response::new(Body::from(json));
+    *response.status_mut() = body.code.status();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(seconds) = error.retry_after_s {
+    if let Some(seconds) = body.retry_after_s {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if error.code == ErrorCode::BodyTimeout {
+    if body.code == ErrorCode::BodyTimeout {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     headers::write_ids(headers, caller.trace_id, &caller.request_id, timings);
     response
 }
 
-/// The fields of a failure, for JSON and for the last event of a stream. Where the part behind gave
+/// What is said of a failure, in JSON and in the last event of a stream. Where the part behind gave
 /// an account of the time, that is the better one.
-pub(crate) fn body(caller: &Caller, error: &ChatError, timings: &TimingsMs) -> Map<String, Value> {
-    let mut body = error.fields();
+pub(crate) fn body(caller: &Caller, error: &ChatError, timings: &TimingsMs) -> ChatFailure {
     let theirs = error.detail.as_ref().map(|detail| &detail["timings"]).filter(|t| t.is_object());
-    body.insert("timings".to_owned(), theirs.cloned().unwrap_or_else(|| json!(timings)));
-    body.insert("trace_id".to_owned(), json!(caller.trace_id));
-    body.insert("request_id".to_owned(), json!(caller.request_id));
-    body
+    let theirs = theirs.and_then(|theirs| serde_json::from_value(theirs.clone()).ok());
+    ChatFailure {
+        error: error.message.clone(),
+        code: error.code,
+        phase: error.phase,
+        detail: error.detail.clone(),
+        retry_after_s: error.retry_after_s,
+        timings: theirs.unwrap_or(*timings),
+        trace_id: caller.trace_id,
+        request_id: caller.request_id.clone(),
+        prompt: None,
+        output: None,
+    }
 }

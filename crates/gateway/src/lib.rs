@@ -19,13 +19,14 @@ mod request;
 mod runtime;
 mod sse;
 
-pub use answer::{ChatAnswer, TimingsMs};
+pub use answer::{ChatAnswer, ChatEvents, ChatFailure, ChatStart, TextPiece, TimingsMs};
 pub use error::{ChatError, ErrorCode};
 pub use gateway::{Gateway, GatewayConfig};
 pub use headers::{REQUEST_ID, TRACE_ID};
-pub use live::LiveCalls;
+pub use live::{LiveCalls, PhaseEvent};
 pub use proxy::{Proxy, ProxyConfig};
 pub use recorder::{DropCounts, Recorded, Recorder, RecorderConfig};
+pub use request::{ChatRequest, Role, Turn};
 pub use runtime::{
     Crash, DetectError, DiscoveredModel, HttpClient, RuntimeCatalog, RuntimeInfo, RuntimeKind,
     RuntimeState, RuntimeTarget, detect, http_client, list_models,

@@ -96,8 +96,8 @@ pub(crate) struct CallState {
 }
 
 /// A phase event of a streamed answer.
-#[derive(Debug, Serialize)]
-pub(crate) struct PhaseEvent {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct PhaseEvent {
     phase: Phase,
     phase_since_ms: u64,
     elapsed_ms: u64,

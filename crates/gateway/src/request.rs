@@ -6,6 +6,7 @@ use std::time::Duration;
 use andon_model::{Policy, RawText};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -19,27 +20,56 @@ const MAX_MODEL_CHARS: usize = 256;
 const MAX_TIMEOUT_MS: f64 = 86_400_000.0;
 
 /// A question with everything that came along.
-#[derive(Clone, Default)]
-pub(crate) struct ChatRequest {
+#[derive(Clone, Default, utoipa::ToSchema)]
+pub struct ChatRequest {
+    /// The proxy takes it as `prompt` too.
+    #[schema(value_type = String)]
     pub(crate) message: RawText,
-    /// Earlier turns, oldest first.
+    /// Earlier turns, oldest first, without the new message.
+    #[schema(rename = "messages", value_type = Option<Vec<Turn>>)]
     pub(crate) history: Vec<Turn>,
+    #[schema(value_type = Option<String>)]
     pub(crate) system: Option<RawText>,
+    /// Instead of the route's.
     pub(crate) model: Option<String>,
     pub(crate) temperature: Option<f64>,
     pub(crate) num_predict: Option<u32>,
     pub(crate) think: Option<bool>,
     pub(crate) session_id: Option<String>,
     pub(crate) user_id: Option<String>,
+    /// Can only make the server keep less than it does by itself.
+    #[schema(rename = "privacy")]
     pub(crate) policy: Option<Policy>,
     /// A shorter limit than the configured one, from this caller.
+    #[schema(rename = "timeout_ms", value_type = Option<u64>, minimum = 1)]
     pub(crate) timeout: Option<Duration>,
 }
 
-#[derive(Clone)]
-pub(crate) struct Turn {
-    pub(crate) role: &'static str,
+/// An earlier message of the conversation.
+#[derive(Clone, utoipa::ToSchema)]
+pub struct Turn {
+    pub(crate) role: Role,
+    #[schema(value_type = String)]
     pub(crate) content: RawText,
+}
+
+/// Who said it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    User,
+    Assistant,
+    System,
+}
+
+impl Role {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::System => "system",
+        }
+    }
 }
 
 /// Reads a whole body of at most `max_bytes`, within `timeout`.
@@ -175,12 +205,8 @@ impl Fields {
 }
 
 fn read_turn(at: usize, turn: &Value) -> Result<Turn, ChatError> {
-    let role = match turn.get("role").and_then(Value::as_str) {
-        Some("user") => "user",
-        Some("assistant") => "assistant",
-        Some("system") => "system",
-        _ => return Err(field(&format!("messages[{at}].role"), "user, assistant or system")),
-    };
+    let role = Role::deserialize(turn.get("role").unwrap_or(&Value::Null))
+        .map_err(|_| field(&format!("messages[{at}].role"), "user, assistant or system"))?;
     match turn.get("content") {
         Some(Value::String(content)) => Ok(Turn { role, content: RawText::new(content.clone()) }),
         _ => Err(field(&format!("messages[{at}].content"), "a string")),
@@ -238,5 +264,17 @@ mod tests {
         assert_eq!(error(b"[1]").0, ErrorCode::BadField);
         assert_eq!(error(br#"{"message":"a","temperature":99}"#).0, ErrorCode::BadField);
         assert_eq!(error(br#"{"message":"a","messages":[{"role":"x"}]}"#).0, ErrorCode::BadField);
+    }
+
+    #[test]
+    fn every_field_of_the_schema_is_read() {
+        use utoipa::PartialSchema;
+        let schema = serde_json::to_value(ChatRequest::schema()).unwrap();
+        for name in schema["properties"].as_object().unwrap().keys() {
+            let body = serde_json::json!({ "message": "a", name.as_str(): { "of": "no type" } });
+            let (code, message) = error(body.to_string().as_bytes());
+            assert_eq!(code, ErrorCode::BadField, "{name}");
+            assert!(message.starts_with(name.as_str()), "{name}: {message}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub type Attributes = BTreeMap<String, AttributeValue>;
 
 /// One attribute's value. Untagged, so that JSON shows the bare value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum AttributeValue {
     Bool(bool),
@@ -15,6 +15,17 @@ pub enum AttributeValue {
     Float(f64),
     Text(String),
 }
+
+impl utoipa::PartialSchema for AttributeValue {
+    /// Not derived: JSON has one kind of number, and an integer would match two of the variants.
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+        let types = SchemaType::from_iter([Type::Boolean, Type::Number, Type::String]);
+        ObjectBuilder::new().schema_type(types).into()
+    }
+}
+
+impl utoipa::ToSchema for AttributeValue {}
 
 impl From<bool> for AttributeValue {
     fn from(value: bool) -> Self {

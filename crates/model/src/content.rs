@@ -22,6 +22,7 @@ pub enum Part {
 pub struct Content {
     pub trace_id: TraceId,
     pub span_id: SpanId,
+    #[schema(value_type = u64)]
     pub time_ns: UnixNanos,
     pub part: Part,
     #[serde(default)]
@@ -61,6 +62,7 @@ pub enum EvaluationSource {
 pub struct Evaluation {
     pub trace_id: TraceId,
     pub span_id: SpanId,
+    #[schema(value_type = u64)]
     pub time_ns: UnixNanos,
     pub evaluator: String,
     #[serde(default)]

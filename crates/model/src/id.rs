@@ -88,7 +88,12 @@ macro_rules! hex_id {
 
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                String::schema()
+                use utoipa::openapi::schema::{ObjectBuilder, Type};
+                let digits = $bytes * 2;
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .pattern(Some(format!("^[0-9a-f]{{{digits}}}$")))
+                    .into()
             }
         }
 

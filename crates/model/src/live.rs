@@ -38,8 +38,10 @@ pub struct LiveCall {
     pub service: String,
     pub route: String,
     pub model: String,
+    #[schema(value_type = u64)]
     pub start_ns: UnixNanos,
     pub phase: Phase,
+    #[schema(value_type = u64)]
     pub phase_since_ns: UnixNanos,
     /// 1 = next in line; only while `phase` is `queue`.
     pub queue_position: Option<u32>,

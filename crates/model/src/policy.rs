@@ -81,7 +81,11 @@ impl<'de> Deserialize<'de> for Policy {
 
 impl utoipa::PartialSchema for Policy {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        String::schema()
+        use utoipa::openapi::schema::{ObjectBuilder, Type};
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^(full|mask:[0-9]+|none)$"))
+            .into()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::UnixNanos;
 /// One look at the whole machine. Rates are per second since the sample before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HostSample {
+    #[schema(value_type = u64)]
     pub time_ns: UnixNanos,
     pub cpu_count: u32,
     /// Cores at work (user, system, irq, steal); 1.0 = one core.
@@ -28,9 +29,11 @@ pub struct HostSample {
 /// One look at one process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ProcessSample {
+    #[schema(value_type = u64)]
     pub time_ns: UnixNanos,
     pub pid: u32,
     /// When the process began; with `pid` it names a process even after the number was reused.
+    #[schema(value_type = u64)]
     pub started_ns: UnixNanos,
     pub name: String,
     /// Command line with secrets removed.

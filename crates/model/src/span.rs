@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Attributes, RequestId, SpanId, TraceId, UnixNanos, time};
+use crate::{AttributeValue, Attributes, RequestId, SpanId, TraceId, UnixNanos, time};
 
 /// A finished unit of work. Field names are the columns of the `spans` table; unknown is `None`,
 /// never 0 or empty.
@@ -12,6 +12,7 @@ pub struct Span {
     pub trace_id: TraceId,
     pub span_id: SpanId,
     pub parent_id: Option<SpanId>,
+    #[schema(value_type = u64)]
     pub start_ns: UnixNanos,
     pub duration_ns: u64,
     pub service: String,
@@ -54,6 +55,7 @@ pub struct Span {
     pub user_id: Option<String>,
     pub request_id: Option<RequestId>,
     pub source: Source,
+    #[schema(value_type = std::collections::BTreeMap<String, AttributeValue>)]
     pub attributes: Attributes,
 }
 
@@ -162,6 +164,7 @@ pub enum LlmKind {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SpanStatus)]
 pub enum Status {
     Ok,
     Error,

@@ -100,6 +100,7 @@ pub struct StoreState {
     pub traces: u64,
     pub bytes_on_disk: u64,
     /// When the oldest file that is kept was begun.
+    #[schema(value_type = Option<u64>)]
     pub oldest_ns: Option<UnixNanos>,
     /// Records that wait to be written.
     pub pending: u64,

@@ -54,6 +54,7 @@ pub struct FacetCount {
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct TraceSummary {
     pub trace_id: TraceId,
+    #[schema(value_type = u64)]
     pub start_ns: UnixNanos,
     /// From the earliest start to the latest end.
     pub duration_ns: u64,

@@ -5,11 +5,13 @@
 import type {
   ApiError,
   ErrorCode,
+  FeedbackReply,
   FeedbackRequest,
   ModelsReply,
   StatusReply,
   TraceHostReply,
   TraceReply,
+  TracesQuery,
   TracesReply,
 } from "./types";
 
@@ -108,14 +110,6 @@ export const getModels = (signal?: AbortSignal): Promise<ModelsReply> =>
 export const getStatus = (signal?: AbortSignal): Promise<StatusReply> =>
   get("/api/v1/status", {}, signal);
 
-export interface TracesQuery {
-  from?: string | null;
-  to?: string | null;
-  q?: string | null;
-  limit?: number | null;
-  cursor?: string | null;
-}
-
 export const getTraces = (query: TracesQuery, signal?: AbortSignal): Promise<TracesReply> =>
   get("/api/v1/traces", { ...query }, signal);
 
@@ -125,5 +119,5 @@ export const getTrace = (traceId: string, signal?: AbortSignal): Promise<TraceRe
 export const getTraceHost = (traceId: string, signal?: AbortSignal): Promise<TraceHostReply> =>
   get(`/api/v1/traces/${encodeURIComponent(traceId)}/host`, {}, signal);
 
-export const sendFeedback = (spanId: string, body: FeedbackRequest): Promise<{ ok: boolean }> =>
+export const sendFeedback = (spanId: string, body: FeedbackRequest): Promise<FeedbackReply> =>
   post(`/api/v1/spans/${encodeURIComponent(spanId)}/feedback`, body);

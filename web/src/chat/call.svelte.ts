@@ -94,7 +94,7 @@ export class Call {
       phase: body?.phase ?? this.phase,
       timeoutMs: this.timeoutMs,
       retryAfterS: body?.retry_after_s ?? null,
-      detail: body?.detail ?? null,
+      detail: detailText(body?.detail),
     };
   }
 
@@ -103,7 +103,6 @@ export class Call {
     this.answer.traceId = start.trace_id;
     this.answer.requestId = start.request_id;
     this.answer.spanId = start.span_id;
-    this.answer.model = start.model;
     this.answer.modelRequested = start.model_requested;
   }
 
@@ -140,6 +139,16 @@ export class Call {
     if (document.hidden) setTimeout(this.flush, HIDDEN_FLUSH_MS);
     else requestAnimationFrame(this.flush);
   }
+}
+
+/** What the part behind said: words, or JSON of its own that has its words under `error`. */
+function detailText(detail: unknown): string | null {
+  if (detail === undefined || detail === null) return null;
+  if (typeof detail === "string") return detail;
+  if (typeof detail === "object" && "error" in detail && typeof detail.error === "string") {
+    return detail.error;
+  }
+  return JSON.stringify(detail);
 }
 
 function rate(reply: ChatReply): number | null {

@@ -12,6 +12,7 @@ const reply: ChatReply = {
   reply: "Hello there",
   eval_count: 10,
   prompt_eval_count: 5,
+  prompt_cached_count: 0,
   duration_ms: 600,
   request_id: "r",
   trace_id: "t",
@@ -58,6 +59,19 @@ it("ends with the server's whole text and figures", () => {
     tokensPerSecond: 20,
     note: "n",
   });
+});
+
+it("shows what the part behind said in words, whatever its shape", () => {
+  const shown = (detail: unknown): string | null | undefined => {
+    const call = make();
+    const body = { error: "boom", code: "proxy_failed" as const, detail };
+    call.failed(new ApiFailure("proxy_failed", "boom", 500, body));
+    return call.answer.problem?.detail;
+  };
+  expect(shown(undefined)).toBeNull();
+  expect(shown("connection refused")).toBe("connection refused");
+  expect(shown({ error: "model not found", prompt: "long" })).toBe("model not found");
+  expect(shown({ status: 3 })).toBe('{"status":3}');
 });
 
 it("keeps what was written when it fails or is stopped", () => {

@@ -15,7 +15,7 @@ const action = (traceId: string): RumAction => ({
   attributes: {},
 });
 
-const sent = (): string[][] =>
+const sent = (): RumAction["trace_id"][][] =>
   vi
     .mocked(fetch)
     .mock.calls.map(([, init]) =>

@@ -13,7 +13,6 @@ use axum::{
     routing::post,
 };
 use http::{Method, header};
-use serde_json::Map;
 
 use self::{record::GatewayRecord, relay::Relay};
 use crate::{
@@ -96,7 +95,7 @@ impl Gateway {
         if of_pages.iter().any(|start| path.starts_with(start)) || path.starts_with("/apple-touch")
         {
             let timings = TimingsMs::default();
-            return failure::response(&request_caller(&request), &error, &timings, Map::new());
+            return failure::response(&request_caller(&request), &error, &timings);
         }
         self.refuse(&request_caller(&request), request.method(), &path, Instant::now(), &error)
     }
@@ -111,7 +110,7 @@ impl Gateway {
     ) -> Response {
         let mut record = self.record(caller, method.as_str(), path, began);
         let timings = record.failed(error, None);
-        failure::response(caller, error, &timings, Map::new())
+        failure::response(caller, error, &timings)
     }
 
     fn record(&self, caller: &Caller, method: &str, path: &str, began: Instant) -> GatewayRecord {

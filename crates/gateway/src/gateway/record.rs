@@ -48,7 +48,7 @@ impl GatewayRecord {
 
     pub(super) fn asks(&mut self, route: &Route, question: &ChatRequest) {
         self.policy = question.policy;
-        let texts = question.history.iter().map(|turn| (turn.role, &turn.content));
+        let texts = question.history.iter().map(|turn| (turn.role.as_str(), &turn.content));
         let texts = texts.chain([("user", &question.message)]);
         self.question = texts
             .enumerate()
@@ -81,7 +81,7 @@ impl GatewayRecord {
         span.http_status = Some(200);
         let mut contents = Vec::new();
         if recorded_behind {
-            span.model = Some(answer.model.clone());
+            span.model = answer.model.clone();
         } else {
             span.input_tokens = answer.prompt_eval_count;
             span.output_tokens = answer.eval_count;

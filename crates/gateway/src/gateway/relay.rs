@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Gateway, record::GatewayRecord};
 use crate::{
-    ChatAnswer, TimingsMs,
+    ChatAnswer, ChatStart, TextPiece, TimingsMs,
     error::{ChatError, ErrorCode},
     failure,
     headers::{self, Caller},
@@ -82,7 +82,8 @@ impl Relay {
             (headers::USER_ID, self.caller.user_id.clone()),
         ];
         for (name, value) in fields {
-            if let Some(Ok(value)) = value.map(|value| HeaderValue::from_str(&value)) {
+            // Bytes: a password or a user's id need not be ASCII.
+            if let Some(Ok(value)) = value.map(|value| HeaderValue::from_bytes(value.as_bytes())) {
                 headers.insert(name, value);
             }
         }
@@ -91,7 +92,7 @@ impl Relay {
 
     fn fail(&mut self, error: &ChatError, inner: Option<&str>) -> Response {
         let timings = self.record.failed(error, inner);
-        failure::response(&self.caller, error, &timings, Map::new())
+        failure::response(&self.caller, error, &timings)
     }
 
     async fn relay_whole(mut self, exchange: Exchange) -> Response {
@@ -130,14 +131,17 @@ impl Relay {
     fn answered(mut self, mut fields: Map<String, Value>, recorded_behind: bool) -> Response {
         let answer = answer_of(&fields, &self.caller);
         let timings = self.record.answered(&answer, recorded_behind);
-        fields.insert("timings".to_owned(), json!(timings));
-        fields.entry("trace_id").or_insert_with(|| json!(self.caller.trace_id));
-        fields.entry("request_id").or_insert_with(|| json!(self.caller.request_id));
+        complete(&mut fields, &answer, &timings);
         let mut response = if self.caller.wants_stream {
-            let start =
-                json!({"trace_id": self.caller.trace_id, "request_id": self.caller.request_id});
+            let start = ChatStart {
+                trace_id: self.caller.trace_id,
+                request_id: self.caller.request_id.clone(),
+                span_id: answer.span_id,
+                model_requested: answer.model_requested.clone(),
+                timeout_ms: Some(self.gateway.0.config.timeout.as_millis() as u64),
+            };
             let mut events = BytesMut::from(&sse::event("start", &start)[..]);
-            events.extend_from_slice(&sse::event("token", &json!({"text": answer.reply})));
+            events.extend_from_slice(&sse::event("token", &TextPiece { text: answer.reply }));
             events.extend_from_slice(&sse::event("done", &fields));
             event_stream(Body::from(events.freeze()))
         } else {
@@ -242,7 +246,7 @@ impl Stream {
         self.ended = true;
         let answer = answer_of(&fields, &self.relay.caller);
         let timings = self.relay.record.answered(&answer, true);
-        fields.insert("timings".to_owned(), json!(timings));
+        complete(&mut fields, &answer, &timings);
         sse::event("done", &fields)
     }
 
@@ -281,13 +285,23 @@ fn answer_of(fields: &Map<String, Value>, caller: &Caller) -> ChatAnswer {
         request_id: caller.request_id.clone(),
         trace_id: caller.trace_id,
         span_id: text("span_id").and_then(|id| id.parse().ok()),
-        model: text("model").unwrap_or_default(),
-        model_requested: text("model_requested").unwrap_or_default(),
+        model: text("model"),
+        model_requested: text("model_requested"),
         finish_reason: text("finish_reason"),
         cold_start: fields.get("cold_start").and_then(Value::as_bool).unwrap_or(false),
         note: text("note"),
         timings: serde_json::from_value(timings).unwrap_or_default(),
     }
+}
+
+/// Puts beside the proxy's own fields what an answer of Andon has and this one lacks.
+fn complete(fields: &mut Map<String, Value>, answer: &ChatAnswer, timings: &TimingsMs) {
+    if let Ok(Value::Object(all)) = serde_json::to_value(answer) {
+        for (name, value) in all {
+            fields.entry(name).or_insert(value);
+        }
+    }
+    fields.insert("timings".to_owned(), json!(timings));
 }
 
 /// The proxy's failure as the gateway says it. What the caller can mend, or wait for, keeps its own
@@ -317,4 +331,30 @@ fn unreachable(error: &SendError) -> ChatError {
 fn timed_out(limit: Duration) -> ChatError {
     let message = format!("timed out after {} s while waiting for the proxy", limit.as_secs_f64());
     ChatError::new(ErrorCode::Timeout, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_proxys_answer_gets_what_it_lacks_and_keeps_what_it_has() {
+        let Value::Object(mut fields) =
+            json!({"reply": "hi", "eval_count": 2, "duration_ms": 12.5, "own": "kept"})
+        else {
+            panic!("not an object");
+        };
+        let caller = Caller::from_headers(&HeaderMap::new());
+        let answer = answer_of(&fields, &caller);
+        complete(&mut fields, &answer, &TimingsMs::default());
+        for (name, value) in [
+            ("duration_ms", json!(12.5)),
+            ("own", json!("kept")),
+            ("model", Value::Null),
+            ("cold_start", json!(false)),
+            ("trace_id", json!(caller.trace_id)),
+        ] {
+            assert_eq!(fields.get(name), Some(&value), "{name}");
+        }
+    }
 }

@@ -7,7 +7,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use http_body_util::BodyExt;
-use serde_json::{Map, json};
 use tokio::{sync::mpsc, time::Interval};
 
 use super::{
@@ -16,7 +15,7 @@ use super::{
     sink::{Out, Sink},
 };
 use crate::{
-    ChatAnswer, Route,
+    ChatAnswer, ChatStart, Route, TextPiece,
     error::{ChatError, ErrorCode},
     failure,
     headers::{self, Caller},
@@ -132,17 +131,21 @@ impl Call {
 
     fn refused(&mut self, error: &ChatError) -> Response {
         let timings = self.record.failed(error);
-        let mut extra = Map::new();
+        let mut body = failure::body(&self.caller, error, &timings);
         // Back to the caller who sent it, as the original does, and nowhere else.
-        let prompt = self.request.message.expose().chars().take(MAX_ECHO_CHARS);
-        extra.insert("prompt".to_owned(), json!(prompt.collect::<String>()));
-        extra.insert("output".to_owned(), json!(""));
-        failure::response(&self.caller, error, &timings, extra)
+        body.prompt = Some(self.request.message.expose().chars().take(MAX_ECHO_CHARS).collect());
+        body.output = Some(String::new());
+        failure::of_body(&body, &self.caller, &timings)
+    }
+
+    /// How long this call may take: the caller may only shorten it.
+    fn limit(&self) -> Duration {
+        let configured = self.proxy.0.config.timeout;
+        self.request.timeout.map_or(configured, |asked| asked.min(configured))
     }
 
     async fn drive(&mut self, sink: &Sink) -> Result<ChatAnswer, ChatError> {
-        let configured = self.proxy.0.config.timeout;
-        let limit = self.request.timeout.map_or(configured, |asked| asked.min(configured));
+        let limit = self.limit();
         let left = limit.saturating_sub(self.began.elapsed());
         let state = Arc::clone(&self.running.state);
         match tokio::time::timeout(left, self.ask(sink)).await {
@@ -200,14 +203,14 @@ impl Call {
         }
         self.record.began_streaming = true;
         let llm = self.record.llm_span();
-        let data = json!({
-            "trace_id": self.caller.trace_id,
-            "request_id": self.caller.request_id,
-            "span_id": llm.span_id,
-            "model_requested": llm.model_requested,
-            "timeout_ms": self.proxy.0.config.timeout.as_millis() as u64,
-        });
-        sink.send("start", &data).await;
+        let start = ChatStart {
+            trace_id: self.caller.trace_id,
+            request_id: self.caller.request_id.clone(),
+            span_id: Some(llm.span_id),
+            model_requested: llm.model_requested.clone(),
+            timeout_ms: Some(self.limit().as_millis() as u64),
+        };
+        sink.send("start", &start).await;
         sink.send("phase", &self.running.state.phase_event()).await;
     }
 
@@ -401,7 +404,7 @@ impl Call {
         self.record.token();
         self.running.state.add_token();
         self.enter(Phase::Generate, sink).await;
-        sink.send(name, &json!({"text": text})).await;
+        sink.send(name, &TextPiece { text: text.to_owned() }).await;
         Ok(())
     }
 
@@ -419,8 +422,8 @@ impl Call {
             request_id: self.caller.request_id.clone(),
             trace_id: self.caller.trace_id,
             span_id: Some(self.running.state.span_id()),
-            model: resolved.model.clone(),
-            model_requested: self.request.model.clone().unwrap_or_else(|| self.route.model.clone()),
+            model: Some(resolved.model.clone()),
+            model_requested: self.request.model.clone().or_else(|| Some(self.route.model.clone())),
             finish_reason: stats.finish_reason.clone(),
             cold_start,
             note: resolved.note.clone(),

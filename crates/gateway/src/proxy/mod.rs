@@ -15,7 +15,6 @@ use axum::{
     routing::post,
 };
 use http::{Method, header};
-use serde_json::Map;
 
 use self::call::Call;
 use crate::{
@@ -110,7 +109,7 @@ impl Proxy {
         let refused = record::refused(&self.0.config, caller, request, error);
         let timings = TimingsMs::new(&Timings::default(), refused.span.duration_ns);
         self.0.recorder.record(refused);
-        failure::response(caller, error, &timings, Map::new())
+        failure::response(caller, error, &timings)
     }
 }
 
@@ -167,7 +166,7 @@ async fn stream(call: Call) -> Response {
         Some(sink::Out::Refused(response)) => *response,
         None => {
             let error = ChatError::new(ErrorCode::ProxyFailed, "the call ended without an answer");
-            failure::response(&caller, &error, &TimingsMs::default(), Map::new())
+            failure::response(&caller, &error, &TimingsMs::default())
         }
     }
 }

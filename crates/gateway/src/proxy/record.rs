@@ -353,7 +353,7 @@ fn contents(request: &ChatRequest) -> Vec<RawContent> {
         push(&mut contents, Part::System, Some("system"), system);
     }
     for turn in &request.history {
-        push(&mut contents, Part::Input, Some(turn.role), &turn.content);
+        push(&mut contents, Part::Input, Some(turn.role.as_str()), &turn.content);
     }
     push(&mut contents, Part::Input, Some("user"), &request.message);
     contents

@@ -1,3 +1,5 @@
+import type { FailureCode } from "../../api/client";
+
 /** The chat page's words. A function takes what is put into a sentence, already formatted. */
 export const chat = {
   title: "Chat",
@@ -220,6 +222,27 @@ export const chat = {
       "The server refuses this page.",
       "Open it by the address that the server printed when it started.",
     ],
+    body_timeout: [
+      "The question did not arrive at the server in time.",
+      "The connection may be slow or broken. Try again.",
+    ],
+    client_gone: [
+      "The connection to the server was closed.",
+      "Try again. The trace shows how far the answer came.",
+    ],
+    bad_request: [
+      "The server could not read the request.",
+      "Reload the page: the server may be of another version.",
+    ],
+    range_too_long: ["The time range is too long.", "Choose a shorter one."],
+    store_unavailable: [
+      "The server cannot write or read what it records.",
+      "See whether its disk is full («andon doctor»), and try again.",
+    ],
+    internal: [
+      "The server failed while it worked on the request.",
+      "Try again. The server’s log says more.",
+    ],
     network: [
       "The server cannot be reached.",
       "See whether «andon up» still runs, then try again. Your conversation is safe in this browser.",
@@ -228,7 +251,7 @@ export const chat = {
       "Something unexpected happened.",
       "Try again. If it happens again, the details help to find out why.",
     ],
-  } satisfies Record<string, [title: string, advice: string]>,
+  } satisfies Record<FailureCode, [title: string, advice: string]>,
   timeoutAfter: (time: string) => `Stopped after ${time}: that is the time limit.`,
   startNew: "New conversation",
 

@@ -127,6 +127,10 @@ const errors: Record<string, string> = {
   proxy_failed: "the proxy could not be reached",
   unauthorized: "a password is needed",
   forbidden: "access was refused",
+  body_timeout: "the request did not arrive in time",
+  range_too_long: "the time range is too long",
+  store_unavailable: "what was recorded cannot be read or written at present",
+  internal: "the server failed on this request; its log says more",
 };
 
 export const traces = {

@@ -120,6 +120,10 @@ export const traces: typeof en = {
     proxy_failed: "プロキシに接続できませんでした",
     unauthorized: "パスワードが必要です",
     forbidden: "アクセスが拒否されました",
+    body_timeout: "リクエストが時間内に届きませんでした",
+    range_too_long: "期間が長すぎます",
+    store_unavailable: "今は記録を読み書きできません",
+    internal: "サーバーの処理が失敗しました。詳しくはサーバーのログにあります",
   },
   status: { ok: "成功", error: "エラー", unset: "状態なし" },
   parts: {

@@ -1,6 +1,6 @@
 // The calls that run now, and a clock for them.
 
-import type { LiveCall } from "../../api/types";
+import type { LiveCall, LiveReply } from "../../api/types";
 import { listen, type StreamState } from "../stream";
 
 const TICK_MS = 100;
@@ -13,7 +13,7 @@ export class LiveCalls {
   follow(): () => void {
     const stop = listen("/api/v1/live", "live", {
       onEvent: (data) => {
-        this.calls = (data as { calls?: LiveCall[] }).calls ?? [];
+        this.calls = (data as Partial<LiveReply>).calls ?? [];
       },
       // Without the stream nobody knows what runs.
       onState: (state: StreamState) => {

@@ -13,7 +13,7 @@ test("drops of all causes are added up, and a store that stands still says why",
     broken: null,
   });
   const full = { healthy: false, message: "No space left on device" };
-  expect(storeNotice({ dropped: {}, store: full })).toEqual({
+  expect(storeNotice({ dropped: { queue_full: 0, store_unavailable: 0 }, store: full })).toEqual({
     dropped: 0,
     broken: "No space left on device",
   });

@@ -8,7 +8,11 @@ export interface StoreNotice {
   broken: string | null;
 }
 
-export function storeNotice(status: Pick<StatusReply, "dropped" | "store">): StoreNotice | null {
+interface Recording extends Pick<StatusReply, "dropped"> {
+  store: Pick<StatusReply["store"], "healthy" | "message">;
+}
+
+export function storeNotice(status: Recording): StoreNotice | null {
   const dropped = Object.values(status.dropped).reduce((sum, count) => sum + count, 0);
   const broken = status.store.healthy ? null : (status.store.message ?? "");
   return dropped === 0 && broken === null ? null : { dropped, broken };

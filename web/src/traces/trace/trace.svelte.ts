@@ -2,7 +2,7 @@
 // the page opens, for «why this time?» is clicked the moment an answer ends.
 
 import { ApiFailure, getTrace, getTraceHost } from "../../api/client";
-import type { TraceHostReply, TraceReply } from "../../api/types";
+import type { StoredTraces, TraceHostReply, TraceReply } from "../../api/types";
 import { SAMPLE_INTERVAL_NS } from "../model/lanes";
 import { buildTree, type TraceTree } from "../model/tree";
 import { listen } from "../stream";
@@ -45,7 +45,7 @@ export class Trace {
     this.#stopListening = listen("/api/v1/traces/stream", "stored", {
       onEvent: (data) => {
         // No ids: the server lost count of what came; any trace may have changed.
-        const ids = (data as { trace_ids?: string[] }).trace_ids ?? [];
+        const ids = (data as Partial<StoredTraces>).trace_ids ?? [];
         if (ids.length === 0 || ids.includes(this.id)) void this.load();
       },
     });
