@@ -10,6 +10,8 @@ profile=${BENCH_PROFILE:-release}
 target=${CARGO_TARGET_DIR:-target}
 out=bench/out
 
+# The pages are a part of the binary.
+scripts/web.sh
 # Apart, so that the binary is the one that `make build` makes.
 scripts/cargo.sh build --profile "$profile" -p andon
 scripts/cargo.sh build --profile "$profile" -p andon-runtime --example bench_direct

@@ -113,7 +113,10 @@ describe("the original's routes", () => {
     assert.ok(answer.json.prompt_eval_count > alone.json.prompt_eval_count);
     const trace = await andon.traceWith(answer.json.trace_id, "runtime");
     const input = trace.contents.filter(({ part }) => part === "input");
-    assert.deepEqual(input.map(({ role }) => role), ["user", "assistant", "user"]);
+    assert.deepEqual(
+      input.map(({ role }) => role),
+      ["user", "assistant", "user"],
+    );
   });
 });
 
@@ -148,7 +151,10 @@ describe("ids and traces", () => {
     assert.ok(runtime.timings.eval_ns > 0 && runtime.timings.ttft_ns > 0);
     assert.ok(runtime.attributes["andon.runtime.threads"] >= 1);
     // Each within the one around it, with a little room for two clocks.
-    for (const [inner, outer] of [[proxy, gateway], [runtime, proxy]]) {
+    for (const [inner, outer] of [
+      [proxy, gateway],
+      [runtime, proxy],
+    ]) {
       assert.ok(inner.start_ns >= outer.start_ns - 1e6, `${inner.service} begins within`);
       assert.ok(inner.duration_ns <= outer.duration_ns, `${inner.service} is shorter`);
     }

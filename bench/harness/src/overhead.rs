@@ -11,7 +11,7 @@ use crate::{
     Settings,
     fake::{FakeRuntime, MODEL},
     http::{Connection, Request},
-    process::Andon,
+    process::{self, Andon},
     report::{Part, Row, Target, short},
     statistics::Sample,
 };
@@ -102,6 +102,7 @@ pub(crate) fn measure(settings: &Settings, data: &Path) -> Result<Part> {
         }
     }
     let status = andon.get("/api/v1/status")?;
+    let resident = process::resident(andon.pid())?.total;
     andon.stop()?;
 
     let (direct, through) = ways.split_first().ok_or_else(|| anyhow::anyhow!("no ways"))?;
@@ -113,6 +114,11 @@ pub(crate) fn measure(settings: &Settings, data: &Path) -> Result<Part> {
     )];
     notes.extend(ways.iter().map(percentiles));
     notes.push(format!("left out of the records because a queue was full: {}", status["dropped"]));
+    notes.push(format!(
+        "resident memory after all calls: {} MB, with {} spans kept",
+        short(resident),
+        status["spans_stored"]
+    ));
     let raw = ways.iter().zip(asked).map(|(way, asked)| {
         json!({"way": way.name, "us": Sample::new(way.all.clone()).to_json(),
             "runtime_asked_in_last_block": asked})

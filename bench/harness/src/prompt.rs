@@ -1,16 +1,20 @@
-//! The questions of the throughput part, and the text that the model reads for them.
+//! The conversations of the throughput part, and the text that the model reads for them.
 //!
-//! Each question begins differently and is as long as the others. What the model reads is put
-//! together from the model's card as the runtime does it; that both sides count the same number of
-//! prompt tokens is checked with every pair.
+//! Left alone, this small model ends its answers after a sentence. Two earlier turns with long,
+//! numbered answers make it write on until it is stopped. What it reads is put together from its
+//! card as the runtime does it; that both sides count the same number of prompt tokens is checked
+//! with every pair.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-/// Words of a question's filling. About as many tokens.
-const WORDS: usize = 700;
+/// Earlier turns, and the words of each: about 800 tokens together.
+const TURNS: u64 = 2;
+const WORDS: u64 = 110;
+pub(crate) const QUESTION: &str = "Write words.";
 /// Plain nouns, a token each or two.
 const VOCABULARY: [&str; 48] = [
     "river", "stone", "garden", "window", "paper", "silver", "morning", "bridge", "forest",
@@ -21,17 +25,29 @@ const VOCABULARY: [&str; 48] = [
     "spider", "temple", "village",
 ];
 
-/// A question of its own for each number.
-pub(crate) fn question(number: u64) -> String {
-    // A small linear generator: the same questions in every run, none like another.
+/// The earlier answers of a conversation, other ones for each number.
+pub(crate) fn earlier_answers(number: u64) -> Vec<String> {
+    // A small linear generator: the same words in every run, none of the conversations alike.
     let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d;
-    let mut words = Vec::with_capacity(WORDS);
-    for _ in 0..WORDS {
+    let mut word = || {
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        words.push(VOCABULARY[(state >> 33) as usize % VOCABULARY.len()]);
-    }
-    format!("Go on with this list of words, one hundred more of them: {}", words.join(", "))
+        VOCABULARY[(state >> 33) as usize % VOCABULARY.len()]
+    };
+    let mut answer =
+        || -> Vec<String> { (1..=WORDS).map(|place| format!("{place} {}", word())).collect() };
+    (0..TURNS).map(|_| answer().join(" ")).collect()
+}
+
+/// The same as `messages` of the chat API.
+pub(crate) fn earlier_messages(answers: &[String]) -> Value {
+    let turn = |answer: &String| {
+        [
+            json!({"role": "user", "content": QUESTION}),
+            json!({"role": "assistant", "content": answer}),
+        ]
+    };
+    answers.iter().flat_map(turn).collect()
 }
 
 #[derive(Deserialize)]
@@ -69,13 +85,17 @@ impl Template {
         Ok(Self { form: form.context("the card has no form for English")? })
     }
 
-    pub(crate) fn text(&self, asked: &str) -> String {
+    /// What the model reads when it is asked once more after these answers.
+    pub(crate) fn text(&self, earlier: &[String]) -> String {
         let Form { introduction, question, answer, example, .. } = &self.form;
         let mut text = format!("{}\n\n", introduction.trim());
         for shown in example {
             text += &format!("{question} {}\n{answer} {}\n\n", shown.question, shown.answer);
         }
-        text + &format!("{question} {asked}\n{answer}")
+        for given in earlier {
+            text += &format!("{question} {QUESTION}\n{answer} {given}\n\n");
+        }
+        text + &format!("{question} {QUESTION}\n{answer}")
     }
 }
 
@@ -84,9 +104,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn questions_differ_from_their_first_word_on_and_are_the_same_in_every_run() {
-        let filling = |n| question(n).split_once(": ").map(|(_, words)| words[..20].to_owned());
-        assert_ne!(filling(1), filling(2));
-        assert_eq!(question(3), question(3));
+    fn conversations_differ_and_are_the_same_in_every_run() {
+        assert_ne!(earlier_answers(1), earlier_answers(2));
+        assert_eq!(earlier_answers(3), earlier_answers(3));
+    }
+
+    #[test]
+    fn the_text_holds_examples_and_conversation_in_the_cards_form() {
+        let card = "[[form]]\nscript = 'any'\nintroduction = 'Talk.'\nquestion = 'Q:'\n\
+                    answer = 'A:'\nexample = [{ question = 'a', answer = 'b' }]\n";
+        let form = toml::from_str::<Card>(card).unwrap().form.remove(0);
+        let text = Template { form }.text(&["1 x".to_owned()]);
+        assert_eq!(text, "Talk.\n\nQ: a\nA: b\n\nQ: Write words.\nA: 1 x\n\nQ: Write words.\nA:");
     }
 }

@@ -21,12 +21,14 @@ use crate::{
     Settings,
     http::{Connection, Request},
     process::Andon,
-    prompt::{Template, question},
+    prompt::{QUESTION, Template, earlier_answers, earlier_messages},
     report::{Part, Row, Target, short},
     statistics::Sample,
 };
 
 const TOKENS: u32 = 128;
+/// Low enough for the model to keep to the list, and not greedy, as a chat is not.
+const TEMPERATURE: f64 = 0.1;
 /// An answer that ends earlier says too little about speed.
 const LEAST_TOKENS: u64 = 100;
 /// Longer than the runtime looks back.
@@ -134,19 +136,19 @@ impl<'a> Bench<'a> {
         let bench =
             Self { settings, template, andon, prompt_file: settings.work.join("prompt.txt") };
         bench.forget_prefix()?;
-        bench.ask(&question(u64::MAX))?;
+        bench.ask(&earlier_answers(u64::MAX))?;
         Ok(bench)
     }
 
     /// Both sides once, the first one by turns.
     fn pair(&self, number: u64) -> Result<Pair> {
-        let question = question(number);
+        let earlier = earlier_answers(number);
         let (direct, andon) = if number.is_multiple_of(2) {
-            let direct = self.direct(&question)?;
-            (direct, self.ask_fresh(&question)?)
+            let direct = self.direct(&earlier)?;
+            (direct, self.ask_fresh(&earlier)?)
         } else {
-            let andon = self.ask_fresh(&question)?;
-            (self.direct(&question)?, andon)
+            let andon = self.ask_fresh(&earlier)?;
+            (self.direct(&earlier)?, andon)
         };
         ensure!(
             direct.prompt_tokens == andon.prompt_tokens,
@@ -166,8 +168,8 @@ impl<'a> Bench<'a> {
         Ok(Pair { direct, andon })
     }
 
-    fn direct(&self, question: &str) -> Result<Direct> {
-        fs::write(&self.prompt_file, self.template.text(question))?;
+    fn direct(&self, earlier: &[String]) -> Result<Direct> {
+        fs::write(&self.prompt_file, self.template.text(earlier))?;
         thread::sleep(REST);
         let mut child = Command::new(&self.settings.direct)
             .arg(&self.settings.model)
@@ -184,30 +186,32 @@ impl<'a> Bench<'a> {
         serde_json::from_slice(&output.stdout).context("llama.cpp alone printed no JSON")
     }
 
-    fn ask_fresh(&self, question: &str) -> Result<Answer> {
+    fn ask_fresh(&self, earlier: &[String]) -> Result<Answer> {
         thread::sleep(REST);
         self.forget_prefix()?;
-        self.ask(question)
+        self.ask(earlier)
     }
 
     /// The other language's form shares nothing with this one, so nothing of the next prompt is in
     /// the cache.
     fn forget_prefix(&self) -> Result<()> {
-        self.chat("こんにちは", 1, "application/json").map(|_| ())
+        let body = json!({"message": "こんにちは", "num_predict": 1});
+        self.chat(&body, "application/json").map(|_| ())
     }
 
-    fn chat(&self, message: &str, tokens: u32, accept: &str) -> Result<crate::http::Answer> {
+    fn chat(&self, body: &Value, accept: &str) -> Result<crate::http::Answer> {
         let mut connection = Connection::open(&self.andon.listen)?;
-        let body = json!({"message": message, "num_predict": tokens, "temperature": 0.7});
         let request = Request::post(&self.andon.listen, "/chat", accept, &body.to_string());
         let answer = connection.send(&request)?;
         ensure!(answer.status == 200, "chat: status {}: {}", answer.status, answer.text());
         Ok(answer)
     }
 
-    fn ask(&self, question: &str) -> Result<Answer> {
+    fn ask(&self, earlier: &[String]) -> Result<Answer> {
+        let body = json!({"message": QUESTION, "messages": earlier_messages(earlier),
+            "num_predict": TOKENS, "temperature": TEMPERATURE});
         let started = Instant::now();
-        let answer = self.chat(question, TOKENS, "text/event-stream")?;
+        let answer = self.chat(&body, "text/event-stream")?;
         let ended = answer.arrivals.last().context("an empty stream")?.0;
         let done = last_event(&answer.text())?;
         let number = |name: &str| done[name].as_u64().with_context(|| format!("no {name}"));

@@ -12,7 +12,8 @@ function open(url, { method, headers = {}, body }) {
       resolve({ request, response }),
     );
     request.once("error", reject);
-    request.end(body);
+    // As bytes: Node writes a string body together with the head, in one encoding for both.
+    request.end(typeof body === "string" ? Buffer.from(body) : body);
   });
 }
 
@@ -58,7 +59,11 @@ export class Stream {
       headers: { "content-type": "application/json", accept: "text/event-stream", ...headers },
       body: json === undefined ? undefined : JSON.stringify(json),
     };
-    const { request, response } = await within(`the head of ${url}`, open(url, options), patienceMs);
+    const { request, response } = await within(
+      `the head of ${url}`,
+      open(url, options),
+      patienceMs,
+    );
     return new Stream(url, request, response, patienceMs);
   }
 

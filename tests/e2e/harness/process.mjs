@@ -1,5 +1,6 @@
 // Child processes: started, listened to, ended by their own id, never left behind.
 import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { until, within } from "./wait.mjs";
 
@@ -40,7 +41,6 @@ export async function taken(...ports) {
 /** Whether a process with this id runs (a zombie does not). */
 export async function runs(pid) {
   try {
-    const { readFile } = await import("node:fs/promises");
     const stat = await readFile(`/proc/${pid}/stat`, "utf8");
     return !["Z", "X"].includes(stat.slice(stat.lastIndexOf(")") + 2)[0]);
   } catch {
@@ -82,10 +82,14 @@ export class Program {
 
   /** Waits for a state; fails at once, with its output, if the program ends before. */
   async until(what, check, patienceMs) {
-    return until(`${what} (${this.name})`, async () => {
-      if (this.ended) return true;
-      return check();
-    }, patienceMs).then((found) => {
+    return until(
+      `${what} (${this.name})`,
+      async () => {
+        if (this.ended) return true;
+        return check();
+      },
+      patienceMs,
+    ).then((found) => {
       if (!this.ended) return found;
       throw new Error(`${this.name} ended (${JSON.stringify(this.ended)}):\n${this.output()}`);
     });

@@ -1,0 +1,176 @@
+// Two sets of the same three programs: those of the article, run in place where they are at hand,
+// and the project's own. The tests see both through one face.
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { connect } from "node:net";
+import path from "node:path";
+import { environment } from "./andon.mjs";
+import { ARTICLE, E2E, missing, OWN_PROGRAMS, PYTHON } from "./paths.mjs";
+import { freePort, Program, taken } from "./process.mjs";
+import { until } from "./wait.mjs";
+
+/** The article's page names its server so. */
+const PLACEHOLDER = "https://ドメイン名";
+
+/**
+ * Nobody listens on 8126. To a program that asks for LLM Observability and finds no agent ddtrace
+ * says that a key is missing, and ends it, unless the agent's way is chosen by name.
+ */
+const DATADOG = { DD_LLMOBS_AGENTLESS_ENABLED: "0" };
+
+export const article = {
+  hindrance: missing(ARTICLE) || missing(PYTHON),
+  /** Where the named ones stand, or in `taken` why they cannot; asked anew for each test. */
+  async ports(names) {
+    const ports = { gateway: 3000, proxy: 5002, runtime: 11434 };
+    return { ...ports, taken: await taken(...names.map((name) => ports[name])) };
+  },
+  gateway: [process.execPath, path.join(ARTICLE, "app.js")],
+  proxy: () => [PYTHON, path.join(ARTICLE, "llm_proxy.py")],
+  page: {
+    route: "#modelSelect",
+    question: "#messageInput",
+    ask: "button",
+    answer: "#response",
+    time: "#meta",
+    noQuestion: "メッセージを入力してください。",
+    unreachable: "エラーが発生しました。",
+    async html(gateway) {
+      const html = await readFile(path.join(ARTICLE, "llm.html"), "utf8");
+      if (!html.includes(PLACEHOLDER)) throw new Error("the article's page is another one");
+      return html.replaceAll(PLACEHOLDER, gateway);
+    },
+  },
+  failed: "Error communicating with Python proxy",
+};
+
+export const own = {
+  hindrance: missing(PYTHON),
+  async ports() {
+    const [gateway, proxy, runtime] = await Promise.all([freePort(), freePort(), freePort()]);
+    return { gateway, proxy, runtime, taken: false };
+  },
+  gateway: [process.execPath, path.join(OWN_PROGRAMS, "gateway.cjs")],
+  proxy: (at) => [PYTHON, path.join(OWN_PROGRAMS, "proxy.py"), `${at.proxy}`, local(at.runtime)],
+  page: {
+    route: "#route",
+    question: "#question",
+    ask: "#ask",
+    answer: "#answer",
+    time: "#time",
+    noQuestion: "質問がありません",
+    unreachable: "つながりません",
+    async html(gateway) {
+      const html = await readFile(path.join(OWN_PROGRAMS, "page.html"), "utf8");
+      const own = 'new URLSearchParams(location.search).get("gateway")';
+      return html.replace(own, JSON.stringify(gateway));
+    },
+  },
+  failed: "the proxy failed",
+};
+
+export function local(port) {
+  return `http://127.0.0.1:${port}`;
+}
+
+/** Starts the Express gateway of a set and waits until it answers. */
+export async function startGateway(programs, { gateway, proxy }, cwd) {
+  const env = environment({
+    ...DATADOG,
+    // The article's folder has no modules of its own.
+    NODE_PATH: path.join(E2E, "node_modules"),
+    PORT: `${gateway}`,
+    PROXY: local(proxy),
+  });
+  return started(new Program(...command(programs.gateway), { cwd, env }), gateway);
+}
+
+/** Starts the Flask proxy of a set and waits until it answers. */
+export async function startProxy(programs, ports, cwd) {
+  const env = environment({ ...DATADOG, PYTHONDONTWRITEBYTECODE: "1", NO_PROXY: "*" });
+  const program = new Program(...command(programs.proxy(ports)), { cwd, env });
+  return started(program, ports.proxy);
+}
+
+function command([program, ...args]) {
+  return [program, args];
+}
+
+async function started(program, port) {
+  try {
+    await program.until(`it listens on ${port}`, () => connects(port));
+    return program;
+  } catch (error) {
+    await program.end();
+    throw error;
+  }
+}
+
+function connects(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+/** Serves one page, as a small web server beside Andon would. */
+export async function servePage(html) {
+  const server = createServer((request, response) => {
+    response.setHeader("content-type", "text/html; charset=utf-8");
+    response.end(request.url === "/" ? html : "");
+  });
+  await new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  return {
+    url: `http://127.0.0.1:${server.address().port}/`,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** The chat page of a set in a browser's page: asking, and what it then shows. */
+export class ChatPage {
+  constructor(page, elements) {
+    Object.assign(this, { page, elements });
+  }
+
+  /** Asks, and waits until something is said. Returns it, with the answer that came over HTTP. */
+  async ask(message, { route = "/chat", by = "Enter" } = {}) {
+    const { page, elements } = this;
+    await page.selectOption(elements.route, route);
+    await page.fill(elements.question, message);
+    const answered = message ? this.#answered(route) : null;
+    if (by === "Enter") await page.press(elements.question, "Enter");
+    else await page.click(elements.ask);
+    const response = await answered;
+    await until("the page says something", () => this.#text(elements.answer));
+    return { said: await this.#text(elements.answer), response };
+  }
+
+  time() {
+    return this.#text(this.elements.time);
+  }
+
+  async #answered(route) {
+    const isAnswer = (request) =>
+      request.method() === "POST" && new URL(request.url()).pathname === route;
+    const request = await this.page.waitForEvent("requestfinished", {
+      predicate: isAnswer,
+      timeout: 120_000,
+    });
+    const response = await request.response();
+    return { status: response.status(), json: await response.json() };
+  }
+
+  #text(selector) {
+    return this.page.locator(selector).textContent();
+  }
+}
