@@ -142,7 +142,8 @@ describe("one call at a time", () => {
     await first.until("token");
     const others = [];
     for (let place = 1; place <= 4; place += 1) {
-      const stream = await andon.stream(SHORT);
+      // Each long enough for the places behind it to be told meanwhile.
+      const stream = await andon.stream(ENDLESS, { num_predict: 30, temperature: 0 });
       const told = await stream.until(({ name, data }) => name === "phase" && data.queue_position);
       assert.equal(told.data.phase, "queue");
       assert.equal(told.data.queue_position, place);
@@ -178,6 +179,16 @@ describe("one call at a time", () => {
     for (const stream of [first, ...waiting]) stream.leave();
     await andon.idle();
     await assertNextWorks(andon);
+  });
+
+  test("a caller may have less patience than the server, not more", async () => {
+    const shorter = await andon.chat(ENDLESS, { ...ENDLESSLY, timeout_ms: 700 });
+    assert.equal(shorter.status, 504, shorter.text);
+    assert.match(shorter.json.error, /0\.7 s/);
+    const stream = await andon.stream(SHORT, { timeout_ms: 3_600_000 });
+    assert.equal((await stream.until("start")).data.timeout_ms, 120_000);
+    await stream.last();
+    await andon.idle();
   });
 
   test("the phases of a long prompt are told with its numbers", async () => {

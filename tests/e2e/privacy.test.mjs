@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { spanOf, startAndon } from "./harness/andon.mjs";
+import { Fake, LAST_LINE, line, ollama } from "./harness/fakes.mjs";
 import { ask } from "./harness/http.mjs";
 import { SHORT } from "./harness/messages.mjs";
 import { until } from "./harness/wait.mjs";
@@ -41,8 +42,8 @@ function escaped(character) {
 }
 
 /** The trace with its contents, once it is whole. */
-async function recorded(andon, traceId) {
-  const trace = await andon.traceWith(traceId, "gateway", "proxy", "runtime");
+async function recorded(andon, traceId, runtime = "runtime") {
+  const trace = await andon.traceWith(traceId, "gateway", "proxy", runtime);
   const part = (name) => trace.contents.filter((content) => content.part === name);
   return { trace, input: part("input"), output: part("output"), system: part("system") };
 }
@@ -127,11 +128,16 @@ describe("by choice", () => {
   };
   for (const [privacy, check] of Object.entries(cases)) {
     test(`--privacy ${privacy}`, async () => {
-      const andon = await startAndon({ options: { privacy } });
+      // The policy is the subject, not the model: a small program answers at once.
+      const answers = (response) => response.end(line({ response: SECRET }) + LAST_LINE);
+      const runtime = await Fake.start(ollama(answers));
+      const andon = await startAndon({ options: { privacy, runtime: runtime.url } });
       try {
-        const answer = await andon.chat(SECRET, { num_predict: 5 });
-        const { input } = await recorded(andon, answer.json.trace_id);
+        const answer = await andon.chat(SECRET);
+        assert.equal(answer.json.reply, SECRET, "the caller gets all of it");
+        const { input, output } = await recorded(andon, answer.json.trace_id, "ollama");
         check(input[0].text);
+        check(output[0].text);
         assert.equal((await andon.get("/api/v1/models")).json.privacy, privacy);
         // Also the other way round: this is how one knows that the search above can find anything.
         const pieces = await found(andon);
@@ -139,6 +145,7 @@ describe("by choice", () => {
         else assert.deepEqual(pieces, []);
       } finally {
         await andon.end();
+        await runtime.end();
       }
     });
   }

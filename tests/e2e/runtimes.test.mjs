@@ -306,6 +306,61 @@ describe("runtimes of other dialects", () => {
 });
 
 describe("a foreign proxy behind the gateway", () => {
+  test("one with the original's four fields: they pass, Andon's come beside them", async () => {
+    const original = { reply: "東京です。", eval_count: 4, prompt_eval_count: 9, duration_ms: 52 };
+    const proxy = await Fake.start({ "POST /chat": (response) => json(response, original) });
+    const options = { proxy: proxy.authority, "proxy-listen": "off" };
+    const andon = await startAndon({ options });
+    try {
+      const answer = await andon.chat(SHORT, { session_id: "s-1" });
+      assert.equal(answer.status, 200, answer.text);
+      for (const [name, value] of Object.entries(original)) assert.equal(answer.json[name], value);
+      assert.equal(answer.json.trace_id, answer.headers["x-trace-id"]);
+      const [asked] = proxy.asked("/chat");
+      assert.equal(JSON.parse(asked.body).message, SHORT, "the body goes on as it came");
+      const span = spanOf(await andon.traceWith(answer.json.trace_id, "gateway"), "gateway");
+      assert.equal(asked.headers.traceparent, `00-${span.trace_id}-${span.span_id}-01`);
+      assert.equal(span.input_tokens, 9);
+      assert.equal(span.output_tokens, 4);
+
+      const stream = await andon.stream(SHORT);
+      const done = await stream.last();
+      assert.deepEqual(
+        stream.events.map(({ name }) => name),
+        ["start", "token", "done"],
+      );
+      assert.equal(stream.text(), original.reply);
+      assert.equal(done.data.reply, original.reply);
+    } finally {
+      await andon.end();
+      await proxy.end();
+    }
+  });
+
+  test("one that fails and quotes the question: back to the caller, not onto the disk", async () => {
+    const secret = "暗証番号は四二四二です。誰にも言わないでください。";
+    const fail = (response, { json: { message } }) =>
+      json(response, { error: `model said no to: ${message}`, prompt: message, output: "" }, 500);
+    const proxy = await Fake.start({ "POST /chat": fail });
+    const options = { proxy: proxy.authority, "proxy-listen": "off" };
+    const andon = await startAndon({ options });
+    try {
+      const answer = await andon.chat(secret);
+      assert.equal(answer.status, 500);
+      assert.equal(answer.json.error, "Error communicating with Python proxy");
+      assert.equal(answer.json.detail.prompt, secret, "as the original had it");
+      const trace = await andon.traceWith(answer.json.trace_id, "gateway");
+      const { error_message: message } = spanOf(trace, "gateway");
+      assert.match(message, /model said no to/);
+      assert.ok(!message.includes("四二四二"), message);
+      const bytes = Buffer.concat(Object.values(await andon.kept()));
+      assert.ok(!bytes.includes("四二四二"));
+    } finally {
+      await andon.end();
+      await proxy.end();
+    }
+  });
+
   test("one that answers text instead of JSON: the original's 500, its text as detail", async () => {
     const routes = {
       "POST /chat": (response) => response.writeHead(502).end("<h1>Bad Gateway</h1>"),

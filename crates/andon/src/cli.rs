@@ -111,6 +111,9 @@ pub(crate) struct RuntimeArgs {
     /// Root of Ollama's own store of models; only read
     #[arg(long, env = "OLLAMA_MODELS", value_name = "DIR")]
     pub(crate) ollama_models: Option<PathBuf>,
+    /// Name that the first model answers for where there is no such model; several times for several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stand_in_for: Vec<String>,
     #[arg(long, default_value_t = 4096, value_name = "TOKENS")]
     pub(crate) context_length: u32,
     /// Seconds, 10m, or -1 for ever

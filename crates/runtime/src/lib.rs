@@ -53,6 +53,9 @@ pub struct Config {
     pub cards: Vec<PathBuf>,
     /// Answers requests that name no model.
     pub default_model: Option<String>,
+    /// Names that the first model answers for where there is no such model; its answers then name
+    /// it as what it is.
+    pub stand_ins: Vec<String>,
     /// Tokens a context holds where the request does not say.
     pub context_length: u32,
     pub keep_alive: KeepAlive,
@@ -76,6 +79,7 @@ impl Default for Config {
             ollama_models: None,
             cards: Vec::new(),
             default_model: None,
+            stand_ins: Vec::new(),
             context_length: 4096,
             keep_alive: KeepAlive::For(Duration::from_secs(300)),
             max_threads: None,
@@ -117,6 +121,7 @@ pub async fn serve(
         config.models.clone(),
         config.ollama_models.clone(),
         &config.cards,
+        &config.stand_ins,
     ));
     let engine_config = engine::EngineConfig {
         context_length: config.context_length,

@@ -58,6 +58,12 @@ impl ModelEntry {
         self.path == other.path && self.stamp == other.stamp
     }
 
+    /// Whether it answers for `name` without that being a name of its own.
+    pub(crate) fn is_stand_in_for(&self, name: &str) -> bool {
+        let asked = canonical(name);
+        asked != self.name && !self.aliases.contains(&asked)
+    }
+
     pub(crate) fn chat_template(&self) -> Option<&str> {
         self.head.as_ref().ok().and_then(|head| head.chat_template())
     }
@@ -103,6 +109,8 @@ struct Found {
 pub(crate) struct Library {
     models: Vec<PathBuf>,
     ollama_models: Option<PathBuf>,
+    /// Canonical names that the first model answers for where they are not there.
+    stand_ins: Vec<String>,
     cards: Cards,
     heads: Mutex<HashMap<PathBuf, (Stamp, Head)>>,
     /// By canonical name, as of the last look.
@@ -115,10 +123,12 @@ impl Library {
         models: Vec<PathBuf>,
         ollama_models: Option<PathBuf>,
         card_folders: &[PathBuf],
+        stand_ins: &[String],
     ) -> Self {
         Self {
             models,
             ollama_models,
+            stand_ins: stand_ins.iter().map(|name| canonical(name)).collect(),
             cards: Cards::load(card_folders),
             heads: Mutex::default(),
             last: Mutex::default(),
@@ -130,33 +140,42 @@ impl Library {
         self.cards.plain()
     }
 
-    /// All models, by name. Reads folders, and heads of files not seen before.
+    /// All models: those of files and folders, then those of Ollama's store, each by name. The
+    /// first is the one to take where none was named. Reads folders, and heads of files not seen
+    /// before.
     pub(crate) fn list(&self) -> Vec<Arc<ModelEntry>> {
         let mut found = Vec::new();
         for path in &self.models {
             collect(path, 0, &mut found);
         }
+        let own = found.len();
         if let Some(root) = &self.ollama_models {
             ollama_store::collect(root, &mut found);
         }
-        let mut list: Vec<Arc<ModelEntry>> = Vec::new();
+        let mut list: Vec<(bool, Arc<ModelEntry>)> = Vec::new();
         let mut by_name = HashMap::new();
-        for found in found {
+        for (place, found) in found.into_iter().enumerate() {
             let Some(entry) = self.entry(found) else { continue };
             if by_name.contains_key(&entry.name) {
                 continue;
             }
             let entry = Arc::new(entry);
             by_name.insert(entry.name.clone(), Arc::clone(&entry));
-            list.push(entry);
+            list.push((place >= own, entry));
         }
+        list.sort_by(|(a_store, a), (b_store, b)| (a_store, &a.name).cmp(&(b_store, &b.name)));
+        let list: Vec<_> = list.into_iter().map(|(_, entry)| entry).collect();
         for entry in &list {
             for alias in &entry.aliases {
                 by_name.entry(alias.clone()).or_insert_with(|| Arc::clone(entry));
             }
         }
+        if let Some(first) = list.first() {
+            for name in &self.stand_ins {
+                by_name.entry(name.clone()).or_insert_with(|| Arc::clone(first));
+            }
+        }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = by_name;
-        list.sort_by(|a, b| a.name.cmp(&b.name));
         list
     }
 
@@ -315,7 +334,8 @@ mod tests {
         std::fs::write(folder.path().join("Some-Model.Q8_0.gguf"), "not a model").unwrap();
         std::fs::write(folder.path().join("notes.txt"), "x").unwrap();
         std::fs::write(folder.path().join("big-00002-of-00003.gguf"), "x").unwrap();
-        let library = Library::new(vec![folder.path().to_owned()], None, &[]);
+        let library =
+            Library::new(vec![folder.path().to_owned()], None, &[], &["TinyLlama".to_owned()]);
         let list = library.list();
         assert_eq!(list.len(), 1);
         assert_eq!(list[0].name, "some-model.q8_0:latest");
@@ -328,5 +348,9 @@ mod tests {
         );
         assert!(library.find("some-model.q8_0:latest").is_some());
         assert!(library.find("nothing").is_none());
+        let stand_in = library.find("tinyllama:latest").unwrap();
+        assert_eq!(stand_in.name, "some-model.q8_0:latest");
+        assert!(stand_in.is_stand_in_for("tinyllama"));
+        assert!(!stand_in.is_stand_in_for("Some-Model.q8_0"));
     }
 }

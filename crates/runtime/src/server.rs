@@ -61,6 +61,12 @@ impl Shared {
     }
 }
 
+/// What a reply calls the model: as the caller spelled it, but a stand-in says who it is.
+fn reply_name(model: &ModelEntry, asked: Option<&str>) -> String {
+    let own = asked.filter(|name| !name.is_empty() && !model.is_stand_in_for(name));
+    own.map_or(model.name.clone(), shortened)
+}
+
 /// What every call to a model has.
 #[derive(Debug, Clone)]
 struct Call {

@@ -1,4 +1,5 @@
 // A real Andon with a data folder of its own, on free ports, ended with the test.
+import { rmSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -16,8 +17,16 @@ export function environment(extra = {}) {
   return { ...Object.fromEntries(kept), ...extra };
 }
 
+const folders = [];
+process.on("exit", () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder that goes when the tests of this file have ended. */
 export async function temporaryFolder() {
-  return mkdtemp(path.join(os.tmpdir(), "andon-e2e-"));
+  const folder = await mkdtemp(path.join(os.tmpdir(), "andon-e2e-"));
+  folders.push(folder);
+  return folder;
 }
 
 /**

@@ -12,6 +12,8 @@ const alive = new Set();
 process.on("exit", () => {
   for (const child of alive) child.kill("SIGKILL");
 });
+// Without this a run that is broken off would leave its programs behind.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
 
 /** A port of loopback that nobody listens on. */
 export function freePort() {

@@ -106,6 +106,10 @@ async fn start(config: &Config, client: &HttpClient) -> anyhow::Result<Running> 
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true);
+    // The original's proxy asks the runtime itself for the routes' models.
+    for route in &config.routes {
+        command.arg(format!("--stand-in-for={}", route.model));
+    }
     if let Some(threads) = config.max_threads {
         command.arg("--max-threads").arg(threads.to_string());
     }

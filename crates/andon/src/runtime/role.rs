@@ -24,6 +24,7 @@ pub(crate) async fn run(args: RuntimeArgs) -> anyhow::Result<ExitCode> {
         fallback_any_port: args.any_port,
         models: args.model,
         ollama_models: args.ollama_models.or_else(ollama_store),
+        stand_ins: args.stand_in_for,
         context_length: args.context_length,
         keep_alive,
         max_threads: args.max_threads,

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::reply::{add_andon, add_metrics, json_reply};
-use super::{Call, NativeResult, Shared, body, shortened, stream};
+use super::{Call, NativeResult, Shared, body, reply_name, stream};
 use crate::clock::rfc3339;
 use crate::engine::{Event, GenerateWork, Input, Outcome, Work};
 use crate::failure::Failure;
@@ -117,7 +117,7 @@ async fn read_call(
         (Failure::ModelMissing, Shape::Generate) => Failure::ModelNotFound(String::new()),
         (other, _) => other,
     })?;
-    let model_name = name.filter(|name| !name.is_empty()).map_or(model.name.clone(), shortened);
+    let model_name = reply_name(&model, name);
     let options = match fields.object("options")? {
         Some(options) => Options::from_json(&options)?,
         None => Options::default(),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::native::{add_system, grammar_for, into_openai, role_of};
 use super::reply::{json_reply, openai_error_body};
-use super::{Call, NativeResult, Shared, body, listing, shortened, stream};
+use super::{Call, NativeResult, Shared, body, listing, reply_name, stream};
 use crate::clock::unix_seconds;
 use crate::engine::{DoneReason, Event, GenerateWork, Input, Outcome, Work};
 use crate::failure::Failure;
@@ -37,7 +37,7 @@ async fn complete(shared: Shared, body: Body, shape: Shape) -> NativeResult {
     let fields = Fields::root(&value)?;
     let name = fields.text("model")?;
     let model = shared.model(name).await?;
-    let model_name = name.filter(|name| !name.is_empty()).map_or(model.name.clone(), shortened);
+    let model_name = reply_name(&model, name);
     if model.is_embedding_only() {
         return Err(Failure::NotAble { model: model_name, ability: "chat" });
     }
