@@ -237,13 +237,19 @@ function testsOf(programs) {
       assert.equal(done.name, "done", JSON.stringify(done));
       assert.equal(stream.text(), done.data.reply, "a proxy without streams answers in one piece");
 
-      // The store has no such model, and the proxy says so in its own words.
-      const unknown = await andon.post("/granite", { message });
-      assert.equal(unknown.status, 500);
-      assert.equal(unknown.json.error, "Error communicating with Python proxy");
-      assert.match(unknown.text, /granite3\.2:2b.*not found/);
-      const failed = await andon.traceWith(unknown.json.trace_id, "gateway");
+      // A model that no store has: the runtime's first one stands in here too.
+      const granite = await andon.post("/granite", { message });
+      assert.equal(granite.status, 200, granite.text);
+      assertReply(granite.json);
+
+      // What the runtime refuses, the proxy says in its own words.
+      const tooMuch = await andon.chat("国境の長いトンネル。".repeat(1500));
+      assert.equal(tooMuch.status, 500);
+      assert.equal(tooMuch.json.error, "Error communicating with Python proxy");
+      assert.match(tooMuch.json.detail.error, /context/);
+      const failed = await andon.traceWith(tooMuch.json.trace_id, "gateway");
       assert.equal(spanOf(failed, "gateway").status, "error");
+      assert.ok(!JSON.stringify(failed).includes("トンネル。国境"), "no more of it than allowed");
 
       assert.equal(flask.ended, null, flask.output());
       await flask.end();

@@ -114,6 +114,8 @@ export class Chat {
     await painted();
     answer.responseMs = performance.now() - call.sentAtMs;
     this.library.touch(conversation);
+    // At once: «why this time?» is clicked now, and a write that begins on leaving may not end.
+    this.library.flush();
     await sendAction(spanAction(call, answer.responseMs));
     // A first answer loads a model; the chips shall say so.
     void this.refresh();
