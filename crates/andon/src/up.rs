@@ -98,11 +98,12 @@ impl House {
         let live = LiveCalls::default();
         let client = http_client();
         let pids = RuntimePids::default();
-        let target = runtime::start(config, client.clone(), pids.clone(), stop);
+        // The runtime stays until the answers that need it have ended.
+        let last = CancellationToken::new();
+        let target = runtime::start(config, client.clone(), pids.clone(), last.clone());
         let catalog = RuntimeCatalog::new(client.clone(), target);
         tokio::spawn(catalog.clone().keep_fresh());
 
-        let last = CancellationToken::new();
         let mut keepers = tokio::task::JoinSet::new();
         keepers.spawn(pipeline::keep_spans(
             recorded,
@@ -138,6 +139,7 @@ impl House {
             language: config.chosen_language.clone(),
             host,
             started,
+            stop,
             memory,
             cpu_count: machine.cpu_count,
         });

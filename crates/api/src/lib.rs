@@ -21,6 +21,7 @@ use andon_model::Policy;
 use andon_privacy::Protector;
 use andon_store::Store;
 use axum::Router;
+use tokio_util::sync::CancellationToken;
 use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -45,6 +46,8 @@ pub struct Parts {
     pub language: Option<String>,
     pub host: Option<String>,
     pub started: Instant,
+    /// Ends the streams of events, which would end by themselves never.
+    pub stop: CancellationToken,
     /// Looks at the machine's memory: total and used, in bytes.
     pub memory: fn() -> Option<(u64, u64)>,
     pub cpu_count: Option<u32>,

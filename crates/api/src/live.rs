@@ -11,7 +11,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{HeaderMap, header};
 use serde::Serialize;
 
@@ -37,6 +37,7 @@ pub(crate) async fn live(State(state): State<ApiState>, headers: HeaderMap) -> R
         return Json(LiveCalls { calls: state.0.live.snapshot() }).into_response();
     }
     let changes = state.0.live.watch();
+    let stop = state.0.stop.clone();
     let events = stream::unfold((state, changes, true), |(state, mut changes, first)| async move {
         if !first {
             tokio::time::sleep(BEAT).await;
@@ -50,5 +51,5 @@ pub(crate) async fn live(State(state): State<ApiState>, headers: HeaderMap) -> R
         Some((Ok::<_, Infallible>(event), (state, changes, false)))
     });
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
-    Sse::new(events).keep_alive(keep_alive).into_response()
+    Sse::new(events.take_until(stop.cancelled_owned())).keep_alive(keep_alive).into_response()
 }

@@ -12,7 +12,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -88,6 +88,7 @@ pub(crate) struct StoredTraces {
         body = StoredTraces)))]
 pub(crate) async fn stored(State(state): State<ApiState>) -> Response {
     let changes = state.0.store.subscribe();
+    let stop = state.0.stop.clone();
     let events = stream::unfold(changes, |mut changes| async move {
         let ids = match changes.recv().await {
             Ok(ids) => ids.to_vec(),
@@ -99,7 +100,7 @@ pub(crate) async fn stored(State(state): State<ApiState>) -> Response {
         Some((Ok::<_, Infallible>(Event::default().event("stored").data(data)), changes))
     });
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
-    Sse::new(events).keep_alive(keep_alive).into_response()
+    Sse::new(events.take_until(stop.cancelled_owned())).keep_alive(keep_alive).into_response()
 }
 
 /// Everything about one trace.

@@ -439,7 +439,9 @@ impl Call {
     /// A failure that may come from the death of the runtime: if it died, say so and of what.
     async fn broken(&self, error: ChatError) -> ChatError {
         let from_death = [ErrorCode::StreamBroken, ErrorCode::RuntimeDown];
-        if !from_death.contains(&error.code) {
+        // Only of its own child does Andon hear.
+        let is_child = self.record.llm_span().pid.is_some();
+        if !from_death.contains(&error.code) || !is_child {
             return error;
         }
         let since = self.record.llm_span().start_ns;

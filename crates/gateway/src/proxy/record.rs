@@ -87,7 +87,7 @@ impl CallRecord {
         llm.parent_id = Some(proxy.span_id);
         llm.kind = SpanKind::Client;
         llm.llm_kind = Some(LlmKind::Llm);
-        llm.stream = Some(true);
+        llm.stream = Some(caller.wants_stream);
         llm.session_id.clone_from(&proxy.session_id);
         llm.user_id.clone_from(&proxy.user_id);
         llm.request_id.clone_from(&proxy.request_id);
