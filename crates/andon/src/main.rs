@@ -41,8 +41,11 @@ fn main() -> ExitCode {
 fn block_on<F: Future<Output = anyhow::Result<ExitCode>>>(
     role: impl FnOnce() -> F,
 ) -> anyhow::Result<ExitCode> {
+    // A call passes through six tasks; woken on the thread that is awake already, each costs little.
+    // One thread serves thousands of calls a second, and the cores are the model's.
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4)))
+        .worker_threads((cores / 4).clamp(1, 4))
         .enable_all()
         .build()?
         .block_on(role())

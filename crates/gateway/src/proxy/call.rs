@@ -158,7 +158,9 @@ impl Call {
         self.record.enter(Phase::Queue);
         let proxy = self.proxy.clone();
         let runtime = proxy.0.catalog.target().ready().await?;
-        let mut tick = tokio::time::interval(PHASE_TICK);
+        // The first tick a while from now: a quick call has no phase to tell.
+        let first = tokio::time::Instant::now() + PHASE_TICK;
+        let mut tick = tokio::time::interval_at(first, PHASE_TICK);
         let _turn = self.wait_for_turn(sink, &mut tick).await?;
         // It may have been restarted while this call waited.
         let runtime = match proxy.0.catalog.target().state().ready {
