@@ -260,7 +260,11 @@ fn wait(child: &mut Child, program: &Path) -> Result<()> {
         if started.elapsed() > DIRECT_LIMIT {
             child.kill()?;
             child.wait()?;
-            bail!("{} took longer than {DIRECT_LIMIT:?}", program.display());
+            bail!(
+                "{} took longer than {DIRECT_LIMIT:?}; beside other work its threads wait for each \
+                 other: try --threads 1",
+                program.display()
+            );
         }
         thread::sleep(Duration::from_millis(20));
     }
@@ -324,11 +328,12 @@ fn part(settings: &Settings, pairs: &[Pair], flaws: &[String]) -> Part {
     let tokens: Sample = pairs.iter().map(|pair| pair.andon.tokens as f64).collect();
     let prompt: Sample = pairs.iter().map(|pair| pair.andon.prompt_tokens as f64).collect();
     let mut notes = vec![format!(
-        "{} pairs with {} thread(s), {} prompt tokens (none of them cached), {}–{} tokens written; \
+        "{} pairs with {} thread(s), {} prompt tokens (at most {} of them cached), {}–{} tokens written; \
          the ratio is the median of the pairs'",
         pairs.len(),
         settings.threads,
         short(prompt.median()),
+        pairs.iter().map(|pair| pair.andon.cached_tokens).max().unwrap_or(0),
         tokens.least(),
         tokens.most()
     )];
