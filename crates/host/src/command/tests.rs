@@ -10,7 +10,7 @@ fn shown(arguments: &[&str]) -> String {
 fn ordinary_lines_stay_as_they_are() {
     for line in [
         "/usr/local/bin/ollama serve",
-        "ollama runner --model /root/.ollama/models/blobs/sha256-2af3b81862c6be03c769683af18efdadb2 --port 41233",
+        "ollama runner --model /home/ken/.ollama/models/blobs/sha256-2af3b81862c6be03c769683af18efdadb2 --port 41233",
         "llama-server -m /models/gemma.gguf --ctx-size 4096 --threads 2 --host 127.0.0.1",
         "vllm serve org/model --max-tokens 40 --tokenizer auto --password-file /run/pw",
         "git push https://example.com/a@b",
