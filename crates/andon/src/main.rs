@@ -19,6 +19,10 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command};
 
+/// glibc's gives threads a heap that grows a page at a time, each time stopping the others.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli);
@@ -41,14 +45,10 @@ fn main() -> ExitCode {
 fn block_on<F: Future<Output = anyhow::Result<ExitCode>>>(
     role: impl FnOnce() -> F,
 ) -> anyhow::Result<ExitCode> {
-    // A call passes through six tasks; woken on the thread that is awake already, each costs little.
-    // One thread serves thousands of calls a second, and the cores are the model's.
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads((cores / 4).clamp(1, 4))
-        .enable_all()
-        .build()?
-        .block_on(role())
+    // One thread serves thousands of calls a second, and the cores are the model's. A call passes
+    // through several tasks: on one thread, handing over from one to the next wakes nobody. What
+    // takes long (protecting and storing, questions to the store) has threads of its own.
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(role())
 }
 
 fn start_log(cli: &Cli) {

@@ -1,20 +1,42 @@
 //! From what was seen to what is kept: recorder → protect → store, and samples → store.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread, time::Duration};
 
 use andon_gateway::{Recorded, Recorder};
 use andon_host::Sample;
 use andon_privacy::Protector;
 use andon_store::{Record, Store, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Spans that go to the store together.
 const BATCH: usize = 256;
+/// Pause after a batch. Waking this thread costs a call more than recording it does, so it is woken
+/// once in a while and not once a call.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// Protects and stores on a thread of its own, so that no call waits while another one's texts are
+/// masked. The receiver hears of its end.
+pub(crate) fn spawn_keeper(
+    recorded: Recorded,
+    recorder: Recorder,
+    protector: Protector,
+    store: Arc<dyn Store>,
+    stop: CancellationToken,
+) -> std::io::Result<oneshot::Receiver<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let (done, ended) = oneshot::channel();
+    thread::Builder::new().name("andon-keep".to_owned()).spawn(move || {
+        runtime.block_on(keep_spans(recorded, recorder, protector, store, stop));
+        // Nobody may be waiting any more.
+        let _ = done.send(());
+    })?;
+    Ok(ended)
+}
 
 /// Protects and stores until it is stopped, and then what still waits. What the store cannot take
 /// is counted.
-pub(crate) async fn keep_spans(
+async fn keep_spans(
     mut recorded: Recorded,
     recorder: Recorder,
     protector: Protector,
@@ -48,6 +70,9 @@ pub(crate) async fn keep_spans(
                 tracing::warn!(%error, spans, "spans were not stored");
                 recorder.count_store_unavailable(spans);
             }
+        }
+        if !stopped {
+            tokio::time::sleep(GATHER).await;
         }
     }
 }

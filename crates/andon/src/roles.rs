@@ -4,7 +4,8 @@
 use std::{io::Write, process::ExitCode};
 
 use andon_gateway::{
-    Gateway, LiveCalls, Proxy, Recorded, Recorder, RecorderConfig, RuntimeCatalog, http_client,
+    Gateway, LiveCalls, Proxy, ProxyLink, Recorded, Recorder, RecorderConfig, RuntimeCatalog,
+    http_client,
 };
 use andon_host::RuntimePids;
 use andon_privacy::Protector;
@@ -22,7 +23,8 @@ pub(crate) async fn gateway(settings: Box<Settings>) -> anyhow::Result<ExitCode>
     let listener = listen::bind("listen", config.listen).await?;
     let (recorder, recorded) = Recorder::new(RecorderConfig::default());
     let host = andon_host::machine().host_name;
-    let gateway = Gateway::new(up::gateway_config(&config, host), http_client(), recorder);
+    let link = proxy_elsewhere(&config);
+    let gateway = Gateway::new(up::gateway_config(&config, host), link, http_client(), recorder);
     let unknown = gateway.clone();
     let router = gateway
         .router()
@@ -33,6 +35,18 @@ pub(crate) async fn gateway(settings: Box<Settings>) -> anyhow::Result<ExitCode>
         })
         .layer(middleware::from_fn_with_state(up::access(&config, true), andon_api::guard));
     serve(&config, "gateway", listener, router, recorded).await
+}
+
+/// The proxy that was named, or else Andon's own where it listens by the same settings.
+fn proxy_elsewhere(config: &Config) -> ProxyLink {
+    if let Some(authority) = config.proxy.clone() {
+        return ProxyLink::Http { authority, key: None };
+    }
+    let mut address = config.proxy_listen.unwrap_or(([127, 0, 0, 1], 5002).into());
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    ProxyLink::Http { authority: address.to_string(), key: config.password_text.clone() }
 }
 
 pub(crate) async fn proxy(settings: Box<Settings>) -> anyhow::Result<ExitCode> {

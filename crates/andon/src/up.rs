@@ -4,15 +4,15 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Instant};
 
 use andon_api::{Access, ApiState, Parts};
 use andon_gateway::{
-    Gateway, GatewayConfig, HttpClient, LiveCalls, Proxy, ProxyConfig, Recorder, RecorderConfig,
-    RuntimeCatalog, http_client,
+    Gateway, GatewayConfig, HttpClient, LiveCalls, Proxy, ProxyConfig, ProxyLink, Recorder,
+    RecorderConfig, RuntimeCatalog, http_client,
 };
 use andon_host::{Machine, RuntimePids};
 use andon_privacy::Protector;
 use andon_store::{EmbeddedStore, Store};
 use anyhow::Context;
 use axum::{Router, extract::Request, middleware};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::{banner, cli::Settings, config::Config, listen, pipeline, runtime};
@@ -80,8 +80,9 @@ struct House {
     proxy: Router,
     catalog: RuntimeCatalog,
     client: HttpClient,
-    keepers: tokio::task::JoinSet<()>,
-    /// Ends the keepers, once the servers have ended.
+    /// Hears when all that was seen has been handed to the store.
+    keeper: oneshot::Receiver<()>,
+    /// Ends the keeper, once the servers have ended.
     last: CancellationToken,
 }
 
@@ -104,14 +105,13 @@ impl House {
         let catalog = RuntimeCatalog::new(client.clone(), target);
         tokio::spawn(catalog.clone().keep_fresh());
 
-        let mut keepers = tokio::task::JoinSet::new();
-        keepers.spawn(pipeline::keep_spans(
+        let keeper = pipeline::spawn_keeper(
             recorded,
             recorder.clone(),
             protector,
             Arc::clone(&store),
             last.clone(),
-        ));
+        )?;
         let sampling = andon_host::Config { runtime_pids: pids, ..andon_host::Config::default() };
         let samples = andon_host::spawn(sampling, 8)?;
         tokio::spawn(pipeline::keep_samples(samples, Arc::clone(&store)));
@@ -124,8 +124,16 @@ impl House {
             live.clone(),
             recorder.clone(),
         );
-        let gateway =
-            Gateway::new(gateway_config(config, host.clone()), client.clone(), recorder.clone());
+        let link = match config.proxy.clone() {
+            Some(authority) => ProxyLink::Http { authority, key: None },
+            None => ProxyLink::Own(proxy.clone()),
+        };
+        let gateway = Gateway::new(
+            gateway_config(config, host.clone()),
+            link,
+            client.clone(),
+            recorder.clone(),
+        );
         let api = ApiState::new(Parts {
             store,
             protector,
@@ -148,14 +156,14 @@ impl House {
             proxy: proxy_router(config, &proxy),
             catalog,
             client,
-            keepers,
+            keeper,
             last,
         })
     }
 
     /// Lets running answers end, then everything that was seen reach the disk.
     async fn end(
-        mut self,
+        self,
         mut servers: tokio::task::JoinSet<std::io::Result<()>>,
         store: Arc<dyn Store>,
     ) {
@@ -165,10 +173,7 @@ impl House {
                 .await;
         servers.shutdown().await;
         self.last.cancel();
-        let _ = tokio::time::timeout(patience, async {
-            while self.keepers.join_next().await.is_some() {}
-        })
-        .await;
+        let _ = tokio::time::timeout(patience, self.keeper).await;
         let closed = tokio::task::spawn_blocking(move || {
             let flushed = store.flush();
             store.close();
@@ -193,17 +198,8 @@ pub(crate) fn proxy_config(config: &Config, host: Option<String>) -> ProxyConfig
 }
 
 pub(crate) fn gateway_config(config: &Config, host: Option<String>) -> GatewayConfig {
-    let own = config.proxy_listen.map(|mut address| {
-        if address.ip().is_unspecified() {
-            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-        }
-        address.to_string()
-    });
-    let defaults = GatewayConfig::default();
     GatewayConfig {
         routes: config.routes.clone(),
-        proxy: config.proxy.clone().or(own).unwrap_or(defaults.proxy),
-        proxy_key: config.password_text.clone().filter(|_| config.proxy.is_none()),
         timeout: config.timeout,
         max_body_bytes: config.max_body_bytes,
         host,

@@ -16,12 +16,13 @@ mod proxy;
 mod queue;
 mod recorder;
 mod request;
+mod response;
 mod runtime;
 mod sse;
 
 pub use answer::{ChatAnswer, ChatEvents, ChatFailure, ChatStart, TextPiece, TimingsMs};
 pub use error::{ChatError, ErrorCode};
-pub use gateway::{Gateway, GatewayConfig};
+pub use gateway::{Gateway, GatewayConfig, ProxyLink};
 pub use headers::{REQUEST_ID, TRACE_ID};
 pub use live::{LiveCalls, PhaseEvent};
 pub use proxy::{Proxy, ProxyConfig};

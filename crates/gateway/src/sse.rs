@@ -4,6 +4,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use serde::Serialize;
 
+use crate::{ChatAnswer, ChatFailure};
+
 pub(crate) const CONTENT_TYPE: &str = "text/event-stream";
 
 /// One event as bytes. JSON has no line breaks, so one `data:` line holds it.
@@ -14,6 +16,14 @@ pub(crate) fn event(name: &str, data: &impl Serialize) -> Bytes {
     }
     text.extend_from_slice(b"\n\n");
     Bytes::from(text)
+}
+
+/// The last event of a streamed answer.
+pub(crate) fn end(end: Result<ChatAnswer, ChatFailure>) -> Bytes {
+    match end {
+        Ok(answer) => event("done", &answer),
+        Err(failure) => event("error", &failure),
+    }
 }
 
 /// One event as it was read.

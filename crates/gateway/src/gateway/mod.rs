@@ -1,6 +1,7 @@
-//! The API gateway: the original's Express app. Checks what comes in, hands it to the proxy over
-//! HTTP (Andon's own or a foreign one), relays what comes back.
+//! The API gateway: the original's Express app. Checks what comes in, hands it to the proxy (of this
+//! process, or any other over HTTP), relays what comes back.
 
+mod own;
 mod record;
 mod relay;
 
@@ -16,7 +17,7 @@ use http::{Method, header};
 
 use self::{record::GatewayRecord, relay::Relay};
 use crate::{
-    Recorder, Route, TimingsMs,
+    Proxy, Recorder, Route, TimingsMs,
     error::{ChatError, ErrorCode},
     failure,
     headers::Caller,
@@ -28,11 +29,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
     pub routes: Vec<Route>,
-    /// `host:port` of the proxy.
-    pub proxy: String,
-    /// Sent as `Authorization: Bearer`, where the proxy asks for it.
-    pub proxy_key: Option<String>,
-    /// From the arrival of a question to the end of its answer; a proxy that hangs longer is left.
+    /// From the arrival of a question to the end of its answer; a proxy elsewhere that hangs longer
+    /// is left.
     pub timeout: Duration,
     pub max_body_bytes: usize,
     pub body_timeout: Duration,
@@ -45,8 +43,6 @@ impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
             routes: Route::defaults(),
-            proxy: "127.0.0.1:5002".to_owned(),
-            proxy_key: None,
             timeout: Duration::from_secs(30),
             max_body_bytes: 1 << 20,
             body_timeout: Duration::from_secs(30),
@@ -56,12 +52,27 @@ impl Default for GatewayConfig {
     }
 }
 
+/// Who gets the gateway's questions.
+#[derive(Clone)]
+pub enum ProxyLink {
+    /// The proxy of this process; a socket between the two would cost more than both.
+    Own(Proxy),
+    /// One elsewhere, Andon's or a foreign one, over HTTP.
+    Http {
+        /// `host:port`.
+        authority: String,
+        /// Sent as `Authorization: Bearer`, where the proxy asks for it.
+        key: Option<String>,
+    },
+}
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway(Arc<Inner>);
 
 struct Inner {
     config: GatewayConfig,
+    proxy: ProxyLink,
     client: HttpClient,
     recorder: Recorder,
 }
@@ -71,8 +82,13 @@ impl Gateway {
     /// What the proxy gets to say «timed out» itself before the gateway leaves it.
     const GRACE: Duration = Duration::from_millis(500);
 
-    pub fn new(config: GatewayConfig, client: HttpClient, recorder: Recorder) -> Self {
-        Self(Arc::new(Inner { config, client, recorder }))
+    pub fn new(
+        config: GatewayConfig,
+        proxy: ProxyLink,
+        client: HttpClient,
+        recorder: Recorder,
+    ) -> Self {
+        Self(Arc::new(Inner { config, proxy, client, recorder }))
     }
 
     /// The chat routes; pages and API are merged in by the binary.
@@ -138,14 +154,25 @@ async fn handle(
             Err(error) => return gateway.refuse(&caller, &method, path, began, &error),
         };
     let question = match ChatRequest::parse(&body) {
-        Ok(question) => question,
+        Ok(question) => Arc::new(question),
         Err(error) => return gateway.refuse(&caller, &method, path, began, &error),
     };
     caller.session_id = question.session_id.clone().or(caller.session_id);
     caller.user_id = question.user_id.clone().or(caller.user_id);
     let mut record = gateway.record(&caller, "POST", path, began);
     record.asks(&route, &question);
-    Relay::new(gateway, caller, record, began).run(path, body).await
+    match gateway.0.proxy.clone() {
+        ProxyLink::Own(proxy) => {
+            let call =
+                proxy.call(Arc::clone(&route), record.caller_behind(&caller), question, began);
+            own::relay(caller, record, call).await
+        }
+        ProxyLink::Http { authority, key } => {
+            Relay::new(gateway, caller, record, began)
+                .run(&authority, key.as_deref(), path, body)
+                .await
+        }
+    }
 }
 
 async fn wrong_method(

@@ -1,6 +1,6 @@
 //! The gateway's span, finished by a guard like the proxy's.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use andon_model::{Observation, Part, Policy, RawContent, RawText, Span, SpanKind, Status};
 
@@ -17,7 +17,7 @@ pub(super) struct GatewayRecord {
     began: Instant,
     span: Option<Span>,
     /// What was asked; kept with this span only if nobody behind records the call.
-    question: Vec<RawContent>,
+    question: Option<Arc<ChatRequest>>,
     policy: Option<Policy>,
 }
 
@@ -43,26 +43,22 @@ impl GatewayRecord {
         span.request_id = Some(caller.request_id.clone());
         span.host = host;
         span.pid = Some(std::process::id());
-        Self { recorder, began, span: Some(span), question: Vec::new(), policy: None }
+        Self { recorder, began, span: Some(span), question: None, policy: None }
     }
 
-    pub(super) fn asks(&mut self, route: &Route, question: &ChatRequest) {
+    pub(super) fn asks(&mut self, route: &Route, question: &Arc<ChatRequest>) {
         self.policy = question.policy;
-        let texts = question.history.iter().map(|turn| (turn.role.as_str(), &turn.content));
-        let texts = texts.chain([("user", &question.message)]);
-        self.question = texts
-            .enumerate()
-            .map(|(idx, (role, text))| RawContent {
-                part: Part::Input,
-                role: Some(role.to_owned()),
-                idx: idx as u32,
-                text: text.clone(),
-            })
-            .collect();
+        self.question = Some(Arc::clone(question));
         if let Some(span) = &mut self.span {
             span.model_requested =
                 Some(question.model.clone().unwrap_or_else(|| route.model.clone()));
         }
+    }
+
+    /// The caller as the part behind should see it: one span further down.
+    pub(super) fn caller_behind(&self, caller: &Caller) -> Caller {
+        let parent_id = self.span.as_ref().map(|span| span.span_id).or(caller.parent_id);
+        Caller { parent_id, ..caller.clone() }
     }
 
     pub(super) fn span(&self) -> Option<&Span> {
@@ -85,7 +81,7 @@ impl GatewayRecord {
         } else {
             span.input_tokens = answer.prompt_eval_count;
             span.output_tokens = answer.eval_count;
-            contents = std::mem::take(&mut self.question);
+            contents = self.question.take().map(|question| asked(&question)).unwrap_or_default();
             contents.push(RawContent {
                 part: Part::Output,
                 role: Some("assistant".to_owned()),
@@ -116,12 +112,9 @@ impl GatewayRecord {
     }
 
     fn record(&mut self, span: Span, contents: Vec<RawContent>, error: Option<RawText>) {
-        let question = std::mem::take(&mut self.question);
-        let related = if error.is_some() {
-            question.into_iter().map(|content| content.text).collect()
-        } else {
-            Vec::new()
-        };
+        let question = self.question.take().filter(|_| error.is_some());
+        let related = question.map(|question| asked(&question)).unwrap_or_default();
+        let related = related.into_iter().map(|content| content.text).collect();
         self.recorder.record(Observation {
             span,
             contents,
@@ -139,6 +132,20 @@ impl Drop for GatewayRecord {
             self.failed(&ChatError::new(ErrorCode::ClientGone, message), None);
         }
     }
+}
+
+fn asked(question: &ChatRequest) -> Vec<RawContent> {
+    let texts = question.history.iter().map(|turn| (turn.role.as_str(), &turn.content));
+    texts
+        .chain([("user", &question.message)])
+        .enumerate()
+        .map(|(idx, (role, text))| RawContent {
+            part: Part::Input,
+            role: Some(role.to_owned()),
+            idx: idx as u32,
+            text: text.clone(),
+        })
+        .collect()
 }
 
 fn elapsed_ns(began: Instant) -> u64 {

@@ -4,10 +4,7 @@
 use std::{convert::Infallible, time::Duration, time::Instant};
 
 use andon_model::TraceContext;
-use axum::{
-    body::Body,
-    response::{IntoResponse, Response},
-};
+use axum::{body::Body, response::Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -21,6 +18,7 @@ use crate::{
     error::{ChatError, ErrorCode},
     failure,
     headers::{self, Caller},
+    response,
     runtime::{Exchange, SendError},
     sse::{self, Event, Events, Lines},
 };
@@ -49,10 +47,16 @@ impl Relay {
         Self { gateway, caller, record, deadline }
     }
 
-    pub(super) async fn run(mut self, path: &str, body: Bytes) -> Response {
+    pub(super) async fn run(
+        mut self,
+        authority: &str,
+        key: Option<&str>,
+        path: &str,
+        body: Bytes,
+    ) -> Response {
         let inner = &self.gateway.0;
-        let proxy = &inner.config.proxy;
-        let sent = Exchange::send(&inner.client, proxy, Method::POST, path, self.headers(), body);
+        let headers = self.headers(key);
+        let sent = Exchange::send(&inner.client, authority, Method::POST, path, headers, body);
         match tokio::time::timeout_at(self.deadline, sent).await {
             Err(_) => self.fail(&timed_out(inner.config.timeout), None),
             Ok(Err(error)) => self.fail(&unreachable(&error), Some(&error.to_string())),
@@ -63,7 +67,7 @@ impl Relay {
         }
     }
 
-    fn headers(&self) -> HeaderMap {
+    fn headers(&self, key: Option<&str>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accept = if self.caller.wants_stream { sse::CONTENT_TYPE } else { "application/json" };
@@ -73,7 +77,6 @@ impl Relay {
             parent_id: span.span_id,
             sampled: true,
         });
-        let key = self.gateway.0.config.proxy_key.as_ref();
         let fields = [
             (header::AUTHORIZATION, key.map(|key| format!("Bearer {key}"))),
             (headers::TRACEPARENT, context.map(|context| context.to_string())),
@@ -132,7 +135,7 @@ impl Relay {
         let answer = answer_of(&fields, &self.caller);
         let timings = self.record.answered(&answer, recorded_behind);
         complete(&mut fields, &answer, &timings);
-        let mut response = if self.caller.wants_stream {
+        if self.caller.wants_stream {
             let start = ChatStart {
                 trace_id: self.caller.trace_id,
                 request_id: self.caller.request_id.clone(),
@@ -143,21 +146,18 @@ impl Relay {
             let mut events = BytesMut::from(&sse::event("start", &start)[..]);
             events.extend_from_slice(&sse::event("token", &TextPiece { text: answer.reply }));
             events.extend_from_slice(&sse::event("done", &fields));
-            event_stream(Body::from(events.freeze()))
+            let mut response = response::events(&self.caller, Body::from(events.freeze()));
+            // All of it is there already, so the head can tell the times.
+            let Caller { trace_id, request_id, .. } = &self.caller;
+            headers::write_ids(response.headers_mut(), *trace_id, request_id, &timings);
+            response
         } else {
-            axum::Json(Value::Object(fields)).into_response()
-        };
-        headers::write_ids(
-            response.headers_mut(),
-            self.caller.trace_id,
-            &self.caller.request_id,
-            &timings,
-        );
-        response
+            response::whole(&self.caller, &fields, &timings)
+        }
     }
 
     fn relay_stream(self, exchange: Exchange) -> Response {
-        let (trace_id, request_id) = (self.caller.trace_id, self.caller.request_id.clone());
+        let caller = self.caller.clone();
         let relayed = Stream {
             body: exchange.body,
             lines: Lines::new(MAX_LINE),
@@ -170,10 +170,7 @@ impl Relay {
             let bytes = relayed.next().await?;
             Some((Ok::<_, Infallible>(bytes), relayed))
         });
-        let mut response = event_stream(Body::from_stream(stream));
-        let headers = response.headers_mut();
-        headers::write_ids(headers, trace_id, &request_id, &TimingsMs::default());
-        response
+        response::events(&caller, Body::from_stream(stream))
     }
 }
 
@@ -262,14 +259,6 @@ impl Stream {
     }
 }
 
-fn event_stream(body: Body) -> Response {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(sse::CONTENT_TYPE));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
 /// The answer's fields as far as the proxy gave them; a foreign one gives the original's four.
 fn answer_of(fields: &Map<String, Value>, caller: &Caller) -> ChatAnswer {
     let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -306,7 +295,7 @@ fn complete(fields: &mut Map<String, Value>, answer: &ChatAnswer, timings: &Timi
 
 /// The proxy's failure as the gateway says it. What the caller can mend, or wait for, keeps its own
 /// words and status; the rest is the original's 500. Also gives the proxy's own words.
-fn proxy_error(body: Value) -> (ChatError, Option<String>) {
+pub(super) fn proxy_error(body: Value) -> (ChatError, Option<String>) {
     let inner = body["error"].as_str().map(str::to_owned);
     let code = body["code"].as_str().and_then(ErrorCode::from_name);
     let code = code.unwrap_or(ErrorCode::ProxyFailed);

@@ -3,19 +3,18 @@
 use std::{sync::Arc, time::Duration, time::Instant};
 
 use andon_model::Phase;
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use http_body_util::BodyExt;
-use tokio::{sync::mpsc, time::Interval};
+use tokio::time::Interval;
 
 use super::{
     Proxy,
     record::CallRecord,
-    sink::{Out, Sink},
+    sink::{Events, Out, Sink},
 };
 use crate::{
-    ChatAnswer, ChatStart, Route, TextPiece,
+    ChatAnswer, ChatFailure, ChatStart, Route, TextPiece,
     error::{ChatError, ErrorCode},
     failure,
     headers::{self, Caller},
@@ -37,11 +36,11 @@ const MAX_ECHO_CHARS: usize = 10_000;
 /// Extra lines of Andon's own runtime; others ignore the header.
 const PROGRESS: &str = "x-andon-progress";
 
-pub(super) struct Call {
+pub(crate) struct Call {
     proxy: Proxy,
     route: Arc<Route>,
-    pub(super) caller: Caller,
-    request: ChatRequest,
+    caller: Caller,
+    request: Arc<ChatRequest>,
     record: CallRecord,
     running: Running,
     began: Instant,
@@ -59,7 +58,7 @@ impl Call {
         proxy: Proxy,
         route: Arc<Route>,
         caller: Caller,
-        request: ChatRequest,
+        request: Arc<ChatRequest>,
         began: Instant,
     ) -> Self {
         let inner = &proxy.0;
@@ -85,57 +84,37 @@ impl Call {
     }
 
     /// Answers in one piece. Dropping the future cancels the generation.
-    pub(super) async fn answer(mut self) -> Response {
+    pub(crate) async fn answer(mut self) -> Result<ChatAnswer, ChatFailure> {
         match self.drive(&Sink::nowhere()).await {
-            Ok(answer) => self.answered(&answer),
-            Err(error) => self.refused(&error),
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.failed(&error)),
         }
     }
 
-    fn answered(&self, answer: &ChatAnswer) -> Response {
-        let mut response = axum::Json(answer).into_response();
-        let Caller { trace_id, request_id, .. } = &self.caller;
-        headers::write_ids(response.headers_mut(), *trace_id, request_id, &answer.timings);
-        response
-    }
-
-    /// Answers in events. Dropping the receiver cancels the generation.
-    pub(super) fn spawn(mut self) -> mpsc::Receiver<Out> {
+    /// Answers in events.
+    pub(crate) fn spawn(mut self) -> Events {
         let (sink, sender, receiver) = Sink::channel();
         tokio::spawn(async move {
             let driven = tokio::select! {
-                driven = self.drive(&sink) => Some(driven),
-                () = sender.closed() => None,
+                driven = self.drive(&sink) => driven,
+                () = sender.closed() => return,
             };
-            match driven {
-                Some(Ok(answer)) => sink.send("done", &answer).await,
-                Some(Err(error)) if self.streaming() => {
-                    let timings = self.record.failed(&error);
-                    let body = failure::body(&self.caller, &error, &timings);
-                    sink.send("error", &body).await;
-                }
-                Some(Err(error)) => {
-                    let response = Box::new(self.refused(&error));
-                    let _ = sender.send(Out::Refused(response)).await;
-                }
-                None => {}
-            }
+            let end = driven.map_err(|error| self.failed(&error));
+            let _ = sender.send(Out::End(Box::new(end))).await;
         });
-        receiver
+        Events::new(receiver)
     }
 
-    /// Whether events have gone out already, so that an error must be one too.
-    fn streaming(&self) -> bool {
-        self.record.began_streaming
-    }
-
-    fn refused(&mut self, error: &ChatError) -> Response {
+    fn failed(&mut self, error: &ChatError) -> ChatFailure {
         let timings = self.record.failed(error);
-        let mut body = failure::body(&self.caller, error, &timings);
-        // Back to the caller who sent it, as the original does, and nowhere else.
-        body.prompt = Some(self.request.message.expose().chars().take(MAX_ECHO_CHARS).collect());
-        body.output = Some(String::new());
-        failure::of_body(&body, &self.caller, &timings)
+        let mut failure = failure::body(&self.caller, error, &timings);
+        if !self.record.began_streaming {
+            // Back to the caller who sent it, as the original does, and nowhere else.
+            let prompt = self.request.message.expose().chars().take(MAX_ECHO_CHARS).collect();
+            failure.prompt = Some(prompt);
+            failure.output = Some(String::new());
+        }
+        failure
     }
 
     /// How long this call may take: the caller may only shorten it.

@@ -9,21 +9,24 @@ use std::{sync::Arc, time::Duration};
 use andon_model::Timings;
 use axum::{
     Router,
-    body::Body,
     extract::{Request, State},
     response::Response,
     routing::post,
 };
 use http::{Method, header};
 
-use self::call::Call;
+pub(crate) use self::{
+    call::Call,
+    sink::{Events, Out},
+};
 use crate::{
     LiveCalls, Recorder, Route, RuntimeCatalog, TimingsMs,
     error::{ChatError, ErrorCode},
     failure,
-    headers::{self, Caller},
+    headers::Caller,
     queue::Queue,
     request::{ChatRequest, read_body},
+    response,
     runtime::HttpClient,
     sse,
 };
@@ -104,6 +107,17 @@ impl Proxy {
             .with_state(self.clone())
     }
 
+    /// A call of the gateway of this process, which has read and checked the question already.
+    pub(crate) fn call(
+        &self,
+        route: Arc<Route>,
+        caller: Caller,
+        question: Arc<ChatRequest>,
+        began: std::time::Instant,
+    ) -> Call {
+        Call::new(self.clone(), route, caller, question, began)
+    }
+
     /// Refuses a request that never became a call, with a span that shows it.
     fn refuse(&self, caller: &Caller, request: &RequestLine, error: &ChatError) -> Response {
         let refused = record::refused(&self.0.config, caller, request, error);
@@ -137,38 +151,41 @@ async fn handle(State((proxy, route)): State<(Proxy, Arc<Route>)>, request: Requ
     let body = read_body(request.into_body(), config.max_body_bytes, config.body_timeout).await;
     let parsed = body.and_then(|body| ChatRequest::parse(&body));
     let request = match parsed {
-        Ok(request) => request,
+        Ok(request) => Arc::new(request),
         Err(error) => return proxy.refuse(&caller, &line, &error),
     };
     caller.session_id = request.session_id.clone().or(caller.session_id);
     caller.user_id = request.user_id.clone().or(caller.user_id);
-    let call = Call::new(proxy, route, caller, request, line.began);
-    if call.caller.wants_stream { stream(call).await } else { call.answer().await }
+    let wants_stream = caller.wants_stream;
+    let call = Call::new(proxy, route, caller.clone(), request, line.began);
+    if wants_stream {
+        return stream(&caller, call.spawn()).await;
+    }
+    match call.answer().await {
+        Ok(answer) => response::whole(&caller, &answer, &answer.timings),
+        Err(failure) => failure::of_body(&failure, &caller, &failure.timings),
+    }
 }
 
 /// Streams a call. The head waits for the call's first event, so that what fails before it
 /// (queue full, runtime down) still has a status of its own.
-async fn stream(call: Call) -> Response {
-    let caller = call.caller.clone();
-    let mut events = call.spawn();
-    match events.recv().await {
-        Some(sink::Out::Event(first)) => {
-            let body = Body::from_stream(sink::into_stream(first, events));
-            let mut response = Response::new(body);
-            let headers = response.headers_mut();
-            headers
-                .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(sse::CONTENT_TYPE));
-            headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-            let timings = TimingsMs::default();
-            headers::write_ids(headers, caller.trace_id, &caller.request_id, &timings);
-            response
+async fn stream(caller: &Caller, mut events: Events) -> Response {
+    let first = match events.first().await {
+        Some(Out::Event(first)) => first,
+        Some(Out::End(end)) => {
+            return match *end {
+                Ok(answer) => response::whole(caller, &answer, &answer.timings),
+                Err(failure) => failure::of_body(&failure, caller, &failure.timings),
+            };
         }
-        Some(sink::Out::Refused(response)) => *response,
-        None => {
-            let error = ChatError::new(ErrorCode::ProxyFailed, "the call ended without an answer");
-            failure::response(&caller, &error, &TimingsMs::default())
-        }
-    }
+        None => return failure::response(caller, &ended_early(), &TimingsMs::default()),
+    };
+    response::events(caller, response::call_events(first, events, sse::end))
+}
+
+/// What a call is that was dropped by its own task.
+pub(crate) fn ended_early() -> ChatError {
+    ChatError::new(ErrorCode::ProxyFailed, "the call ended without an answer")
 }
 
 async fn wrong_method(State((proxy, _)): State<(Proxy, Arc<Route>)>, request: Request) -> Response {

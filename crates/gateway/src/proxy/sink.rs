@@ -1,23 +1,19 @@
 //! Where a call's events go: into a streamed answer, or nowhere.
 
-use std::convert::Infallible;
-
-use axum::response::Response;
 use bytes::Bytes;
-use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::sse;
+use crate::{ChatAnswer, ChatFailure, sse};
 
 /// Events that may wait for a slow client; then the call waits, and with it the runtime.
 const WAITING_EVENTS: usize = 64;
 
-/// What a spawned call hands out.
-pub(super) enum Out {
+/// What a spawned call hands out: events, and then its end. An end that comes first is a failure
+/// that still has a status of its own.
+pub(crate) enum Out {
     Event(Bytes),
-    /// It failed before its first event.
-    Refused(Box<Response>),
+    End(Box<Result<ChatAnswer, ChatFailure>>),
 }
 
 pub(super) struct Sink(Option<mpsc::Sender<Out>>);
@@ -44,18 +40,43 @@ impl Sink {
     }
 }
 
-/// The first event and all that follow it.
-pub(super) fn into_stream(
-    first: Bytes,
-    events: mpsc::Receiver<Out>,
-) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    stream::unfold((Some(first), events), |(first, mut events)| async move {
-        if let Some(first) = first {
-            return Some((Ok(first), (None, events)));
+/// A spawned call from its other side. Dropping it cancels the generation.
+pub(crate) struct Events {
+    receiver: mpsc::Receiver<Out>,
+    taken: Vec<Out>,
+}
+
+impl Events {
+    pub(super) fn new(receiver: mpsc::Receiver<Out>) -> Self {
+        Self { receiver, taken: Vec::new() }
+    }
+
+    pub(crate) async fn first(&mut self) -> Option<Out> {
+        self.receiver.recv().await
+    }
+
+    /// All events that wait now, at least one, as one piece of the answer: a write costs more than
+    /// an event. `None` after the end. The end itself is written by `last`.
+    pub(crate) async fn next(
+        &mut self,
+        last: impl FnOnce(Result<ChatAnswer, ChatFailure>) -> Bytes,
+    ) -> Option<Bytes> {
+        self.receiver.recv_many(&mut self.taken, WAITING_EVENTS).await;
+        let mut ended = None;
+        let mut pieces = Vec::with_capacity(self.taken.len());
+        for out in self.taken.drain(..) {
+            match out {
+                Out::Event(event) => pieces.push(event),
+                Out::End(end) => ended = Some(end),
+            }
         }
-        match events.recv().await? {
-            Out::Event(event) => Some((Ok(event), (None, events))),
-            Out::Refused(_) => None,
+        if let Some(end) = ended {
+            pieces.push(last(*end));
         }
-    })
+        match pieces.len() {
+            0 => None,
+            1 => pieces.pop(),
+            _ => Some(pieces.concat().into()),
+        }
+    }
 }
