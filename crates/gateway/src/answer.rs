@@ -52,18 +52,15 @@ impl TimingsMs {
 
     /// The `Server-Timing` header (W3C «Server Timing»); unknown phases are left out.
     pub(crate) fn server_timing(&self) -> String {
-        let phases = [
-            ("queue", self.queue_ms),
-            ("load", self.load_ms),
-            ("prompt", self.prompt_ms),
-            ("generate", self.generate_ms),
-            ("andon", self.andon_ms),
-        ];
-        phases
-            .into_iter()
-            .map(|(name, ms)| format!("{name};dur={}", ms.unwrap_or(0.0)))
-            .collect::<Vec<_>>()
-            .join(", ")
+        let ms = |value: Option<f64>| value.unwrap_or(0.0);
+        format!(
+            "queue;dur={}, load;dur={}, prompt;dur={}, generate;dur={}, andon;dur={}",
+            ms(self.queue_ms),
+            ms(self.load_ms),
+            ms(self.prompt_ms),
+            ms(self.generate_ms),
+            ms(self.andon_ms)
+        )
     }
 }
 
@@ -141,6 +138,9 @@ pub struct ChatFailure {
     #[schema(nullable = false)]
     pub output: Option<String>,
 }
+
+/// How a call ends.
+pub(crate) type Ending = Result<ChatAnswer, Box<ChatFailure>>;
 
 /// What the events of a streamed answer hold, by their names. Only describes them: each is sent by
 /// itself, `done` or `error` last.

@@ -194,6 +194,31 @@ impl CallState {
     }
 
     pub(crate) fn look(&self) -> LiveCall {
+        let now = self.phase_event();
+        LiveCall {
+            trace_id: self.fixed.trace_id,
+            span_id: self.fixed.span_id,
+            request_id: self.fixed.request_id.clone(),
+            service: self.fixed.service.clone(),
+            route: self.fixed.route.clone(),
+            model: self.fixed.model.clone(),
+            start_ns: self.start_ns,
+            phase: now.phase,
+            phase_since_ns: self.start_ns + self.phase_began_ns.load(Relaxed),
+            queue_position: now.queue_position,
+            load_progress: now.load_progress,
+            prompt_done: now.prompt_done,
+            prompt_total: now.prompt_total,
+            prompt_cached: now.prompt_cached,
+            tokens: now.tokens,
+            tokens_per_s: now.tokens_per_s,
+            eta_ms: now.eta_ms,
+            eta_exact: now.eta_exact,
+        }
+    }
+
+    /// Where the call stands now. Copies no text: a stream says it at each change of phase.
+    pub(crate) fn phase_event(&self) -> PhaseEvent {
         let known = |cell: &AtomicU64| Some(cell.load(Relaxed)).filter(|value| *value != UNKNOWN);
         let phase = self.phase();
         let in_phase = self.in_phase();
@@ -207,16 +232,10 @@ impl CallState {
             Phase::Prompt => prompt_share(done, total, cached),
             Phase::Queue | Phase::Generate => None,
         };
-        LiveCall {
-            trace_id: self.fixed.trace_id,
-            span_id: self.fixed.span_id,
-            request_id: self.fixed.request_id.clone(),
-            service: self.fixed.service.clone(),
-            route: self.fixed.route.clone(),
-            model: self.fixed.model.clone(),
-            start_ns: self.start_ns,
+        PhaseEvent {
             phase,
-            phase_since_ns: self.start_ns + self.phase_began_ns.load(Relaxed),
+            phase_since_ms: in_phase.as_millis() as u64,
+            elapsed_ms: self.elapsed_ns() / 1_000_000,
             queue_position: (phase == Phase::Queue && position > 0).then_some(position),
             load_progress,
             prompt_done: done,
@@ -227,24 +246,6 @@ impl CallState {
                 .then(|| (tokens - 1) as f64 / in_phase.as_secs_f64().max(0.001)),
             eta_ms: share.and_then(|share| remaining_ms(share, in_phase)),
             eta_exact: phase == Phase::Prompt && share.is_some(),
-        }
-    }
-
-    pub(crate) fn phase_event(&self) -> PhaseEvent {
-        let call = self.look();
-        PhaseEvent {
-            phase: call.phase,
-            phase_since_ms: self.in_phase().as_millis() as u64,
-            elapsed_ms: self.elapsed_ns() / 1_000_000,
-            queue_position: call.queue_position,
-            load_progress: call.load_progress,
-            prompt_done: call.prompt_done,
-            prompt_total: call.prompt_total,
-            prompt_cached: call.prompt_cached,
-            tokens: call.tokens,
-            tokens_per_s: call.tokens_per_s,
-            eta_ms: call.eta_ms,
-            eta_exact: call.eta_exact,
         }
     }
 }

@@ -12,7 +12,8 @@ use http::{HeaderValue, header};
 use serde::Serialize;
 
 use crate::{
-    ChatAnswer, ChatFailure, TimingsMs,
+    TimingsMs,
+    answer::Ending,
     headers::{self, Caller},
     proxy::Events,
     sse,
@@ -39,7 +40,7 @@ pub(crate) fn events(caller: &Caller, body: Body) -> Response {
 pub(crate) fn call_events(
     first: Bytes,
     events: Events,
-    last: impl FnOnce(Result<ChatAnswer, ChatFailure>) -> Bytes + Send + 'static,
+    last: impl FnOnce(Ending) -> Bytes + Send + 'static,
 ) -> Body {
     let state = (Some(first), events, Some(last));
     Body::from_stream(stream::unfold(state, |(first, mut events, mut last)| async move {

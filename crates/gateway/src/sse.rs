@@ -4,7 +4,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use serde::Serialize;
 
-use crate::{ChatAnswer, ChatFailure};
+use crate::answer::Ending;
 
 pub(crate) const CONTENT_TYPE: &str = "text/event-stream";
 
@@ -19,7 +19,7 @@ pub(crate) fn event(name: &str, data: &impl Serialize) -> Bytes {
 }
 
 /// The last event of a streamed answer.
-pub(crate) fn end(end: Result<ChatAnswer, ChatFailure>) -> Bytes {
+pub(crate) fn end(end: Ending) -> Bytes {
     match end {
         Ok(answer) => event("done", &answer),
         Err(failure) => event("error", &failure),

@@ -46,7 +46,8 @@ macro_rules! hex_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut text = [0; 2 * $bytes];
+                f.write_str(encode_hex(&self.0, &mut text))
             }
         }
 
@@ -125,6 +126,16 @@ impl<const LENGTH: usize> Visitor<'_> for BytesVisitor<LENGTH> {
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
         bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
     }
+}
+
+/// Ids are written several times a call, so digit by digit through `fmt` costs too much.
+fn encode_hex<'a>(bytes: &[u8], text: &'a mut [u8]) -> &'a str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    std::str::from_utf8(text).unwrap_or_default()
 }
 
 fn decode_hex(text: &str, bytes: &mut [u8]) -> Result<(), IdError> {

@@ -5,14 +5,15 @@ use serde_json::json;
 
 use super::{record::GatewayRecord, relay::proxy_error};
 use crate::{
-    ChatAnswer, ChatFailure, failure,
+    answer::Ending,
+    failure,
     headers::Caller,
     proxy::{Call, Out, ended_early},
     response, sse,
 };
 
 /// Answers with what the call comes to. Dropping the future, or the stream, cancels the call.
-pub(super) async fn relay(caller: Caller, mut record: GatewayRecord, call: Call) -> Response {
+pub(super) async fn relay(caller: Caller, mut record: GatewayRecord, call: Box<Call>) -> Response {
     if !caller.wants_stream {
         return whole(&caller, &mut record, call.answer().await);
     }
@@ -32,11 +33,7 @@ pub(super) async fn relay(caller: Caller, mut record: GatewayRecord, call: Call)
     }
 }
 
-fn whole(
-    caller: &Caller,
-    record: &mut GatewayRecord,
-    end: Result<ChatAnswer, ChatFailure>,
-) -> Response {
+fn whole(caller: &Caller, record: &mut GatewayRecord, end: Ending) -> Response {
     match seen_from_here(caller, record, end) {
         Ok(answer) => response::whole(caller, &answer, &answer.timings),
         Err(failure) => failure::of_body(&failure, caller, &failure.timings),
@@ -44,11 +41,7 @@ fn whole(
 }
 
 /// Records the end, and words it as the gateway does.
-fn seen_from_here(
-    caller: &Caller,
-    record: &mut GatewayRecord,
-    end: Result<ChatAnswer, ChatFailure>,
-) -> Result<ChatAnswer, ChatFailure> {
+fn seen_from_here(caller: &Caller, record: &mut GatewayRecord, end: Ending) -> Ending {
     match end {
         Ok(mut answer) => {
             answer.timings = record.answered(&answer, true);
@@ -57,7 +50,7 @@ fn seen_from_here(
         Err(theirs) => {
             let (error, inner) = proxy_error(json!(theirs));
             let timings = record.failed(&error, inner.as_deref());
-            Err(failure::body(caller, &error, &timings))
+            Err(Box::new(failure::body(caller, &error, &timings)))
         }
     }
 }

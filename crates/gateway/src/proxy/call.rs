@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     ChatAnswer, ChatFailure, ChatStart, Route, TextPiece,
+    answer::Ending,
     error::{ChatError, ErrorCode},
     failure,
     headers::{self, Caller},
@@ -60,7 +61,7 @@ impl Call {
         caller: Caller,
         request: Arc<ChatRequest>,
         began: Instant,
-    ) -> Self {
+    ) -> Box<Self> {
         let inner = &proxy.0;
         let mut record = CallRecord::new(
             &inner.config,
@@ -80,11 +81,12 @@ impl Call {
             route: route.path.clone(),
             model,
         });
-        Self { proxy, route, caller, request, record, running, began }
+        // It is big, and handed on several times.
+        Box::new(Self { proxy, route, caller, request, record, running, began })
     }
 
     /// Answers in one piece. Dropping the future cancels the generation.
-    pub(crate) async fn answer(mut self) -> Result<ChatAnswer, ChatFailure> {
+    pub(crate) async fn answer(mut self: Box<Self>) -> Ending {
         match self.drive(&Sink::nowhere()).await {
             Ok(answer) => Ok(answer),
             Err(error) => Err(self.failed(&error)),
@@ -92,7 +94,7 @@ impl Call {
     }
 
     /// Answers in events.
-    pub(crate) fn spawn(mut self) -> Events {
+    pub(crate) fn spawn(mut self: Box<Self>) -> Events {
         let (sink, sender, receiver) = Sink::channel();
         tokio::spawn(async move {
             let driven = tokio::select! {
@@ -105,9 +107,9 @@ impl Call {
         Events::new(receiver)
     }
 
-    fn failed(&mut self, error: &ChatError) -> ChatFailure {
+    fn failed(&mut self, error: &ChatError) -> Box<ChatFailure> {
         let timings = self.record.failed(error);
-        let mut failure = failure::body(&self.caller, error, &timings);
+        let mut failure = Box::new(failure::body(&self.caller, error, &timings));
         if !self.record.began_streaming {
             // Back to the caller who sent it, as the original does, and nowhere else.
             let prompt = self.request.message.expose().chars().take(MAX_ECHO_CHARS).collect();

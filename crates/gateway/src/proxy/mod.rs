@@ -114,7 +114,7 @@ impl Proxy {
         caller: Caller,
         question: Arc<ChatRequest>,
         began: std::time::Instant,
-    ) -> Call {
+    ) -> Box<Call> {
         Call::new(self.clone(), route, caller, question, began)
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::{ChatAnswer, ChatFailure, sse};
+use crate::{answer::Ending, sse};
 
 /// Events that may wait for a slow client; then the call waits, and with it the runtime.
 const WAITING_EVENTS: usize = 64;
@@ -13,7 +13,7 @@ const WAITING_EVENTS: usize = 64;
 /// that still has a status of its own.
 pub(crate) enum Out {
     Event(Bytes),
-    End(Box<Result<ChatAnswer, ChatFailure>>),
+    End(Box<Ending>),
 }
 
 pub(super) struct Sink(Option<mpsc::Sender<Out>>);
@@ -57,10 +57,7 @@ impl Events {
 
     /// All events that wait now, at least one, as one piece of the answer: a write costs more than
     /// an event. `None` after the end. The end itself is written by `last`.
-    pub(crate) async fn next(
-        &mut self,
-        last: impl FnOnce(Result<ChatAnswer, ChatFailure>) -> Bytes,
-    ) -> Option<Bytes> {
+    pub(crate) async fn next(&mut self, last: impl FnOnce(Ending) -> Bytes) -> Option<Bytes> {
         self.receiver.recv_many(&mut self.taken, WAITING_EVENTS).await;
         let mut ended = None;
         let mut pieces = Vec::with_capacity(self.taken.len());
