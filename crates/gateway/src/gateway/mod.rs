@@ -161,16 +161,15 @@ async fn handle(
     caller.user_id = question.user_id.clone().or(caller.user_id);
     let mut record = gateway.record(&caller, "POST", path, began);
     record.asks(&route, &question);
-    match gateway.0.proxy.clone() {
+    match &gateway.0.proxy {
         ProxyLink::Own(proxy) => {
-            let call =
-                proxy.call(Arc::clone(&route), record.caller_behind(&caller), question, began);
+            let behind = record.caller_behind(&caller);
+            let call = proxy.call(Arc::clone(&route), behind, question, began);
             own::relay(caller, record, call).await
         }
         ProxyLink::Http { authority, key } => {
-            Relay::new(gateway, caller, record, began)
-                .run(&authority, key.as_deref(), path, body)
-                .await
+            let relay = Relay::new(gateway.clone(), caller, record, began);
+            relay.run(authority, key.as_deref(), path, body).await
         }
     }
 }

@@ -4,40 +4,12 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::{record::GatewayRecord, relay::proxy_error};
-use crate::{
-    answer::Ending,
-    failure,
-    headers::Caller,
-    proxy::{Call, Out, ended_early},
-    response, sse,
-};
+use crate::{answer::Ending, failure, headers::Caller, proxy::Call, response};
 
 /// Answers with what the call comes to. Dropping the future, or the stream, cancels the call.
 pub(super) async fn relay(caller: Caller, mut record: GatewayRecord, call: Box<Call>) -> Response {
-    if !caller.wants_stream {
-        return whole(&caller, &mut record, call.answer().await);
-    }
-    let mut events = call.spawn();
-    match events.first().await {
-        Some(Out::Event(first)) => {
-            let head = caller.clone();
-            let last = move |end| sse::end(seen_from_here(&caller, &mut record, end));
-            response::events(&head, response::call_events(first, events, last))
-        }
-        Some(Out::End(end)) => whole(&caller, &mut record, *end),
-        None => {
-            let error = ended_early();
-            let timings = record.failed(&error, None);
-            failure::response(&caller, &error, &timings)
-        }
-    }
-}
-
-fn whole(caller: &Caller, record: &mut GatewayRecord, end: Ending) -> Response {
-    match seen_from_here(caller, record, end) {
-        Ok(answer) => response::whole(caller, &answer, &answer.timings),
-        Err(failure) => failure::of_body(&failure, caller, &failure.timings),
-    }
+    let own = caller.clone();
+    response::of_call(caller, call, move |end| seen_from_here(&own, &mut record, end)).await
 }
 
 /// Records the end, and words it as the gateway does.

@@ -146,7 +146,7 @@ impl Relay {
             let mut events = BytesMut::from(&sse::event("start", &start)[..]);
             events.extend_from_slice(&sse::event("token", &TextPiece { text: answer.reply }));
             events.extend_from_slice(&sse::event("done", &fields));
-            let mut response = response::events(&self.caller, Body::from(events.freeze()));
+            let mut response = response::streamed(&self.caller, Body::from(events.freeze()));
             // All of it is there already, so the head can tell the times.
             let Caller { trace_id, request_id, .. } = &self.caller;
             headers::write_ids(response.headers_mut(), *trace_id, request_id, &timings);
@@ -170,7 +170,7 @@ impl Relay {
             let bytes = relayed.next().await?;
             Some((Ok::<_, Infallible>(bytes), relayed))
         });
-        response::events(&caller, Body::from_stream(stream))
+        response::streamed(&caller, Body::from_stream(stream))
     }
 }
 

@@ -28,7 +28,6 @@ use crate::{
     request::{ChatRequest, read_body},
     response,
     runtime::HttpClient,
-    sse,
 };
 
 /// How the proxy works. Every limit has a name.
@@ -156,36 +155,8 @@ async fn handle(State((proxy, route)): State<(Proxy, Arc<Route>)>, request: Requ
     };
     caller.session_id = request.session_id.clone().or(caller.session_id);
     caller.user_id = request.user_id.clone().or(caller.user_id);
-    let wants_stream = caller.wants_stream;
     let call = Call::new(proxy, route, caller.clone(), request, line.began);
-    if wants_stream {
-        return stream(&caller, call.spawn()).await;
-    }
-    match call.answer().await {
-        Ok(answer) => response::whole(&caller, &answer, &answer.timings),
-        Err(failure) => failure::of_body(&failure, &caller, &failure.timings),
-    }
-}
-
-/// Streams a call. The head waits for the call's first event, so that what fails before it
-/// (queue full, runtime down) still has a status of its own.
-async fn stream(caller: &Caller, mut events: Events) -> Response {
-    let first = match events.first().await {
-        Some(Out::Event(first)) => first,
-        Some(Out::End(end)) => {
-            return match *end {
-                Ok(answer) => response::whole(caller, &answer, &answer.timings),
-                Err(failure) => failure::of_body(&failure, caller, &failure.timings),
-            };
-        }
-        None => return failure::response(caller, &ended_early(), &TimingsMs::default()),
-    };
-    response::events(caller, response::call_events(first, events, sse::end))
-}
-
-/// What a call is that was dropped by its own task.
-pub(crate) fn ended_early() -> ChatError {
-    ChatError::new(ErrorCode::ProxyFailed, "the call ended without an answer")
+    response::of_call(caller, call, |end| end).await
 }
 
 async fn wrong_method(State((proxy, _)): State<(Proxy, Arc<Route>)>, request: Request) -> Response {

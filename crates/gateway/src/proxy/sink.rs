@@ -47,7 +47,7 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(super) fn new(receiver: mpsc::Receiver<Out>) -> Self {
+    pub(crate) fn new(receiver: mpsc::Receiver<Out>) -> Self {
         Self { receiver, taken: Vec::new() }
     }
 
