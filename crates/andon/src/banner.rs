@@ -21,6 +21,9 @@ pub(crate) fn listening(config: &Config) {
     if let Some(proxy) = config.proxy_listen {
         eprintln!("{}http://{proxy}", lang.pick("  LLM プロキシ      ", "  LLM proxy         "));
     }
+    if let Some(capture) = config.capture_listen {
+        eprintln!("{}http://{capture}", lang.pick("  アプリの接続先    ", "  apps connect to   "));
+    }
     let kept = match lang {
         Language::Japanese => {
             format!("  記録              {}(方針 {})", config.data.display(), config.privacy)

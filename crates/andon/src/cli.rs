@@ -50,6 +50,9 @@ pub(crate) struct Settings {
     /// Another proxy that the gateway hands questions to, as host:port [default: Andon's own]
     #[arg(long, env = "ANDON_PROXY", value_name = "HOST:PORT")]
     pub(crate) proxy: Option<String>,
+    /// Where apps reach the runtime through Andon, or off [default: 127.0.0.1:11435]
+    #[arg(long, env = "ANDON_CAPTURE_LISTEN", value_name = "ADDRESS")]
+    pub(crate) capture_listen: Option<String>,
     /// auto, builtin, or the address of a runtime [default: auto]
     #[arg(long, env = "ANDON_RUNTIME", value_name = "auto|builtin|URL")]
     pub(crate) runtime: Option<String>,

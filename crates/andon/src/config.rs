@@ -29,6 +29,7 @@ struct File {
     listen: Option<String>,
     proxy_listen: Option<String>,
     proxy: Option<String>,
+    capture_listen: Option<String>,
     runtime: Option<String>,
     runtime_listen: Option<String>,
     model: Option<PathBuf>,
@@ -47,11 +48,12 @@ struct File {
     routes: Option<Vec<Route>>,
 }
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "data",
     "listen",
     "proxy_listen",
     "proxy",
+    "capture_listen",
     "runtime",
     "runtime_listen",
     "model",
@@ -88,6 +90,8 @@ pub(crate) struct Config {
     pub(crate) proxy_listen: Option<SocketAddr>,
     /// Another proxy than Andon's own, `host:port`.
     pub(crate) proxy: Option<String>,
+    /// Where calls are passed through; `None` when it is off.
+    pub(crate) capture_listen: Option<SocketAddr>,
     pub(crate) runtime: RuntimeChoice,
     pub(crate) runtime_listen: SocketAddr,
     pub(crate) model: PathBuf,
@@ -153,6 +157,12 @@ impl Config {
         let listen = merge.text("listen", settings.listen, file.listen, "127.0.0.1:3000");
         let proxy_listen =
             merge.text("proxy_listen", settings.proxy_listen, file.proxy_listen, "127.0.0.1:5002");
+        let capture_listen = merge.text(
+            "capture_listen",
+            settings.capture_listen,
+            file.capture_listen,
+            "127.0.0.1:11435",
+        );
         let runtime = merge.text("runtime", settings.runtime, file.runtime, "auto");
         let runtime_listen = merge.text(
             "runtime_listen",
@@ -173,6 +183,7 @@ impl Config {
                 .or(file.proxy)
                 .map(|proxy| authority("proxy", &proxy))
                 .transpose()?,
+            capture_listen: address_or_off("capture_listen", &capture_listen)?,
             runtime: match runtime.as_str() {
                 "auto" => RuntimeChoice::Auto,
                 "builtin" => RuntimeChoice::Builtin,
@@ -234,8 +245,11 @@ impl Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        let listeners =
-            [Some(("listen", self.listen)), self.proxy_listen.map(|at| ("proxy_listen", at))];
+        let listeners = [
+            Some(("listen", self.listen)),
+            self.proxy_listen.map(|at| ("proxy_listen", at)),
+            self.capture_listen.map(|at| ("capture_listen", at)),
+        ];
         for (name, address) in listeners.into_iter().flatten() {
             if !address.ip().is_loopback() && self.password.is_none() {
                 bail!(

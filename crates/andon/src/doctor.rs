@@ -60,7 +60,11 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
 /// Returns whether an Andon runs already.
 fn ports(findings: &mut Findings, config: &Config) -> bool {
     let mut running = false;
-    let ports = [("listen", Some(config.listen)), ("proxy", config.proxy_listen)];
+    let ports = [
+        ("listen", Some(config.listen)),
+        ("proxy", config.proxy_listen),
+        ("capture", config.capture_listen),
+    ];
     for (name, address) in ports.into_iter().filter_map(|(name, at)| Some((name, at?))) {
         if std::net::TcpListener::bind(address).is_ok() {
             let text = format!("{address} {}", findings.pick("は空いています", "is free"));

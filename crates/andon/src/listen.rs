@@ -1,24 +1,21 @@
 //! Taking a port, and saying who holds it when it is taken.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
-use axum::Router;
-use hyper::server::conn::http1;
+use http::{Request, Response};
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::Service,
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// For a request line and its headers, and between two requests. Longer than Andon's own client
-/// keeps an idle connection, so that the client is the one to close it.
-const HEADERS: Duration = Duration::from_secs(75);
-const MAX_HEADER_BYTES: usize = 64 << 10;
-/// Connections of one listener; further ones wait to be accepted.
-const MAX_CONNECTIONS: usize = 1_024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Listens, or says which setting is wrong and who is in the way.
@@ -40,16 +37,56 @@ pub(crate) async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<T
     })
 }
 
+/// What a listener bears. `headers`: for a request line and its headers, and between two requests.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) connections: usize,
+    pub(crate) headers: Duration,
+    pub(crate) max_header_bytes: Option<usize>,
+    /// Whether answers get a `Date`; those of a runtime have their own.
+    pub(crate) own_date: bool,
+}
+
+impl Limits {
+    /// For pages, API and the original's routes.
+    pub(crate) const PAGES: Self = Self {
+        connections: 1_024,
+        // Longer than Andon's own client keeps an idle connection, so that the client is the one to
+        // close it.
+        headers: Duration::from_secs(75),
+        max_header_bytes: Some(64 << 10),
+        own_date: true,
+    };
+    /// For calls that are passed through: ten thousand idle streams are a small thing there.
+    pub(crate) const CAPTURE: Self = Self {
+        connections: 16_384,
+        headers: Duration::from_secs(600),
+        max_header_bytes: None,
+        own_date: false,
+    };
+}
+
 /// Answers until `stop`, then lets running answers end. A client that does not get its request
 /// line and headers across in time is cut off, and so is one that sits idle.
-pub(crate) async fn serve(
+pub(crate) async fn serve<S, B>(
     listener: TcpListener,
-    router: Router,
+    service: S,
+    limits: Limits,
     stop: CancellationToken,
-) -> std::io::Result<()> {
+) -> std::io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(MAX_HEADER_BYTES);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    http.timer(TokioTimer::new()).header_read_timeout(limits.headers);
+    http.auto_date_header(limits.own_date);
+    if let Some(bytes) = limits.max_header_bytes {
+        http.max_buf_size(bytes);
+    }
+    let places = Arc::new(Semaphore::new(limits.connections));
     let running = GracefulShutdown::new();
     loop {
         let place = tokio::select! {
@@ -70,8 +107,8 @@ pub(crate) async fn serve(
         };
         // A token is a small packet: without this it would wait for the one before to be confirmed.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
-        let connection = running.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection =
+            running.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
         tokio::spawn(async move {
             let _place = place;
             if let Err(error) = connection.await {

@@ -2,6 +2,7 @@
 //! (0 done, 1 failed, 2 wrong usage).
 
 mod banner;
+mod capture;
 mod cli;
 mod config;
 mod demo;

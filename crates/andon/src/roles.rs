@@ -10,12 +10,14 @@ use andon_gateway::{
 use andon_host::RuntimePids;
 use andon_privacy::Protector;
 use axum::{Router, extract::Request, middleware};
+use hyper_util::service::TowerToHyperService;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::Settings,
     config::{Config, RuntimeChoice},
-    listen, runtime, up,
+    listen::{self, Limits},
+    runtime, up,
 };
 
 pub(crate) async fn gateway(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
@@ -92,7 +94,8 @@ async fn serve(
         listen::end_asked().await;
         asked.cancel();
     });
-    listen::serve(listener, router, stop).await?;
+    let service = TowerToHyperService::new(router);
+    listen::serve(listener, service, Limits::PAGES, stop).await?;
     printer.abort();
     Ok(ExitCode::SUCCESS)
 }

@@ -4,18 +4,25 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Instant};
 
 use andon_api::{Access, ApiState, Parts};
 use andon_gateway::{
-    Gateway, GatewayConfig, HttpClient, LiveCalls, Proxy, ProxyConfig, ProxyLink, Recorder,
-    RecorderConfig, RuntimeCatalog, http_client,
+    Capture, Gateway, GatewayConfig, HttpClient, LiveCalls, Proxy, ProxyConfig, ProxyLink,
+    Recorder, RecorderConfig, RuntimeCatalog, http_client,
 };
 use andon_host::{Machine, RuntimePids};
 use andon_privacy::Protector;
 use andon_store::{EmbeddedStore, Store};
 use anyhow::Context;
 use axum::{Router, extract::Request, middleware};
+use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::{banner, cli::Settings, config::Config, listen, pipeline, runtime};
+use crate::{
+    banner, capture,
+    cli::Settings,
+    config::Config,
+    listen::{self, Limits},
+    pipeline, runtime,
+};
 
 pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
@@ -24,18 +31,29 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     let listener = listen::bind("listen", config.listen).await?;
     config.listen = listener.local_addr()?;
     let proxy_listener = match config.proxy_listen {
-        Some(address) => Some(bind_proxy(address).await?),
+        Some(address) => Some(bind_or_any("proxy_listen", address).await?),
         None => None,
     };
     config.proxy_listen = proxy_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let capture_listener = match config.capture_listen {
+        Some(address) => Some(bind_or_any("capture_listen", address).await?),
+        None => None,
+    };
+    config.capture_listen = capture_listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let store = open_store(&config)?;
     let stop = CancellationToken::new();
     let house = House::build(&config, &machine, Arc::clone(&store), stop.clone(), started)?;
 
     let mut servers = tokio::task::JoinSet::new();
-    servers.spawn(listen::serve(listener, house.front.clone(), stop.clone()));
+    let front = TowerToHyperService::new(house.front.clone());
+    servers.spawn(listen::serve(listener, front, Limits::PAGES, stop.clone()));
     if let Some(listener) = proxy_listener {
-        servers.spawn(listen::serve(listener, house.proxy.clone(), stop.clone()));
+        let proxy = TowerToHyperService::new(house.proxy.clone());
+        servers.spawn(listen::serve(listener, proxy, Limits::PAGES, stop.clone()));
+    }
+    if let Some(listener) = capture_listener {
+        let capture = capture::service(house.capture.clone(), capture::access(&config));
+        servers.spawn(listen::serve(listener, capture, Limits::CAPTURE, stop.clone()));
     }
     banner::listening(&config);
     tokio::spawn(banner::found(
@@ -54,14 +72,14 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// The proxy's port, or any free one beside it: the gateway must not hand questions to whatever
-/// holds the port, and a chat must work all the same.
-async fn bind_proxy(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    match listen::bind("proxy_listen", address).await {
+/// The port of a setting, or any free one beside it: a taken one must not keep the chat and the
+/// pages from working.
+async fn bind_or_any(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    match listen::bind(setting, address).await {
         Ok(listener) => Ok(listener),
         Err(taken) => {
-            let listener = listen::bind("proxy_listen", SocketAddr::new(address.ip(), 0)).await?;
-            eprintln!("andon: {taken}. Until then the proxy is at {}.", listener.local_addr()?);
+            let listener = listen::bind(setting, SocketAddr::new(address.ip(), 0)).await?;
+            eprintln!("andon: {taken}. Until then it is {}.", listener.local_addr()?);
             Ok(listener)
         }
     }
@@ -78,6 +96,7 @@ fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
 struct House {
     front: Router,
     proxy: Router,
+    capture: Capture,
     catalog: RuntimeCatalog,
     client: HttpClient,
     /// Hears when all that was seen has been handed to the store.
@@ -134,6 +153,12 @@ impl House {
             client.clone(),
             recorder.clone(),
         );
+        let capture = Capture::new(
+            capture::config(config, host.clone()),
+            catalog.clone(),
+            live.clone(),
+            recorder.clone(),
+        );
         let api = ApiState::new(Parts {
             store,
             protector,
@@ -154,6 +179,7 @@ impl House {
         Ok(Self {
             front: front(config, &gateway, api),
             proxy: proxy_router(config, &proxy),
+            capture,
             catalog,
             client,
             keeper,

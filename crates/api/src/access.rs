@@ -25,6 +25,8 @@ const SESSION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Every wrong password costs this long; guesses do not run in parallel for one door.
 const WRONG_PASSWORD: Duration = Duration::from_millis(500);
 const MAX_LOGIN_BODY: usize = 4 << 10;
+const UNKNOWN_HOST: &str =
+    "this Host is not a name of this machine; add it to allowed_hosts in andon.toml";
 const LOGIN_PAGE: &str = include_str!("login.html");
 
 /// A password, never printed.
@@ -71,6 +73,45 @@ impl Access {
             guesses: tokio::sync::Mutex::new(()),
         }))
     }
+
+    /// The door for programs that call a runtime through Andon: no login, no page. The password
+    /// comes where their clients have a key for it, and goes no further than here.
+    pub async fn admit_program<B>(&self, request: &mut http::Request<B>) -> Result<(), Refused> {
+        let rules = &self.0;
+        if !host_of(request).is_some_and(|host| rules.knows_host(&host)) {
+            return Err(Refused {
+                status: StatusCode::FORBIDDEN,
+                code: "forbidden",
+                message: UNKNOWN_HOST,
+            });
+        }
+        if rules.password.is_none() {
+            return Ok(());
+        }
+        let key = rules.has_key(request.headers());
+        if key == Some(true) {
+            request.headers_mut().remove(header::AUTHORIZATION);
+            request.headers_mut().remove("x-api-key");
+            return Ok(());
+        }
+        if key == Some(false) {
+            let _one_at_a_time = rules.guesses.lock().await;
+            tokio::time::sleep(WRONG_PASSWORD).await;
+        }
+        Err(Refused {
+            status: StatusCode::UNAUTHORIZED,
+            code: "unauthorized",
+            message: "Andon's password is needed, as the client's API key",
+        })
+    }
+}
+
+/// Why a program may not come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub message: &'static str,
 }
 
 impl Rules {
@@ -140,9 +181,7 @@ pub async fn guard(State(access): State<Access>, request: Request, next: Next) -
     let path = request.uri().path().to_owned();
     let host = host_of(&request);
     if !host.as_deref().is_some_and(|host| rules.knows_host(host)) {
-        return forbidden(
-            "this Host is not a name of this machine; add it to allowed_hosts in andon.toml",
-        );
+        return forbidden(UNKNOWN_HOST);
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
     let origin_text = origin.as_ref().and_then(|value| value.to_str().ok());
@@ -263,7 +302,7 @@ fn preflight(origin: &HeaderValue) -> Response {
     response
 }
 
-fn host_of(request: &Request) -> Option<String> {
+fn host_of<B>(request: &http::Request<B>) -> Option<String> {
     let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     header
         .or_else(|| request.uri().authority().map(|authority| authority.as_str()))

@@ -7,6 +7,8 @@
 //! function.
 
 mod answer;
+mod capture;
+mod contents;
 mod error;
 mod failure;
 mod gateway;
@@ -21,6 +23,7 @@ mod runtime;
 mod sse;
 
 pub use answer::{ChatAnswer, ChatEvents, ChatFailure, ChatStart, TextPiece, TimingsMs};
+pub use capture::{Capture, CaptureBody, CaptureConfig};
 pub use error::{ChatError, ErrorCode};
 pub use gateway::{Gateway, GatewayConfig, ProxyLink};
 pub use headers::{REQUEST_ID, TRACE_ID};

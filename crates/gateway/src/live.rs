@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -56,14 +56,20 @@ impl LiveCalls {
 }
 
 /// What does not change during a call.
-#[derive(Debug, Clone)]
 pub(crate) struct Fixed {
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
     pub(crate) request_id: RequestId,
     pub(crate) service: String,
     pub(crate) route: String,
-    pub(crate) model: String,
+    pub(crate) model: ModelName,
+}
+
+/// The model's name, or where it can be read once somebody looks: finding it in a captured request
+/// costs more than passing the request on.
+pub(crate) enum ModelName {
+    Known(String),
+    Unread(Box<dyn Fn() -> Option<String> + Send + Sync>),
 }
 
 /// A registered call; leaves the registry when dropped.
@@ -81,6 +87,7 @@ impl Drop for Running {
 
 pub(crate) struct CallState {
     fixed: Fixed,
+    model: OnceLock<String>,
     start_ns: UnixNanos,
     started: Instant,
     phase: AtomicU8,
@@ -116,6 +123,7 @@ impl CallState {
     fn new(fixed: Fixed, version: watch::Sender<u64>) -> Self {
         Self {
             fixed,
+            model: OnceLock::new(),
             start_ns: Span::now_ns(),
             started: Instant::now(),
             phase: AtomicU8::new(0),
@@ -132,6 +140,15 @@ impl CallState {
 
     pub(crate) fn span_id(&self) -> SpanId {
         self.fixed.span_id
+    }
+
+    /// Empty while it is not known.
+    fn model(&self) -> &str {
+        let read = match (&self.fixed.model, self.model.get()) {
+            (ModelName::Known(name), _) | (_, Some(name)) => return name,
+            (ModelName::Unread(read), None) => read(),
+        };
+        read.map_or("", |name| self.model.get_or_init(|| name))
     }
 
     fn changed(&self) {
@@ -201,7 +218,7 @@ impl CallState {
             request_id: self.fixed.request_id.clone(),
             service: self.fixed.service.clone(),
             route: self.fixed.route.clone(),
-            model: self.fixed.model.clone(),
+            model: self.model().to_owned(),
             start_ns: self.start_ns,
             phase: now.phase,
             phase_since_ns: self.start_ns + self.phase_began_ns.load(Relaxed),
@@ -274,7 +291,7 @@ mod tests {
             request_id: RequestId::from_caller(None),
             service: "proxy".to_owned(),
             route: "/chat".to_owned(),
-            model: "m".to_owned(),
+            model: ModelName::Known("m".to_owned()),
         }
     }
 

@@ -156,7 +156,7 @@ mod tests {
             request_id: RequestId::from_caller(None),
             service: "proxy".to_owned(),
             route: "/chat".to_owned(),
-            model: "m".to_owned(),
+            model: crate::live::ModelName::Known("m".to_owned()),
         })
     }
 

@@ -1,6 +1,7 @@
 //! The one recorder: finished spans go in here and come out where they are protected and stored.
 //! Never waits; a full channel drops the observation and counts it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -30,8 +31,13 @@ impl Default for RecorderConfig {
 /// Observations that were dropped since start, by cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct DropCounts {
+    /// Spans that found no place in the queue to the store.
     pub queue_full: u64,
     pub store_unavailable: u64,
+    /// Captured calls whose bytes could not be made a span.
+    pub unreadable: u64,
+    /// Captured calls that were kept without some of their bytes, for want of memory.
+    pub texts_cut: u64,
 }
 
 /// Takes finished spans. Cheap to clone.
@@ -48,8 +54,14 @@ pub struct Recorded {
 }
 
 struct Waiting {
-    observation: Observation,
+    seen: Seen,
     bytes: usize,
+}
+
+/// What was seen, or the bytes of it and how to read them.
+enum Seen {
+    Read(Box<Observation>),
+    Unread(Box<dyn FnOnce() -> Option<Observation> + Send>),
 }
 
 struct Shared {
@@ -57,6 +69,8 @@ struct Shared {
     waiting_bytes: AtomicUsize,
     queue_full: AtomicU64,
     store_unavailable: AtomicU64,
+    unreadable: AtomicU64,
+    texts_cut: AtomicU64,
 }
 
 impl Recorder {
@@ -67,25 +81,39 @@ impl Recorder {
             waiting_bytes: AtomicUsize::new(0),
             queue_full: AtomicU64::new(0),
             store_unavailable: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
+            texts_cut: AtomicU64::new(0),
         });
         (Self { sender, shared: Arc::clone(&shared) }, Recorded { receiver, shared })
     }
 
     /// Hands a finished span on, or drops and counts it.
     pub fn record(&self, mut observation: Observation) {
-        let shared = &self.shared;
-        for content in &mut observation.contents {
-            content.text.truncate(shared.config.max_content_bytes);
-        }
+        self.shared.cut(&mut observation);
         let texts = observation.contents.iter().map(|content| &content.text);
         let texts = texts.chain(&observation.related);
         let bytes = texts.map(RawText::len).sum::<usize>() + SPAN_BYTES;
+        self.send(Seen::Read(Box::new(observation)), bytes);
+    }
+
+    /// Hands on a call that is still to be read: `read` runs where spans are protected and stored,
+    /// so that no call waits for it. The bytes that it holds have a bound of their own.
+    pub(crate) fn record_later(&self, read: impl FnOnce() -> Option<Observation> + Send + 'static) {
+        self.send(Seen::Unread(Box::new(read)), SPAN_BYTES);
+    }
+
+    fn send(&self, seen: Seen, bytes: usize) {
+        let shared = &self.shared;
         let before = shared.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         let fits = before + bytes <= shared.config.max_waiting_bytes;
-        if !fits || self.sender.try_send(Waiting { observation, bytes }).is_err() {
+        if !fits || self.sender.try_send(Waiting { seen, bytes }).is_err() {
             shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             shared.queue_full.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    pub(crate) fn count_texts_cut(&self) {
+        self.shared.texts_cut.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts spans that were recorded but could not be stored.
@@ -97,6 +125,8 @@ impl Recorder {
         DropCounts {
             queue_full: self.shared.queue_full.load(Ordering::Relaxed),
             store_unavailable: self.shared.store_unavailable.load(Ordering::Relaxed),
+            unreadable: self.shared.unreadable.load(Ordering::Relaxed),
+            texts_cut: self.shared.texts_cut.load(Ordering::Relaxed),
         }
     }
 }
@@ -115,7 +145,33 @@ impl Recorded {
         }
         let bytes = waiting.iter().map(|one| one.bytes).sum();
         self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        Some(waiting.into_iter().map(|one| one.observation).collect())
+        Some(waiting.into_iter().filter_map(|one| self.shared.read(one.seen)).collect())
+    }
+}
+
+impl Shared {
+    fn cut(&self, observation: &mut Observation) {
+        for content in &mut observation.contents {
+            content.text.truncate(self.config.max_content_bytes);
+        }
+    }
+
+    /// Whatever a client or a runtime sent, it must not end the thread that keeps everything.
+    fn read(&self, seen: Seen) -> Option<Observation> {
+        let read = match seen {
+            Seen::Read(observation) => return Some(*observation),
+            Seen::Unread(read) => read,
+        };
+        match catch_unwind(AssertUnwindSafe(read)) {
+            Ok(observation) => observation.map(|mut observation| {
+                self.cut(&mut observation);
+                observation
+            }),
+            Err(_) => {
+                self.unreadable.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
     }
 }
 
@@ -134,6 +190,15 @@ mod tests {
         }
         assert_eq!(recorder.drop_counts().queue_full, 3);
         assert_eq!(recorded.next(10).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_cannot_be_read_is_counted_and_the_next_one_kept() {
+        let (recorder, mut recorded) = Recorder::new(RecorderConfig::default());
+        recorder.record_later(|| unreachable!("a fault in reading"));
+        recorder.record_later(|| Some(Span::new(TraceId::random(), "s", "n").into()));
+        assert_eq!(recorded.next(10).await.unwrap().len(), 1);
+        assert_eq!(recorder.drop_counts().unreadable, 1);
     }
 
     #[tokio::test]

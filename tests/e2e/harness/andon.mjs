@@ -37,12 +37,13 @@ export async function temporaryFolder() {
  */
 export async function startAndon({ options = {}, env = {}, data, ready = true } = {}) {
   const folder = data ?? (await temporaryFolder());
-  const ports = { listen: await freePort(), proxy: await freePort(), runtime: await freePort() };
+  const [listen, proxy, capture, runtime] = await Promise.all(Array.from({ length: 4 }, freePort));
   const flags = {
     data: path.join(folder, "data"),
-    listen: `127.0.0.1:${ports.listen}`,
-    "proxy-listen": `127.0.0.1:${ports.proxy}`,
-    "runtime-listen": `127.0.0.1:${ports.runtime}`,
+    listen: `127.0.0.1:${listen}`,
+    "proxy-listen": `127.0.0.1:${proxy}`,
+    "capture-listen": `127.0.0.1:${capture}`,
+    "runtime-listen": `127.0.0.1:${runtime}`,
     runtime: "builtin",
     model: MODEL,
     lang: "ja",
@@ -76,6 +77,7 @@ export class Andon {
     Object.assign(this, { program, folder, flags });
     this.url = `http://${flags.listen}`;
     this.proxyUrl = `http://${flags["proxy-listen"]}`;
+    this.captureUrl = `http://${flags["capture-listen"]}`;
     this.runtimeUrl = `http://${flags["runtime-listen"]}`;
     this.headers = {};
   }

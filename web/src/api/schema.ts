@@ -362,10 +362,23 @@ export interface components {
         };
         /** @description Observations that were dropped since start, by cause. */
         DropCounts: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Spans that found no place in the queue to the store.
+             */
             queue_full: number;
             /** Format: int64 */
             store_unavailable: number;
+            /**
+             * Format: int64
+             * @description Captured calls that were kept without some of their bytes, for want of memory.
+             */
+            texts_cut: number;
+            /**
+             * Format: int64
+             * @description Captured calls whose bytes could not be made a span.
+             */
+            unreadable: number;
         };
         /** @description The body of every error. */
         ErrorBody: {

@@ -19,7 +19,7 @@ use crate::{
     error::{ChatError, ErrorCode},
     failure,
     headers::{self, Caller},
-    live::{CallState, Fixed, Running},
+    live::{CallState, Fixed, ModelName, Running},
     request::ChatRequest,
     runtime::{
         Dialect, Exchange, FinalStats, Generation, Resolved, RuntimeEvent, RuntimeInfo,
@@ -79,7 +79,7 @@ impl Call {
             request_id: caller.request_id.clone(),
             service: Proxy::SERVICE.to_owned(),
             route: route.path.clone(),
-            model,
+            model: ModelName::Known(model),
         });
         // It is big, and handed on several times.
         Box::new(Self { proxy, route, caller, request, record, running, began })

@@ -17,6 +17,7 @@ use http::{Method, header};
 
 pub(crate) use self::{
     call::Call,
+    record::{COLD_LOAD, RESIDUAL_QUEUE, nanoseconds},
     sink::{Events, Out},
 };
 use crate::{

@@ -4,12 +4,13 @@
 use std::time::{Duration, Instant};
 
 use andon_model::{
-    Cause, LlmKind, Observation, Part, Phase, RawContent, RawText, Span, SpanKind, Status, Timings,
+    Cause, LlmKind, Observation, Part, Phase, RawText, Span, SpanKind, Status, Timings,
 };
 
 use super::{Proxy, ProxyConfig, RequestLine};
 use crate::{
     Recorder, TimingsMs,
+    contents::Contents,
     error::{ChatError, ErrorCode},
     headers::Caller,
     request::ChatRequest,
@@ -18,11 +19,11 @@ use crate::{
 
 /// A load that took at least this long was a cold start, where the runtime does not say so itself
 /// (a warm call's `load_duration` is some milliseconds, never 0).
-const COLD_LOAD: Duration = Duration::from_secs(1);
+pub(crate) const COLD_LOAD: Duration = Duration::from_secs(1);
 /// What a warm runtime may take to look its model up.
 const WARM_LOAD: Duration = Duration::from_millis(100);
 /// An unexplained rest below this is not waiting.
-const RESIDUAL_QUEUE: Duration = Duration::from_millis(20);
+pub(crate) const RESIDUAL_QUEUE: Duration = Duration::from_millis(20);
 
 /// Time spent in each phase, as seen from outside the runtime.
 struct PhaseClock {
@@ -46,7 +47,7 @@ impl PhaseClock {
     }
 }
 
-pub(super) fn nanoseconds(duration: Duration) -> u64 {
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -57,7 +58,7 @@ pub(super) struct CallRecord {
     proxy: Option<Span>,
     llm: Span,
     llm_began: Instant,
-    contents: Vec<RawContent>,
+    contents: Contents,
     policy: Option<andon_model::Policy>,
     clock: PhaseClock,
     pub(super) reply: RawText,
@@ -259,8 +260,9 @@ impl CallRecord {
         proxy.http_status = Some(error.map_or(200, |error| error.code.status().as_u16()));
         proxy.status = Status::Ok;
         let mut contents = std::mem::take(&mut self.contents);
-        push(&mut contents, Part::Output, Some("assistant"), &self.reply);
-        push(&mut contents, Part::Thinking, Some("assistant"), &self.thinking);
+        contents.push(Part::Output, Some("assistant"), std::mem::take(&mut self.reply));
+        contents.push(Part::Thinking, Some("assistant"), std::mem::take(&mut self.thinking));
+        let contents = contents.into_vec();
         let mut message = None;
         if let Some(error) = error {
             message = Some(RawText::new(error.message.clone()));
@@ -347,22 +349,14 @@ pub(super) fn refused(
     observation
 }
 
-fn contents(request: &ChatRequest) -> Vec<RawContent> {
-    let mut contents = Vec::with_capacity(request.history.len() + 2);
+fn contents(request: &ChatRequest) -> Contents {
+    let mut contents = Contents::default();
     if let Some(system) = &request.system {
-        push(&mut contents, Part::System, Some("system"), system);
+        contents.push(Part::System, Some("system"), system.clone());
     }
     for turn in &request.history {
-        push(&mut contents, Part::Input, Some(turn.role.as_str()), &turn.content);
+        contents.push(Part::Input, Some(turn.role.as_str()), turn.content.clone());
     }
-    push(&mut contents, Part::Input, Some("user"), &request.message);
+    contents.push(Part::Input, Some("user"), request.message.clone());
     contents
-}
-
-fn push(contents: &mut Vec<RawContent>, part: Part, role: Option<&str>, text: &RawText) {
-    if text.is_empty() {
-        return;
-    }
-    let idx = contents.iter().filter(|content| content.part == part).count() as u32;
-    contents.push(RawContent { part, role: role.map(str::to_owned), idx, text: text.clone() });
 }

@@ -4,8 +4,8 @@ mod client;
 mod detect;
 mod dialect;
 mod models;
-mod ollama;
-mod openai;
+pub(crate) mod ollama;
+pub(crate) mod openai;
 
 use std::{fmt, time::Duration};
 
@@ -13,7 +13,7 @@ use andon_model::{Cause, UnixNanos};
 use serde::Serialize;
 use tokio::sync::watch;
 
-pub(crate) use client::{Exchange, SendError};
+pub(crate) use client::{Exchange, SendError, root_cause};
 pub use client::{HttpClient, http_client};
 pub use detect::{DetectError, detect};
 pub(crate) use dialect::{Dialect, FinalStats, Generation, RuntimeEvent, code_of, error_of};

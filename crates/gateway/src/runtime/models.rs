@@ -143,6 +143,12 @@ impl RuntimeCatalog {
         self.models.borrow().clone()
     }
 
+    /// A model of the list as last seen, by Ollama's rule for equal names.
+    pub(crate) fn find(&self, name: &str) -> Option<DiscoveredModel> {
+        let asked = canonical(name);
+        self.models().iter().find(|model| canonical(&model.name) == asked).cloned()
+    }
+
     /// Looks now.
     pub async fn refresh(&self) -> Result<Arc<Vec<DiscoveredModel>>, ChatError> {
         let RuntimeState { ready: Some(runtime), .. } = self.target.state() else {

@@ -2,7 +2,7 @@
 //! `{"andon":{"phase":…}}` when it is asked to (`x-andon-progress`).
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
 use super::{FinalStats, Generation, RuntimeEvent};
@@ -40,16 +40,17 @@ pub(super) fn messages(generation: &Generation<'_>) -> Value {
     system.into_iter().chain(history).chain([message]).collect()
 }
 
+/// One line of a stream, or a whole answer: the fields are the same.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Line {
+pub(crate) struct Line {
     model: Option<String>,
-    response: String,
-    thinking: Option<String>,
-    message: Option<Message>,
-    done: bool,
+    pub(crate) response: String,
+    pub(crate) thinking: Option<String>,
+    pub(crate) message: Option<Message>,
+    pub(crate) done: bool,
     done_reason: Option<String>,
-    error: Option<String>,
+    pub(crate) error: Option<String>,
     total_duration: Option<u64>,
     load_duration: Option<u64>,
     prompt_eval_count: Option<u64>,
@@ -58,18 +59,28 @@ struct Line {
     eval_count: Option<u64>,
     eval_duration: Option<u64>,
     andon: Option<Progress>,
+    embeddings: Option<IgnoredAny>,
+    embedding: Option<IgnoredAny>,
+}
+
+impl Line {
+    /// The answer of `/api/embed` or `/api/embeddings`.
+    pub(crate) fn is_embedding(&self) -> bool {
+        self.embeddings.is_some() || self.embedding.is_some()
+    }
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Message {
-    content: String,
-    thinking: Option<String>,
+pub(crate) struct Message {
+    pub(crate) content: String,
+    pub(crate) thinking: Option<String>,
+    pub(crate) tool_calls: Vec<Value>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Progress {
+pub(crate) struct Progress {
     phase: Option<String>,
     position: u32,
     progress: f64,
@@ -129,7 +140,7 @@ fn texts(line: &Line) -> Vec<RuntimeEvent> {
     events
 }
 
-fn stats(line: Line) -> FinalStats {
+pub(crate) fn stats(line: Line) -> FinalStats {
     let own = line.andon.unwrap_or_default();
     let parts = [line.load_duration, line.prompt_eval_duration, line.eval_duration];
     // Ollama has no queue field: what no part explains is waiting for a slot (ollama-api, 3.2).

@@ -12,7 +12,6 @@ use crate::sse::Events;
 pub(crate) struct Collected {
     events: Events,
     stats: FinalStats,
-    finished: bool,
 }
 
 pub(super) fn request(generation: &Generation<'_>, progress: bool) -> (&'static str, Bytes) {
@@ -35,7 +34,7 @@ pub(super) fn request(generation: &Generation<'_>, progress: bool) -> (&'static 
 pub(super) fn line(line: &[u8], collected: &mut Collected) -> Vec<RuntimeEvent> {
     let Some(event) = collected.events.line(line) else { return Vec::new() };
     if event.data == "[DONE]" {
-        return if collected.finished {
+        return if collected.stats.finish_reason.is_some() {
             vec![RuntimeEvent::Final(Box::new(std::mem::take(&mut collected.stats)))]
         } else {
             vec![RuntimeEvent::Error("the stream ended without a finish reason".to_owned())]
@@ -53,7 +52,7 @@ fn chunk_events(chunk: &Value, collected: &mut Collected) -> Vec<RuntimeEvent> {
         let message = error.as_str().or_else(|| error["message"].as_str());
         return vec![RuntimeEvent::Error(message.unwrap_or("unknown error").to_owned())];
     }
-    collect(chunk, collected);
+    collect(chunk, &mut collected.stats);
     let mut events = Vec::new();
     let progress = &chunk["prompt_progress"];
     if let Some(total) = progress["total"].as_u64() {
@@ -72,14 +71,13 @@ fn chunk_events(chunk: &Value, collected: &mut Collected) -> Vec<RuntimeEvent> {
     events
 }
 
-fn collect(chunk: &Value, collected: &mut Collected) {
-    let stats = &mut collected.stats;
+/// What an answer or a piece of one says of itself.
+pub(crate) fn collect(chunk: &Value, stats: &mut FinalStats) {
     if let Some(model) = chunk["model"].as_str() {
         stats.model = Some(model.to_owned());
     }
     if let Some(reason) = chunk["choices"][0]["finish_reason"].as_str() {
         stats.finish_reason = Some(reason.to_owned());
-        collected.finished = true;
     }
     let usage = &chunk["usage"];
     let take = |slot: &mut Option<u64>, value: &Value| *slot = value.as_u64().or(*slot);
@@ -87,13 +85,22 @@ fn collect(chunk: &Value, collected: &mut Collected) {
     take(&mut stats.output_tokens, &usage["completion_tokens"]);
     take(&mut stats.cached_tokens, &usage["prompt_tokens_details"]["cached_tokens"]);
     take(&mut stats.reasoning_tokens, &usage["completion_tokens_details"]["reasoning_tokens"]);
-    let timings = &chunk["timings"];
-    let ns = |value: &Value| value.as_f64().map(|ms| (ms.max(0.0) * 1e6) as u64);
-    if timings.is_object() {
-        stats.prompt_eval_ns = ns(&timings["prompt_ms"]).or(stats.prompt_eval_ns);
-        stats.eval_ns = ns(&timings["predicted_ms"]).or(stats.eval_ns);
-        take(&mut stats.cached_tokens, &timings["cache_n"]);
+    collect_timings(&chunk["timings"], stats);
+}
+
+/// llama-server's own account: milliseconds, and tokens without those taken from the cache.
+pub(crate) fn collect_timings(timings: &Value, stats: &mut FinalStats) {
+    if !timings.is_object() {
+        return;
     }
+    let ns = |name: &str| timings[name].as_f64().map(|ms| (ms.max(0.0) * 1e6) as u64);
+    stats.prompt_eval_ns = ns("prompt_ms").or(stats.prompt_eval_ns);
+    stats.eval_ns = ns("predicted_ms").or(stats.eval_ns);
+    let cached = timings["cache_n"].as_u64();
+    stats.cached_tokens = cached.or(stats.cached_tokens);
+    let read = timings["prompt_n"].as_u64().filter(|read| *read > 0);
+    stats.prompt_tokens = read.map(|read| read + cached.unwrap_or(0)).or(stats.prompt_tokens);
+    stats.output_tokens = timings["predicted_n"].as_u64().or(stats.output_tokens);
 }
 
 #[cfg(test)]

@@ -1,0 +1,178 @@
+//! One captured call while it runs. Whatever way it ends, also by being dropped because the client
+//! left, it is handed to the recorder, once.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use andon_model::{Phase, Span, SpanId, TraceId, UnixNanos};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request, response};
+
+use super::{Shared, api::Api, observe, tape::Tape, upstream::Known};
+use crate::{
+    error::ErrorCode,
+    headers::Caller,
+    live::{Fixed, ModelName, Running},
+};
+
+/// Longest user agent or encoding that is kept.
+const MAX_TEXT: usize = 200;
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// The client was gone before its answer was.
+    ClientGone,
+    /// The answer's last byte was passed on.
+    Complete,
+    /// The runtime's connection broke within the answer.
+    Broken(String),
+    /// There was no answer to pass on.
+    Refused(ErrorCode, String),
+}
+
+/// Everything that was seen of a call, to be read where nobody waits for it.
+pub(super) struct Seen {
+    pub(super) api: Api,
+    pub(super) method: Method,
+    /// Without the query, which may hold a key.
+    pub(super) path: Box<str>,
+    pub(super) caller: Caller,
+    pub(super) span_id: SpanId,
+    pub(super) agent: Option<Box<str>>,
+    pub(super) retries: Option<u64>,
+    pub(super) start_ns: UnixNanos,
+    pub(super) duration_ns: u64,
+    pub(super) runtime: Option<Arc<Known>>,
+    pub(super) request: Arc<OnceLock<Tape>>,
+    pub(super) request_encoding: Option<Box<str>>,
+    pub(super) status: Option<StatusCode>,
+    pub(super) answer: Option<Tape>,
+    pub(super) answer_type: Option<Box<str>>,
+    pub(super) answer_encoding: Option<Box<str>>,
+    pub(super) end: End,
+}
+
+pub(super) struct Exchange {
+    shared: Arc<Shared>,
+    began: Instant,
+    running: Option<Running>,
+    seen: Option<Box<Seen>>,
+}
+
+impl Exchange {
+    pub(super) fn begin(shared: &Arc<Shared>, head: &request::Parts) -> Self {
+        let path = head.uri.path();
+        let api = Api::of(&head.method, path);
+        let caller = Caller::from_headers(&head.headers);
+        let seen = Box::new(Seen {
+            api,
+            method: head.method.clone(),
+            path: path.into(),
+            span_id: SpanId::random(),
+            agent: text(&head.headers, &header::USER_AGENT),
+            retries: text(&head.headers, &super::RETRY_COUNT).and_then(|text| text.parse().ok()),
+            start_ns: Span::now_ns(),
+            duration_ns: 0,
+            runtime: None,
+            request: Arc::default(),
+            request_encoding: text(&head.headers, &header::CONTENT_ENCODING),
+            status: None,
+            answer: None,
+            answer_type: None,
+            answer_encoding: None,
+            end: End::ClientGone,
+            caller,
+        });
+        Self { shared: Arc::clone(shared), began: Instant::now(), running: None, seen: Some(seen) }
+    }
+
+    pub(super) fn api(&self) -> Api {
+        self.seen.as_ref().map_or(Api::Other, |seen| seen.api)
+    }
+
+    pub(super) fn trace_id(&self) -> TraceId {
+        self.seen.as_ref().map_or_else(TraceId::random, |seen| seen.caller.trace_id)
+    }
+
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Where the copy of the request goes once it is whole.
+    pub(super) fn request_slot(&self) -> Arc<OnceLock<Tape>> {
+        self.seen.as_ref().map_or_else(Arc::default, |seen| Arc::clone(&seen.request))
+    }
+
+    /// The call goes to this runtime now; one to a model is seen among those that run.
+    pub(super) fn passed_to(&mut self, runtime: Arc<Known>) {
+        let Some(seen) = &mut self.seen else { return };
+        if seen.api.is_model_call() {
+            let request = Arc::clone(&seen.request);
+            let running = self.shared.live.begin(Fixed {
+                trace_id: seen.caller.trace_id,
+                span_id: seen.span_id,
+                request_id: seen.caller.request_id.clone(),
+                service: observe::service(Some(&runtime), seen.api).to_owned(),
+                route: seen.path.to_string(),
+                model: ModelName::Unread(Box::new(move || {
+                    super::api::model_of(request.get()?.bytes())
+                })),
+            });
+            running.state.enter(Phase::Prompt);
+            self.running = Some(running);
+        }
+        seen.runtime = Some(runtime);
+    }
+
+    /// The head of the answer came.
+    pub(super) fn answered(&mut self, head: &response::Parts) {
+        let Some(seen) = &mut self.seen else { return };
+        seen.status = Some(head.status);
+        seen.answer_type = text(&head.headers, &header::CONTENT_TYPE);
+        seen.answer_encoding = text(&head.headers, &header::CONTENT_ENCODING);
+        if seen.api.is_model_call() || !head.status.is_success() {
+            let most = self.shared.config.max_answer_bytes;
+            seen.answer = Some(Tape::new(Arc::clone(&self.shared.budget), most));
+        }
+    }
+
+    /// A piece of the answer is passed on.
+    pub(super) fn piece(&mut self, data: &[u8]) {
+        if let Some(Seen { answer: Some(tape), .. }) = self.seen.as_deref_mut() {
+            tape.push(data, self.began);
+        }
+        if let Some(running) = &self.running {
+            running.state.enter(Phase::Generate);
+            running.state.add_token();
+        }
+    }
+
+    pub(super) fn ended(&mut self, end: End) {
+        if let Some(seen) = &mut self.seen
+            && seen.end == End::ClientGone
+        {
+            seen.end = end;
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Some(mut seen) = self.seen.take() else { return };
+        seen.duration_ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.running = None;
+        if !observe::is_worth_a_span(&seen) {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        self.shared.recorder.record_later(move || Some(observe::observe(*seen, &shared)));
+    }
+}
+
+/// A header's value, copied: a slice of it would hold the whole buffer it was read into.
+fn text(headers: &HeaderMap, name: &header::HeaderName) -> Option<Box<str>> {
+    let value = headers.get(name).map(HeaderValue::to_str)?.ok()?;
+    (value.len() <= MAX_TEXT).then(|| value.into())
+}

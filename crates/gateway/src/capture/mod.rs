@@ -1,0 +1,188 @@
+//! Capture: any app's call to a runtime, passed through byte for byte while a copy is kept.
+//!
+//! The call is a hyper connection on either side and nothing else: no framework, no queue, no
+//! timeout, no second task. What was copied is read on the recorder's side. A body that cannot be
+//! read, or that was too long to be kept, makes a poorer span; it never touches the call.
+
+mod api;
+mod body;
+mod exchange;
+mod head;
+mod observe;
+mod reading;
+mod refusal;
+mod rhythm;
+mod tape;
+mod upstream;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+
+pub use body::CaptureBody;
+
+use self::{
+    body::Sent,
+    exchange::{End, Exchange},
+    tape::{Budget, Tape},
+    upstream::Upstream,
+};
+use crate::{
+    LiveCalls, Recorder, RuntimeCatalog,
+    error::ErrorCode,
+    runtime::{RuntimeTarget, root_cause},
+};
+
+/// OpenAI's and Anthropic's clients say with it which attempt a request is.
+const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
+
+/// Bounds of what is copied, in bytes. What goes beyond is passed on all the same.
+#[derive(Debug, Clone)]
+pub struct CaptureConfig {
+    pub max_request_bytes: usize,
+    pub max_answer_bytes: usize,
+    /// What all copies together may hold.
+    pub max_held_bytes: usize,
+    /// The machine's name, for the spans.
+    pub host: Option<String>,
+    /// `host:port` of a configured runtime: calls go there before it has said who it is.
+    pub runtime: Option<String>,
+}
+
+impl Default for CaptureConfig {
+    fn default() -> Self {
+        Self {
+            max_request_bytes: 16 << 20,
+            max_answer_bytes: 8 << 20,
+            max_held_bytes: 64 << 20,
+            host: None,
+            runtime: None,
+        }
+    }
+}
+
+/// Passes calls on and keeps a copy. Cheap to clone.
+#[derive(Clone)]
+pub struct Capture(Arc<Shared>);
+
+struct Shared {
+    config: CaptureConfig,
+    budget: Arc<Budget>,
+    upstream: Upstream,
+    client: Client<HttpConnector, Sent>,
+    catalog: RuntimeCatalog,
+    live: LiveCalls,
+    recorder: Recorder,
+}
+
+impl Capture {
+    /// Follows the catalog's runtime. To be called within a tokio runtime.
+    pub fn new(
+        config: CaptureConfig,
+        catalog: RuntimeCatalog,
+        live: LiveCalls,
+        recorder: Recorder,
+    ) -> Self {
+        let target: RuntimeTarget = catalog.target().clone();
+        Self(Arc::new(Shared {
+            budget: Budget::new(config.max_held_bytes),
+            upstream: Upstream::follow(target, config.runtime.as_deref()),
+            client: client(),
+            config,
+            catalog,
+            live,
+            recorder,
+        }))
+    }
+
+    /// Answers a call with what the runtime answers. Dropping the future, or the body of the
+    /// answer, closes the connection to the runtime: so a client that leaves ends its generation.
+    pub async fn pass(&self, request: Request<Incoming>) -> Response<CaptureBody> {
+        let (mut head, body) = request.into_parts();
+        let mut exchange = Exchange::begin(&self.0, &head);
+        let runtime = match self.0.upstream.ready().await {
+            Ok(runtime) => runtime,
+            Err(reason) => {
+                let reason = format!("Andon has no runtime to pass this to: {reason}");
+                return refuse(exchange, ErrorCode::RuntimeDown, reason);
+            }
+        };
+        if head::forward(&mut head, &runtime).is_none() {
+            return refuse(exchange, ErrorCode::BadField, "the target is no path".to_owned());
+        }
+        exchange.passed_to(Arc::clone(&runtime));
+        let body = if exchange.api().is_model_call() {
+            let tape = Tape::new(Arc::clone(&self.0.budget), self.0.config.max_request_bytes);
+            Sent::copied(body, tape, exchange.began(), exchange.request_slot())
+        } else {
+            Sent::uncopied(body)
+        };
+        match self.0.client.request(Request::from_parts(head, body)).await {
+            Ok(answer) => {
+                let (mut head, body) = answer.into_parts();
+                exchange.answered(&head);
+                head::backward(&mut head, trace_value(&exchange));
+                Response::from_parts(head, CaptureBody::passed(body, exchange))
+            }
+            Err(error) => {
+                let (code, what) = match error.is_connect() {
+                    true => (ErrorCode::RuntimeDown, "cannot be reached"),
+                    false => (ErrorCode::StreamBroken, "closed the connection without an answer"),
+                };
+                let why = root_cause(&error);
+                refuse(
+                    exchange,
+                    code,
+                    format!("the runtime at {} {what}: {why}", runtime.authority),
+                )
+            }
+        }
+    }
+
+    /// Answers in the runtime's stead, in the form of the API that was called; nothing is recorded.
+    pub fn deny(
+        &self,
+        request: &Request<Incoming>,
+        status: StatusCode,
+        code: &'static str,
+        message: &str,
+    ) -> Response<CaptureBody> {
+        let api = api::Api::of(request.method(), request.uri().path());
+        refusal::response(api.family(), status, code, message)
+    }
+}
+
+fn refuse(mut exchange: Exchange, code: ErrorCode, message: String) -> Response<CaptureBody> {
+    let status = match code.is_bad_request() {
+        true => code.status(),
+        false => StatusCode::BAD_GATEWAY,
+    };
+    let mut response = refusal::response(exchange.api().family(), status, code.as_str(), &message);
+    response.headers_mut().insert(crate::headers::TRACE_ID, trace_value(&exchange));
+    exchange.ended(End::Refused(code, message));
+    response
+}
+
+fn trace_value(exchange: &Exchange) -> HeaderValue {
+    // Hex digits are always a header's value.
+    HeaderValue::from_str(&exchange.trace_id().to_string())
+        .unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// No timeout but for the connection itself: a load takes minutes in which no byte comes.
+fn client() -> Client<HttpConnector, Sent> {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(Duration::from_secs(10)));
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        // Shorter than llama-server's five seconds: a connection that the runtime is about to
+        // close must not be given a call.
+        .pool_idle_timeout(Duration::from_secs(4))
+        .build(connector)
+}

@@ -1,0 +1,320 @@
+//! From everything that was seen of a call to its span.
+
+use andon_model::{Cause, Observation, RawText, Source, Span, SpanKind, Status, Timings};
+use http::StatusCode;
+
+use super::{
+    Shared,
+    api::{Api, Asked, Family, Told, error_message},
+    exchange::{End, Seen},
+    reading::{self, Framing},
+    rhythm::Rhythm,
+    tape::{Cut, Tape},
+    upstream::Known,
+};
+use crate::{
+    contents::Contents,
+    error::ErrorCode,
+    proxy::{COLD_LOAD, RESIDUAL_QUEUE, nanoseconds},
+    runtime::{FinalStats, RuntimeKind, code_of},
+};
+
+/// Longest text of an error that is kept.
+const MAX_ERROR_TEXT: usize = 4 << 10;
+
+/// What programs ask again and again to see whether a runtime is there. Going well, it says nothing.
+const POLLED: [&str; 11] = [
+    "/",
+    "/api/version",
+    "/api/tags",
+    "/api/ps",
+    "/v1/models",
+    "/models",
+    "/health",
+    "/v1/health",
+    "/props",
+    "/slots",
+    "/metrics",
+];
+
+pub(super) fn is_worth_a_span(seen: &Seen) -> bool {
+    let went_well = seen.status.is_some_and(|status| status.is_success());
+    let is_read = !matches!(seen.method.as_str(), "POST" | "PUT" | "DELETE" | "PATCH");
+    !(went_well && is_read && POLLED.contains(&&*seen.path))
+}
+
+/// The service name of a runtime's spans, also before it has said who it is.
+pub(super) fn service(runtime: Option<&Known>, api: Api) -> &str {
+    match (runtime.and_then(|runtime| runtime.info.as_ref()), api.family()) {
+        (Some(info), _) => &info.name,
+        (None, Family::Ollama) => "ollama",
+        (None, _) => "openai-compatible",
+    }
+}
+
+/// How a call came out.
+struct Outcome {
+    status: Status,
+    error_type: Option<&'static str>,
+    cause: Cause,
+    message: Option<String>,
+}
+
+pub(super) fn observe(seen: Seen, shared: &Shared) -> Observation {
+    let mut span = frame(&seen, shared);
+    let request = seen.request.get();
+    for tape in request.into_iter().chain(&seen.answer) {
+        note_cut(tape, &mut span, shared);
+    }
+    if !seen.api.is_model_call() {
+        let text = seen.answer.as_ref().map(|tape| String::from_utf8_lossy(tape.bytes()));
+        let outcome = outcome(&seen, &Told::default(), text.as_deref());
+        return finish(span, outcome, Contents::default());
+    }
+    let encoding = seen.request_encoding.as_deref();
+    let asked = request.and_then(|tape| reading::request(seen.api, tape, encoding));
+    if asked.is_none() && request.is_some_and(|tape| tape.total() > 0) {
+        span.attributes.insert("andon.capture.opaque".to_owned(), "request".into());
+    }
+    let asked = asked.unwrap_or_default();
+    let framing = Framing::of(seen.answer_type.as_deref());
+    let (told, rhythm) = match &seen.answer {
+        Some(tape) => reading::answer(seen.api, tape, framing, seen.answer_encoding.as_deref()),
+        None => Default::default(),
+    };
+    if told.unreadable > 0 {
+        span.attributes.insert("andon.capture.unreadable".to_owned(), told.unreadable.into());
+    }
+    let outcome = outcome(&seen, &told, None);
+    span.stream = Some(framing != Framing::Whole || asked.stream == Some(true));
+    span.timings = timings(&told, &rhythm, framing, &mut span);
+    name(&mut span, &seen, &asked, &told.stats, shared);
+    account(&mut span, &told);
+    let contents = words(&mut span, asked, told);
+    finish(span, outcome, contents)
+}
+
+/// What is known without reading a body.
+fn frame(seen: &Seen, shared: &Shared) -> Span {
+    let runtime = seen.runtime.as_deref();
+    let mut span = Span::new(
+        seen.caller.trace_id,
+        service(runtime, seen.api),
+        format!("{} {}", seen.method, seen.path),
+    );
+    span.span_id = seen.span_id;
+    span.parent_id = seen.caller.parent_id;
+    span.start_ns = seen.start_ns;
+    span.duration_ns = seen.duration_ns;
+    span.source = Source::Capture;
+    span.kind = SpanKind::Client;
+    span.host.clone_from(&shared.config.host);
+    span.resource = Some(span.name.clone());
+    span.http_method = Some(seen.method.to_string());
+    span.http_status = match &seen.end {
+        End::Refused(code, _) if code.is_bad_request() => Some(code.status().as_u16()),
+        End::Refused(..) => Some(StatusCode::BAD_GATEWAY.as_u16()),
+        _ => seen.status.map(|status| status.as_u16()),
+    };
+    span.endpoint = Some(seen.path.to_string());
+    span.session_id.clone_from(&seen.caller.session_id);
+    span.user_id.clone_from(&seen.caller.user_id);
+    span.request_id = Some(seen.caller.request_id.clone());
+    span.ml_app = seen.agent.as_deref().and_then(app);
+    let attributes = &mut span.attributes;
+    let mut note = |name: &str, value| attributes.insert(name.to_owned(), value);
+    if let Some(agent) = &seen.agent {
+        note("user_agent.original", (&**agent).into());
+    }
+    if let Some(retries) = seen.retries.filter(|retries| *retries > 0) {
+        note("http.request.resend_count", retries.into());
+    }
+    if let Some(runtime) = runtime {
+        note("server.address", runtime.authority.as_str().into());
+        if let Some(info) = &runtime.info {
+            if let Some(version) = &info.version {
+                note("andon.runtime.version", version.as_str().into());
+            }
+            span.pid = info.pid;
+        }
+    }
+    span
+}
+
+/// The product that a user agent names first.
+fn app(agent: &str) -> Option<String> {
+    let product = agent.split(['/', ' ', '(']).next()?.trim();
+    (!product.is_empty()).then(|| product.to_lowercase())
+}
+
+fn note_cut(tape: &Tape, span: &mut Span, shared: &Shared) {
+    let Some(cut) = tape.cut() else { return };
+    shared.recorder.count_texts_cut();
+    let why = match cut {
+        Cut::TooLong => "too long",
+        Cut::NoMemory => "no memory",
+    };
+    span.attributes.insert("andon.capture.cut".to_owned(), why.into());
+}
+
+fn name(span: &mut Span, seen: &Seen, asked: &Asked, stats: &FinalStats, shared: &Shared) {
+    span.llm_kind = seen.api.llm_kind();
+    span.model_requested.clone_from(&asked.model);
+    span.model = stats.model.clone().or_else(|| asked.model.clone());
+    if let Some(operation) = seen.api.operation() {
+        let verb = if seen.api == Api::OllamaGenerate { "generate" } else { operation };
+        let model = span.model_requested.as_deref().or(span.model.as_deref());
+        span.name = model.map_or_else(|| verb.to_owned(), |model| format!("{verb} {model}"));
+        span.attributes.insert("gen_ai.operation.name".to_owned(), operation.into());
+    }
+    let info = seen.runtime.as_ref().and_then(|runtime| runtime.info.as_ref());
+    span.provider = Some(match info {
+        Some(info) if info.kind == RuntimeKind::Builtin => "andon".to_owned(),
+        _ => span.service.clone(),
+    });
+    let model = span.model.as_deref().and_then(|model| shared.catalog.find(model));
+    if let Some(model) = &model {
+        span.context_length = model.context_length;
+        if let Some(quantization) = &model.quantization {
+            let value = quantization.as_str().into();
+            span.attributes.insert("andon.model.quantization".to_owned(), value);
+        }
+    }
+    span.model_digest = stats.digest.clone().or(model.and_then(|model| model.digest));
+}
+
+fn account(span: &mut Span, told: &Told) {
+    let stats = &told.stats;
+    span.input_tokens = stats.prompt_tokens;
+    span.output_tokens = stats.output_tokens;
+    span.cached_tokens = stats.cached_tokens;
+    span.reasoning_tokens = stats.reasoning_tokens;
+    span.finish_reason.clone_from(&stats.finish_reason);
+    let mut note = |name: &str, value| span.attributes.insert(name.to_owned(), value);
+    if let Some(threads) = stats.threads {
+        note("andon.runtime.threads", threads.into());
+    }
+    if let Some(total) = stats.total_ns {
+        note("andon.runtime.total_ns", total.into());
+    }
+    if let Some(id) = &told.response_id {
+        note("gen_ai.response.id", id.as_str().into());
+    }
+}
+
+/// The runtime's own figures where it has them; otherwise what can be seen from outside.
+fn timings(told: &Told, rhythm: &Rhythm, framing: Framing, span: &mut Span) -> Timings {
+    let stats = &told.stats;
+    let streamed = framing != Framing::Whole;
+    let outside = stats.eval_ns.is_none() && stats.prompt_eval_ns.is_none();
+    let first = rhythm.first_ns().filter(|_| streamed);
+    if let Some(gap) = rhythm.p95_gap_ns().filter(|_| streamed) {
+        span.attributes.insert("andon.stream.p95_gap_ns".to_owned(), gap.into());
+    }
+    if outside && first.is_some() {
+        span.attributes.insert("andon.timings.measured".to_owned(), "outside".into());
+    }
+    let inside = stats.queue_ns.filter(|ns| *ns >= nanoseconds(RESIDUAL_QUEUE));
+    let known = told.complete && stats.queue_ns.is_some();
+    Timings {
+        queue_ns: known.then(|| inside.unwrap_or(0)),
+        load_ns: stats.load_ns,
+        prompt_eval_ns: stats.prompt_eval_ns.or(first.filter(|_| outside)),
+        ttft_ns: first,
+        eval_ns: stats.eval_ns.or(rhythm.spread_ns().filter(|_| outside)),
+        stall_ns: rhythm.longest_gap_ns().filter(|_| streamed),
+    }
+}
+
+fn outcome(seen: &Seen, told: &Told, text: Option<&str>) -> Outcome {
+    let failed = |error_type, cause, message: Option<String>| Outcome {
+        status: Status::Error,
+        error_type: Some(error_type),
+        cause,
+        message,
+    };
+    let of = |code: ErrorCode, message| failed(code.as_str(), code.cause(), message);
+    if let End::Refused(code, message) = &seen.end {
+        return of(*code, Some(message.clone()));
+    }
+    let status = seen.status.map_or(0, |status| status.as_u16());
+    if status >= 400 {
+        let message = told.error.clone().or_else(|| text.map(in_words));
+        let code = code_of(status, message.as_deref().unwrap_or_default());
+        // What the caller sent was wrong, and no failure of the runtime.
+        return match code {
+            ErrorCode::RuntimeFailed if status < 500 => {
+                failed("request_refused", Cause::None, message)
+            }
+            code => of(code, message),
+        };
+    }
+    if let Some(message) = &told.error {
+        return of(code_of(status, message), Some(message.clone()));
+    }
+    match &seen.end {
+        // Many clients hang up at the last event, without waiting for the end of the body.
+        End::ClientGone if !told.complete => of(
+            ErrorCode::ClientGone,
+            Some("the client closed the connection before the answer's end".to_owned()),
+        ),
+        End::Broken(reason) if !told.complete => of(ErrorCode::StreamBroken, Some(reason.clone())),
+        _ if is_unfinished(seen, told) => failed(
+            "stream_unfinished",
+            Cause::Unknown,
+            Some("the runtime ended its answer without saying that it was whole".to_owned()),
+        ),
+        _ => {
+            let cold = told.stats.load_ns.is_some_and(|load| load >= nanoseconds(COLD_LOAD));
+            let cause = if cold { Cause::ColdStart } else { Cause::None };
+            Outcome { status: Status::Ok, error_type: None, cause, message: None }
+        }
+    }
+}
+
+/// A readable answer that never said its end: Ollama's repetition guard, for one.
+fn is_unfinished(seen: &Seen, told: &Told) -> bool {
+    let whole = seen.answer.as_ref().is_some_and(|tape| tape.cut().is_none());
+    seen.api.is_model_call() && whole && !told.complete && told.unreadable == 0
+}
+
+fn in_words(text: &str) -> String {
+    let parsed: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    let message = parsed.as_ref().and_then(error_message);
+    message.unwrap_or_else(|| text.trim().to_owned())
+}
+
+/// The texts of question and answer, and the request's parameters onto the span.
+fn words(span: &mut Span, asked: Asked, told: Told) -> Contents {
+    span.attributes.extend(asked.attributes);
+    if span.user_id.is_none() {
+        span.user_id = asked.user.as_deref().and_then(crate::headers::bounded_id);
+    }
+    let mut contents = asked.contents;
+    let choices = told.outputs.len();
+    for output in told.outputs {
+        output.into_contents(&mut contents);
+    }
+    if choices > 1 {
+        span.attributes.insert("andon.response.choices".to_owned(), (choices as u64).into());
+    }
+    contents
+}
+
+fn finish(mut span: Span, outcome: Outcome, contents: Contents) -> Observation {
+    span.status = outcome.status;
+    span.error_type = outcome.error_type.map(str::to_owned);
+    span.cause = Some(outcome.cause);
+    let error_message = outcome.message.map(|message| {
+        let mut message = RawText::new(message);
+        message.truncate(MAX_ERROR_TEXT);
+        message
+    });
+    Observation {
+        span,
+        contents: contents.into_vec(),
+        error_message,
+        related: Vec::new(),
+        policy: None,
+    }
+}
