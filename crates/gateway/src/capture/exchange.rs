@@ -14,6 +14,7 @@ use crate::{
     error::ErrorCode,
     headers::Caller,
     live::{Fixed, ModelName, Running},
+    runtime::DiscoveredModel,
 };
 
 /// Longest user agent or encoding that is kept.
@@ -45,6 +46,8 @@ pub(super) struct Seen {
     pub(super) start_ns: UnixNanos,
     pub(super) duration_ns: u64,
     pub(super) runtime: Option<Arc<Known>>,
+    /// The runtime's models as last seen before the call.
+    pub(super) models: Arc<Vec<DiscoveredModel>>,
     pub(super) request: Arc<OnceLock<Tape>>,
     pub(super) request_encoding: Option<Box<str>>,
     pub(super) status: Option<StatusCode>,
@@ -76,6 +79,7 @@ impl Exchange {
             start_ns: Span::now_ns(),
             duration_ns: 0,
             runtime: None,
+            models: shared.catalog.models(),
             request: Arc::default(),
             request_encoding: text(&head.headers, &header::CONTENT_ENCODING),
             status: None,

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     contents::Contents,
     error::ErrorCode,
-    proxy::{COLD_LOAD, RESIDUAL_QUEUE, nanoseconds},
-    runtime::{FinalStats, RuntimeKind, code_of},
+    proxy::{COLD_LOAD, RESIDUAL_QUEUE, WARM_LOAD, nanoseconds},
+    runtime::{FinalStats, RuntimeKind, code_of, find},
 };
 
 /// Longest text of an error that is kept.
@@ -85,10 +85,13 @@ pub(super) fn observe(seen: Seen, shared: &Shared) -> Observation {
     if told.unreadable > 0 {
         span.attributes.insert("andon.capture.unreadable".to_owned(), told.unreadable.into());
     }
-    let outcome = outcome(&seen, &told, None);
+    let mut outcome = outcome(&seen, &told, None);
+    if outcome.status == Status::Ok && is_cold(&seen, &asked, &told.stats) {
+        outcome.cause = Cause::ColdStart;
+    }
     span.stream = Some(framing != Framing::Whole || asked.stream == Some(true));
     span.timings = timings(&told, &rhythm, framing, &mut span);
-    name(&mut span, &seen, &asked, &told.stats, shared);
+    name(&mut span, &seen, &asked, &told.stats);
     account(&mut span, &told);
     let contents = words(&mut span, asked, told);
     finish(span, outcome, contents)
@@ -157,7 +160,7 @@ fn note_cut(tape: &Tape, span: &mut Span, shared: &Shared) {
     span.attributes.insert("andon.capture.cut".to_owned(), why.into());
 }
 
-fn name(span: &mut Span, seen: &Seen, asked: &Asked, stats: &FinalStats, shared: &Shared) {
+fn name(span: &mut Span, seen: &Seen, asked: &Asked, stats: &FinalStats) {
     span.llm_kind = seen.api.llm_kind();
     span.model_requested.clone_from(&asked.model);
     span.model = stats.model.clone().or_else(|| asked.model.clone());
@@ -172,15 +175,15 @@ fn name(span: &mut Span, seen: &Seen, asked: &Asked, stats: &FinalStats, shared:
         Some(info) if info.kind == RuntimeKind::Builtin => "andon".to_owned(),
         _ => span.service.clone(),
     });
-    let model = span.model.as_deref().and_then(|model| shared.catalog.find(model));
-    if let Some(model) = &model {
+    let model = span.model.as_deref().and_then(|model| find(&seen.models, model));
+    if let Some(model) = model {
         span.context_length = model.context_length;
         if let Some(quantization) = &model.quantization {
             let value = quantization.as_str().into();
             span.attributes.insert("andon.model.quantization".to_owned(), value);
         }
     }
-    span.model_digest = stats.digest.clone().or(model.and_then(|model| model.digest));
+    span.model_digest = stats.digest.clone().or(model.and_then(|model| model.digest.clone()));
 }
 
 fn account(span: &mut Span, told: &Told) {
@@ -264,12 +267,16 @@ fn outcome(seen: &Seen, told: &Told, text: Option<&str>) -> Outcome {
             Cause::Unknown,
             Some("the runtime ended its answer without saying that it was whole".to_owned()),
         ),
-        _ => {
-            let cold = told.stats.load_ns.is_some_and(|load| load >= nanoseconds(COLD_LOAD));
-            let cause = if cold { Cause::ColdStart } else { Cause::None };
-            Outcome { status: Status::Ok, error_type: None, cause, message: None }
-        }
+        _ => Outcome { status: Status::Ok, error_type: None, cause: Cause::None, message: None },
     }
+}
+
+/// A long load, or one of a model that was not in memory when the call came.
+fn is_cold(seen: &Seen, asked: &Asked, stats: &FinalStats) -> bool {
+    let load = stats.load_ns.unwrap_or(0);
+    let model = asked.model.as_deref().and_then(|model| find(&seen.models, model));
+    load >= nanoseconds(COLD_LOAD)
+        || (load >= nanoseconds(WARM_LOAD) && model.is_some_and(|model| !model.loaded))
 }
 
 /// A readable answer that never said its end: Ollama's repetition guard, for one.

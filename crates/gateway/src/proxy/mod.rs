@@ -17,7 +17,7 @@ use http::{Method, header};
 
 pub(crate) use self::{
     call::Call,
-    record::{COLD_LOAD, RESIDUAL_QUEUE, nanoseconds},
+    record::{COLD_LOAD, RESIDUAL_QUEUE, WARM_LOAD, nanoseconds},
     sink::{Events, Out},
 };
 use crate::{

@@ -21,7 +21,7 @@ use crate::{
 /// (a warm call's `load_duration` is some milliseconds, never 0).
 pub(crate) const COLD_LOAD: Duration = Duration::from_secs(1);
 /// What a warm runtime may take to look its model up.
-const WARM_LOAD: Duration = Duration::from_millis(100);
+pub(crate) const WARM_LOAD: Duration = Duration::from_millis(100);
 /// An unexplained rest below this is not waiting.
 pub(crate) const RESIDUAL_QUEUE: Duration = Duration::from_millis(20);
 

@@ -17,8 +17,8 @@ pub(crate) use client::{Exchange, SendError, root_cause};
 pub use client::{HttpClient, http_client};
 pub use detect::{DetectError, detect};
 pub(crate) use dialect::{Dialect, FinalStats, Generation, RuntimeEvent, code_of, error_of};
-pub(crate) use models::Resolved;
 pub use models::{DiscoveredModel, RuntimeCatalog, list_models};
+pub(crate) use models::{Resolved, find};
 
 use crate::error::{ChatError, ErrorCode};
 

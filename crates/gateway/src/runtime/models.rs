@@ -112,6 +112,12 @@ fn canonical(name: &str) -> String {
     if last.contains(':') { name } else { format!("{name}:latest") }
 }
 
+/// A model of a list, by Ollama's rule for equal names.
+pub(crate) fn find<'a>(models: &'a [DiscoveredModel], name: &str) -> Option<&'a DiscoveredModel> {
+    let asked = canonical(name);
+    models.iter().find(|model| canonical(&model.name) == asked)
+}
+
 /// The list of models, as fresh as the last look.
 #[derive(Clone)]
 pub struct RuntimeCatalog {
@@ -141,12 +147,6 @@ impl RuntimeCatalog {
     /// As last seen.
     pub fn models(&self) -> Arc<Vec<DiscoveredModel>> {
         self.models.borrow().clone()
-    }
-
-    /// A model of the list as last seen, by Ollama's rule for equal names.
-    pub(crate) fn find(&self, name: &str) -> Option<DiscoveredModel> {
-        let asked = canonical(name);
-        self.models().iter().find(|model| canonical(&model.name) == asked).cloned()
     }
 
     /// Looks now.
@@ -181,8 +181,7 @@ impl RuntimeCatalog {
         if models.is_empty() {
             models = self.refresh().await.unwrap_or_default();
         }
-        let asked = canonical(requested);
-        let there = models.iter().find(|model| canonical(&model.name) == asked);
+        let there = find(&models, requested);
         let default = models.iter().find(|model| model.default).filter(|_| !chosen);
         let Some(model) = there.or(default) else {
             return Resolved {
