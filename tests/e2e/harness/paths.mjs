@@ -12,6 +12,8 @@ export const PYTHON = path.join(ROOT, ".cache/venv/bin/python");
 export const ARTICLE = path.resolve(ROOT, "../shared/article");
 /** Recorded answers of a real llama-server, where they are at hand. */
 export const LLAMA_SERVER_FIXTURES = path.resolve(ROOT, "../shared/fixtures/llama-server");
+/** Recorded requests of real clients of Ollama, where they are at hand. */
+export const OLLAMA_FIXTURES = path.resolve(ROOT, "../shared/fixtures/ollama");
 export const OWN_PROGRAMS = path.join(ROOT, "tests/e2e/own-programs");
 export const E2E = path.join(ROOT, "tests/e2e");
 
