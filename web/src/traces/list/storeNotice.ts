@@ -13,7 +13,8 @@ interface Recording extends Pick<StatusReply, "dropped"> {
 }
 
 export function storeNotice(status: Recording): StoreNotice | null {
-  const dropped = Object.values(status.dropped).reduce((sum, count) => sum + count, 0);
+  const { queue_full, store_unavailable, unreadable } = status.dropped;
+  const dropped = queue_full + store_unavailable + unreadable;
   const broken = status.store.healthy ? null : (status.store.message ?? "");
   return dropped === 0 && broken === null ? null : { dropped, broken };
 }
