@@ -7,14 +7,17 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, ensure};
 use serde_json::json;
 
 pub(crate) const MODEL: &str = "tinyllama:latest";
+/// Of a stream.
+const PIECES: usize = 200;
 const MAX_REQUEST: usize = 1 << 20;
 
 pub(crate) struct FakeRuntime {
@@ -81,11 +84,14 @@ fn serve(stream: TcpStream, counts: &Counts) -> Result<()> {
         body.resize(length, 0);
         stream.read_exact(&mut body)?;
         count(counts, &path);
-        stream.get_mut().write_all(answers.to(&path))?;
+        match path.as_str() {
+            "/api/chat" => slowly(stream.get_mut())?,
+            path => stream.get_mut().write_all(answers.to(path))?,
+        }
     }
 }
 
-struct Answers {
+pub(crate) struct Answers {
     generate: Vec<u8>,
     tags: Vec<u8>,
     running: Vec<u8>,
@@ -94,7 +100,7 @@ struct Answers {
 }
 
 impl Answers {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let details = json!({"format": "gguf", "family": "llama", "parameter_size": "1B",
             "quantization_level": "Q4_0"});
         let model = json!({"name": MODEL, "model": MODEL, "size": 637_700_138_u64,
@@ -116,7 +122,7 @@ impl Answers {
         }
     }
 
-    fn to(&self, path: &str) -> &[u8] {
+    pub(crate) fn to(&self, path: &str) -> &[u8] {
         match path {
             "/api/generate" => &self.generate,
             "/api/tags" => &self.tags,
@@ -125,6 +131,30 @@ impl Answers {
             _ => &self.unknown,
         }
     }
+}
+
+/// A stream whose pieces come one by one, each with the time it was written at.
+fn slowly(stream: &mut TcpStream) -> Result<()> {
+    stream.write_all(
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n\
+          transfer-encoding: chunked\r\n\r\n",
+    )?;
+    for piece in 0..PIECES {
+        thread::sleep(Duration::from_millis(2));
+        let last = piece + 1 == PIECES;
+        let line = json!({"model": MODEL, "message": {"role": "assistant", "content": "Hi"},
+            "done": last, "at_ns": clock_ns(Instant::now())});
+        let line = format!("{line}\n");
+        stream.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes())?;
+    }
+    Ok(stream.write_all(b"0\r\n\r\n")?)
+}
+
+/// Nanoseconds since this program first asked.
+pub(crate) fn clock_ns(when: Instant) -> u64 {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    let began = *BEGAN.get_or_init(Instant::now);
+    u64::try_from(when.saturating_duration_since(began).as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn whole(status: &str, body: &str) -> Vec<u8> {

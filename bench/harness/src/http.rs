@@ -74,7 +74,15 @@ impl Connection {
     }
 
     pub(crate) fn send(&mut self, request: &Request) -> Result<Answer> {
-        self.stream.get_mut().write_all(&request.0)?;
+        self.write(request)?;
+        self.read()
+    }
+
+    pub(crate) fn write(&mut self, request: &Request) -> Result<()> {
+        Ok(self.stream.get_mut().write_all(&request.0)?)
+    }
+
+    pub(crate) fn read(&mut self) -> Result<Answer> {
         self.read_answer().with_context(|| format!("reading an answer of {}", self.authority))
     }
 

@@ -2,11 +2,12 @@
 //! turns. Absolute figures of a shared machine say little a day later; ratios do.
 //!
 //! Usage: `andon-bench --andon FILE --direct FILE --model FILE --card FILE --out DIR
-//! [--parts overhead,start,memory,throughput] [--pairs N] [--threads N] [--calls N]`.
+//! [--parts overhead,start,memory,capture,throughput] [--pairs N] [--threads N] [--calls N]`.
 //! Prints a Markdown table and writes it to `DIR/table.md`, with all numbers in
 //! `DIR/results.json`. Exit status 1: a part could not be measured. A missed target is a result,
 //! not a failure.
 
+mod capture;
 mod fake;
 mod http;
 mod memory;
@@ -16,6 +17,7 @@ mod prompt;
 mod report;
 mod startup;
 mod statistics;
+mod stub;
 mod throughput;
 
 use std::{
@@ -29,7 +31,7 @@ use anyhow::{Context, Result, bail, ensure};
 use report::Part;
 use serde_json::{Map, Value, json};
 
-const PARTS: [&str; 4] = ["overhead", "start", "memory", "throughput"];
+const PARTS: [&str; 5] = ["overhead", "start", "memory", "capture", "throughput"];
 const MOST_PAIRS: usize = 100;
 const MOST_CALLS: usize = 1_000_000;
 
@@ -130,6 +132,7 @@ fn run() -> Result<bool> {
         let measured = match name {
             "overhead" => overhead::measure(&settings, &filled),
             "start" => startup::measure(&settings, &filled),
+            "capture" => capture::measure(&settings),
             "memory" => memory::measure(&settings),
             _ => throughput::measure(&settings),
         };

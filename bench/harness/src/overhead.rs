@@ -21,18 +21,18 @@ const BLOCKS: usize = 20;
 const QUESTION: &str = "What is the capital of Japan?";
 
 /// One way to ask, with a connection of its own.
-struct Way {
-    name: &'static str,
+pub(crate) struct Way {
+    pub(crate) name: &'static str,
     connection: Connection,
     request: Request,
     /// What an answer must hold to count as one.
     sign: &'static str,
-    blocks: Vec<Sample>,
-    all: Vec<f64>,
+    pub(crate) blocks: Vec<Sample>,
+    pub(crate) all: Vec<f64>,
 }
 
 impl Way {
-    fn new(
+    pub(crate) fn new(
         name: &'static str,
         authority: &str,
         path: &str,
@@ -46,7 +46,7 @@ impl Way {
     }
 
     /// Microseconds of one call.
-    fn call(&mut self) -> Result<f64> {
+    pub(crate) fn call(&mut self) -> Result<f64> {
         let started = Instant::now();
         let answer = self.connection.send(&self.request)?;
         let elapsed = started.elapsed();
@@ -60,7 +60,7 @@ impl Way {
         Ok(elapsed.as_secs_f64() * 1e6)
     }
 
-    fn block(&mut self, calls: usize) -> Result<()> {
+    pub(crate) fn block(&mut self, calls: usize) -> Result<()> {
         let times = (0..calls).map(|_| self.call()).collect::<Result<Vec<_>>>()?;
         self.all.extend(&times);
         self.blocks.push(Sample::new(times));
@@ -126,7 +126,7 @@ pub(crate) fn measure(settings: &Settings, data: &Path) -> Result<Part> {
     Ok(Part { name: "overhead", rows, notes, raw: raw.collect() })
 }
 
-fn percentiles(way: &Way) -> String {
+pub(crate) fn percentiles(way: &Way) -> String {
     let sample = Sample::new(way.all.clone());
     let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|share| short(sample.percentile(share)));
     format!("{}: p50 {p50} µs, p90 {p90} µs, p99 {p99} µs", way.name)

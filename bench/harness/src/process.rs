@@ -25,6 +25,7 @@ pub(crate) struct Andon {
     child: Child,
     pub(crate) listen: String,
     pub(crate) proxy: String,
+    pub(crate) capture: String,
     log: PathBuf,
     started: Instant,
 }
@@ -38,9 +39,11 @@ impl Andon {
         arguments: &[&str],
     ) -> Result<Self> {
         let (listen, proxy, runtime) = (free_address()?, free_address()?, free_address()?);
+        let capture = free_address()?;
         let mut command = Command::new(program);
         command
             .args(["up", "--listen", &listen, "--proxy-listen", &proxy])
+            .args(["--capture-listen", &capture])
             .args(["--runtime-listen", &runtime, "--lang", "en", "--data"])
             .arg(data)
             .args(arguments)
@@ -52,7 +55,7 @@ impl Andon {
         let started = Instant::now();
         let child =
             command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
-        Ok(Self { child, listen, proxy, log: log.to_owned(), started })
+        Ok(Self { child, listen, proxy, capture, log: log.to_owned(), started })
     }
 
     pub(crate) fn pid(&self) -> u32 {
