@@ -95,6 +95,42 @@ describe("the built-in runtime behind the capture", () => {
     assert.equal(embedding.contents.length, 2);
   });
 
+  test("two conversations and an agent's loop, interleaved", async () => {
+    const say = async (messages, extra = {}) => {
+      const json = { model: MODEL_NAME, messages, stream: false, options: { num_predict: 4 } };
+      const answer = await ask(`${andon.captureUrl}/api/chat`, { json: { ...json, ...extra } });
+      assert.equal(answer.status, 200, answer.text);
+      return spanFor(andon, answer, "runtime");
+    };
+    const user = (content) => ({ role: "user", content });
+    const assistant = (content) => ({ role: "assistant", content });
+    const tree = [user("Name a tree.")];
+    const river = [user("Name a river.")];
+    const task = [{ role: "system", content: "You are an agent." }, user("Read the file.")];
+    const call = { function: { name: "read", arguments: { path: "a" } } };
+    const step = { role: "assistant", content: "", tool_calls: [call] };
+    const result = { role: "tool", content: "The file is empty." };
+
+    const first = await say(tree);
+    const other = await say(river);
+    const begun = await say(task);
+    const second = await say([...tree, assistant("Oak."), user("Another one.")]);
+    const going = await say([...task, step, result]);
+    const foreign = await say([...river, assistant("Rhine."), user("Another one.")]);
+
+    const turn = (span) => span.attributes["andon.turn.id"];
+    assert.equal(second.session_id, first.session_id);
+    assert.equal(foreign.session_id, other.session_id);
+    assert.equal(going.session_id, begun.session_id);
+    const sessions = [first, other, begun].map((span) => span.session_id);
+    assert.equal(new Set(sessions).size, 3);
+    assert.notEqual(turn(second), turn(first));
+    assert.equal(turn(going), turn(begun));
+    assert.equal(going.attributes["andon.turn.call"], 2);
+    assert.ok(going.attributes["andon.turn.elapsed_ns"] > begun.duration_ns + going.duration_ns);
+    assert.equal(going.attributes["andon.prompt.shared_parts"], 2);
+  });
+
   test("a call is seen while it runs, with its model, and ends when its client leaves", async () => {
     const controller = new AbortController();
     const json = { model: MODEL_NAME, prompt: "Count to a thousand.", options: { num_predict: 400 } };
@@ -149,13 +185,6 @@ describe("answers of a real llama-server", { skip: missing(LLAMA_SERVER_FIXTURES
     return spanFor(andon, await play(name), "llama-server");
   }
 
-  test("all of them come through as they were", async () => {
-    for (const name of await recordedNames()) {
-      const { response } = await recorded(name);
-      if (response.client_left_after_chunks === null) await play(name);
-    }
-  });
-
   test("a stream with progress and timings", async () => {
     const span = await spanOfCall("008-chat-stream-progress-timings");
     assert.equal(span.status, "ok");
@@ -169,10 +198,17 @@ describe("answers of a real llama-server", { skip: missing(LLAMA_SERVER_FIXTURES
   });
 
   test("a reused prompt, and one whose cache was lost", async () => {
+    await spanOfCall("008-chat-stream-progress-timings");
     const reused = await spanOfCall("009-chat-cached-prefix");
     assert.deepEqual([reused.cached_tokens, reused.input_tokens], [729, 748]);
+    const share = (span) =>
+      span.attributes["andon.prompt.shared_bytes"] / span.attributes["andon.prompt.bytes"];
+    assert.ok(share(reused) > 0.9, `${share(reused)} was there before`);
+    assert.equal(reused.cause, "none");
     const lost = await spanOfCall("010-chat-prefix-lost");
     assert.deepEqual([lost.cached_tokens, lost.input_tokens], [1, 773]);
+    assert.equal(lost.attributes["andon.prompt.parted_at"], "system");
+    assert.deepEqual([share(lost), lost.cause], [0, "prompt_cache_lost"]);
   });
 
   test("Anthropic's messages, whole and streamed", async () => {
@@ -225,6 +261,14 @@ describe("answers of a real llama-server", { skip: missing(LLAMA_SERVER_FIXTURES
     assert.equal(unknown.llm_kind, null);
     const none = await play("034-slots-none-free");
     assert.ok(none.bytes.length > 0);
+  });
+
+  // Last, because a prompt that came before is no new one.
+  test("all of them come through as they were", async () => {
+    for (const name of await recordedNames()) {
+      const { response } = await recorded(name);
+      if (response.client_left_after_chunks === null) await play(name);
+    }
   });
 
   test("a client that leaves is seen at the server at once", async () => {

@@ -19,6 +19,10 @@ impl Contents {
         *next += 1;
     }
 
+    pub(crate) fn as_slice(&self) -> &[RawContent] {
+        &self.texts
+    }
+
     pub(crate) fn into_vec(self) -> Vec<RawContent> {
         self.texts
     }

@@ -43,6 +43,8 @@ pub(super) struct Seen {
     pub(super) span_id: SpanId,
     pub(super) agent: Option<Box<str>>,
     pub(super) retries: Option<u64>,
+    /// Stands for the caller's API key.
+    pub(super) key: Option<u64>,
     pub(super) start_ns: UnixNanos,
     pub(super) duration_ns: u64,
     pub(super) runtime: Option<Arc<Known>>,
@@ -76,6 +78,7 @@ impl Exchange {
             span_id: SpanId::random(),
             agent: text(&head.headers, &header::USER_AGENT),
             retries: text(&head.headers, &super::RETRY_COUNT).and_then(|text| text.parse().ok()),
+            key: shared.key_of(&head.headers),
             start_ns: Span::now_ns(),
             duration_ns: 0,
             runtime: None,

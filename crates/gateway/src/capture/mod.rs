@@ -13,11 +13,17 @@ mod reading;
 mod refusal;
 mod rhythm;
 mod tape;
+mod threads;
 mod upstream;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use andon_model::{RawContent, UnixNanos};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -30,6 +36,7 @@ use self::{
     body::Sent,
     exchange::{End, Exchange},
     tape::{Budget, Tape},
+    threads::{Asker, Place, Threads},
     upstream::Upstream,
 };
 use crate::{
@@ -78,6 +85,29 @@ struct Shared {
     catalog: RuntimeCatalog,
     live: LiveCalls,
     recorder: Recorder,
+    /// Tells API keys apart without keeping them.
+    keys: RandomState,
+    /// Used where calls are read, one after the other; never while one is passed on.
+    threads: Mutex<Threads>,
+}
+
+impl Shared {
+    fn place(
+        &self,
+        asker: &Asker<'_>,
+        model: &str,
+        contents: &[RawContent],
+        now: UnixNanos,
+    ) -> Option<Place> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.place(asker, model, contents, now)
+    }
+
+    /// A hash of the caller's key, good for this process only.
+    fn key_of(&self, headers: &HeaderMap) -> Option<u64> {
+        let key = headers.get(header::AUTHORIZATION).or_else(|| headers.get("x-api-key"))?;
+        Some(self.keys.hash_one(key.as_bytes()))
+    }
 }
 
 impl Capture {
@@ -97,6 +127,8 @@ impl Capture {
             catalog,
             live,
             recorder,
+            keys: RandomState::new(),
+            threads: Mutex::new(Threads::new()),
         }))
     }
 

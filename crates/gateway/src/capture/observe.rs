@@ -1,6 +1,6 @@
 //! From everything that was seen of a call to its span.
 
-use andon_model::{Cause, Observation, RawText, Source, Span, SpanKind, Status, Timings};
+use andon_model::{Cause, LlmKind, Observation, RawText, Source, Span, SpanKind, Status, Timings};
 use http::StatusCode;
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     reading::{self, Framing},
     rhythm::Rhythm,
     tape::{Cut, Tape},
+    threads::{Asker, Place},
     upstream::Known,
 };
 use crate::{
@@ -93,6 +94,12 @@ pub(super) fn observe(seen: Seen, shared: &Shared) -> Observation {
     span.timings = timings(&told, &rhythm, framing, &mut span);
     name(&mut span, &seen, &asked, &told.stats);
     account(&mut span, &told);
+    if let Some(place) = place(&seen, &asked, &span, shared) {
+        if outcome.cause == Cause::None && lost_its_cache(&place, &span) {
+            outcome.cause = Cause::PromptCacheLost;
+        }
+        put_in_place(&mut span, &place);
+    }
     let contents = words(&mut span, asked, told);
     finish(span, outcome, contents)
 }
@@ -144,10 +151,16 @@ fn frame(seen: &Seen, shared: &Shared) -> Span {
     span
 }
 
-/// The product that a user agent names first.
+/// The product that a user agent names first; coding agents under the names people know.
 fn app(agent: &str) -> Option<String> {
-    let product = agent.split(['/', ' ', '(']).next()?.trim();
-    (!product.is_empty()).then(|| product.to_lowercase())
+    let product = agent.split(['/', ' ', '(']).next()?.trim().to_lowercase();
+    let name = match product.as_str() {
+        "" => return None,
+        "claude-cli" => "claude-code",
+        "codex_cli_rs" => "codex",
+        _ => return Some(product),
+    };
+    Some(name.to_owned())
 }
 
 fn note_cut(tape: &Tape, span: &mut Span, shared: &Shared) {
@@ -202,6 +215,46 @@ fn account(span: &mut Span, told: &Told) {
     }
     if let Some(id) = &told.response_id {
         note("gen_ai.response.id", id.as_str().into());
+    }
+}
+
+fn place(seen: &Seen, asked: &Asked, span: &Span, shared: &Shared) -> Option<Place> {
+    if seen.api.llm_kind() != Some(LlmKind::Llm) {
+        return None;
+    }
+    let user = asked.user.as_deref().or(span.user_id.as_deref());
+    let asker = Asker { app: span.ml_app.as_deref(), user, key: seen.key };
+    let model = span.model.as_deref().unwrap_or_default();
+    shared.place(&asker, model, asked.contents.as_slice(), seen.start_ns)
+}
+
+/// The prompt was there before but for one part, the runtime read most of it anew, and that took a
+/// fifth of the call or more.
+fn lost_its_cache(place: &Place, span: &Span) -> bool {
+    let (Some(cached), Some(all)) = (span.cached_tokens, span.input_tokens) else { return false };
+    let read_ns = span.timings.prompt_eval_ns.unwrap_or(0);
+    place.parted_at.is_some() && cached * 2 < all && read_ns.saturating_mul(5) >= span.duration_ns
+}
+
+/// What an app with an SDK would have said of its conversation, and how much of the prompt was not
+/// new.
+fn put_in_place(span: &mut Span, place: &Place) {
+    let thread = format!("{:016x}", place.thread);
+    if span.session_id.is_none() {
+        span.session_id = Some(thread.clone());
+    }
+    let elapsed = span.end_ns().saturating_sub(place.turn_began_ns);
+    let mut note = |name: &str, value| span.attributes.insert(name.to_owned(), value);
+    note("gen_ai.conversation.id", thread.into());
+    note("andon.turn.id", format!("{:016x}", place.turn).into());
+    note("andon.turn.call", u64::from(place.call_of_turn).into());
+    note("andon.turn.elapsed_ns", elapsed.into());
+    note("andon.prompt.parts", u64::from(place.parts).into());
+    note("andon.prompt.shared_parts", u64::from(place.shared_parts).into());
+    note("andon.prompt.bytes", place.bytes.into());
+    note("andon.prompt.shared_bytes", place.shared_bytes.into());
+    if let Some(part) = &place.parted_at {
+        note("andon.prompt.parted_at", part.as_str().into());
     }
 }
 

@@ -1,0 +1,370 @@
+//! Which calls belong to one conversation, and where a prompt parts from the ones before it: told
+//! by the parts of the prompts alone, so that an app need not say anything.
+//!
+//! Nothing of a prompt is kept here but hashes with a key of this process, so nothing can be looked
+//! up in them from outside, and they are worthless after its end.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+};
+
+use andon_model::{Part, RawContent, UnixNanos};
+
+/// Hashes that a generation of each of the memories below holds; some 20 bytes each.
+const MOST_HASHES: usize = 1 << 15;
+/// A part is hashed in blocks of so many bytes, so that one that changed at its end is known to have
+/// kept its start.
+const BLOCK_BYTES: usize = 1_024;
+/// The very same messages again are a repetition for so long, and a new conversation later.
+const REPEATED_WITHIN_NS: u64 = 10 * 60 * 1_000_000_000;
+
+/// A map of two generations that forgets what was put in before both: whatever is in use is put in
+/// again and again, and stays.
+struct Memory<V> {
+    young: HashMap<u64, V>,
+    old: HashMap<u64, V>,
+}
+
+impl<V> Memory<V> {
+    fn new() -> Self {
+        Self { young: HashMap::new(), old: HashMap::new() }
+    }
+
+    fn insert(&mut self, key: u64, value: V) {
+        if self.young.len() >= MOST_HASHES {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+
+    fn get(&self, key: u64) -> Option<&V> {
+        self.young.get(&key).or_else(|| self.old.get(&key))
+    }
+}
+
+/// Who asks: conversations of different callers are never one.
+#[derive(Hash)]
+pub(super) struct Asker<'a> {
+    pub(super) app: Option<&'a str>,
+    pub(super) user: Option<&'a str>,
+    pub(super) key: Option<u64>,
+}
+
+/// Where a call stands among those before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The conversation.
+    pub(super) thread: u64,
+    /// The question within it: the calls that an agent makes until it has its answer are one turn.
+    pub(super) turn: u64,
+    /// 1 for the first call of a turn.
+    pub(super) call_of_turn: u32,
+    /// When the turn's first call began.
+    pub(super) turn_began_ns: UnixNanos,
+    /// Whole parts at the start of the prompt that an earlier one for this model began with too.
+    pub(super) shared_parts: u32,
+    pub(super) parts: u32,
+    /// The same in bytes, to the block.
+    pub(super) shared_bytes: u64,
+    pub(super) bytes: u64,
+    /// The part that was another one than before while what follows was there before: with it the
+    /// cache of all that follows is lost. `system`, `tool definition 2`, `message 3`.
+    pub(super) parted_at: Option<String>,
+}
+
+/// One part of a prompt, in the order in which templates put them.
+struct Piece {
+    hash: u64,
+    blocks: Vec<Block>,
+    label: String,
+    is_question: bool,
+    is_message: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Block {
+    hash: u64,
+    bytes: u64,
+}
+
+pub(super) struct Threads {
+    key: RandomState,
+    /// By the chain over all messages of a call.
+    threads: Memory<(u64, UnixNanos)>,
+    turns: Memory<(u32, UnixNanos)>,
+    /// Chains over the first parts of prompts, for a model.
+    prefixes: Memory<()>,
+    /// Parts of prompts for a model, wherever they stood.
+    known: Memory<()>,
+    next_thread: u64,
+}
+
+impl Threads {
+    pub(super) fn new() -> Self {
+        let key = RandomState::new();
+        Self {
+            next_thread: key.hash_one("first"),
+            key,
+            threads: Memory::new(),
+            turns: Memory::new(),
+            prefixes: Memory::new(),
+            known: Memory::new(),
+        }
+    }
+
+    /// Places a call that began at `now`; `None` for one without messages.
+    pub(super) fn place(
+        &mut self,
+        asker: &Asker<'_>,
+        model: &str,
+        contents: &[RawContent],
+        now: UnixNanos,
+    ) -> Option<Place> {
+        let pieces = self.pieces(contents);
+        if pieces.is_empty() {
+            return None;
+        }
+        let asker = self.key.hash_one(asker);
+        let (thread, turn) = self.conversation(asker, &pieces, now);
+        let (call_of_turn, turn_began_ns) = match self.turns.get(turn) {
+            Some((calls, began)) => (calls + 1, *began),
+            None => (1, now),
+        };
+        self.turns.insert(turn, (call_of_turn, turn_began_ns));
+        let (shared, parted_at) = self.cache(self.key.hash_one((asker, model)), &pieces);
+        let blocks = || pieces.iter().flat_map(|piece| &piece.blocks);
+        let mut end = 0;
+        let is_shared = |piece: &&Piece| {
+            end += piece.blocks.len();
+            end <= shared
+        };
+        Some(Place {
+            thread,
+            turn,
+            call_of_turn,
+            turn_began_ns,
+            shared_parts: pieces.iter().take_while(is_shared).count() as u32,
+            parts: pieces.len() as u32,
+            shared_bytes: blocks().take(shared).map(|block| block.bytes).sum(),
+            bytes: blocks().map(|block| block.bytes).sum(),
+            parted_at,
+        })
+    }
+
+    /// Tool definitions stand before everything else in templates, then come the messages.
+    fn pieces(&self, contents: &[RawContent]) -> Vec<Piece> {
+        let is_definition = |content: &&RawContent| content.role.as_deref() == Some("definition");
+        let definitions = contents.iter().filter(is_definition);
+        let others = contents.iter().filter(|content| !is_definition(content));
+        let (mut definition, mut message) = (0, 0);
+        definitions
+            .chain(others)
+            .map(|content| {
+                let role = content.role.as_deref().unwrap_or_default();
+                let label = match (content.part, role) {
+                    (Part::Tool, "definition") => {
+                        definition += 1;
+                        format!("tool definition {definition}")
+                    }
+                    (Part::System, _) => "system".to_owned(),
+                    _ => {
+                        message += 1;
+                        format!("message {message}")
+                    }
+                };
+                let is_message = content.part != Part::System && role != "definition";
+                let kind = (content.part as u8, role);
+                let blocks = content.text.expose().as_bytes().chunks(BLOCK_BYTES);
+                Piece {
+                    hash: self.key.hash_one((kind, content.text.expose())),
+                    blocks: blocks
+                        .map(|block| Block {
+                            hash: self.key.hash_one((kind, block)),
+                            bytes: block.len() as u64,
+                        })
+                        .collect(),
+                    label,
+                    is_question: content.part == Part::Input && role == "user",
+                    is_message,
+                }
+            })
+            .collect()
+    }
+
+    fn chain(&self, before: u64, hash: u64) -> u64 {
+        self.key.hash_one((before, hash))
+    }
+
+    /// The conversation whose messages these go on from, or a new one; and the question's own hash.
+    /// System text and tools do not count: an agent may change them in the middle.
+    fn conversation(&mut self, asker: u64, pieces: &[Piece], now: UnixNanos) -> (u64, u64) {
+        let messages: Vec<_> = pieces.iter().filter(|piece| piece.is_message).collect();
+        let (mut chain, mut question, mut thread) = (asker, asker, None);
+        for (at, piece) in messages.iter().enumerate() {
+            chain = self.chain(chain, piece.hash);
+            if piece.is_question {
+                question = chain;
+            }
+            let is_whole = at + 1 == messages.len();
+            if let Some((known, seen)) = self.threads.get(chain)
+                && (!is_whole || now.saturating_sub(*seen) < REPEATED_WITHIN_NS)
+            {
+                thread = Some(*known);
+            }
+        }
+        let thread = thread.unwrap_or_else(|| {
+            self.next_thread = self.key.hash_one(self.next_thread);
+            self.next_thread
+        });
+        self.threads.insert(chain, (thread, now));
+        (thread, self.key.hash_one((thread, question)))
+    }
+
+    /// How many blocks from the start were seen before, and the part whose change parted all that
+    /// follows from its cache.
+    fn cache(&mut self, scope: u64, pieces: &[Piece]) -> (usize, Option<String>) {
+        let blocks: Vec<Block> = pieces.iter().flat_map(|piece| piece.blocks.clone()).collect();
+        let mut chain = scope;
+        let chains: Vec<u64> = blocks
+            .iter()
+            .map(|block| {
+                chain = self.chain(chain, block.hash);
+                chain
+            })
+            .collect();
+        let is_new = |chain: &u64| self.prefixes.get(*chain).is_none();
+        let shared = chains.iter().position(is_new).unwrap_or(chains.len());
+        let parted_at = self.parted(scope, pieces, shared);
+        for (block, chain) in blocks.iter().zip(chains) {
+            self.prefixes.insert(chain, ());
+            self.known.insert(self.chain(scope, block.hash), ());
+        }
+        (shared, parted_at)
+    }
+
+    /// The part in which block `shared` lies, if half of what follows that part was there before: it
+    /// is the same prompt, but for this part.
+    fn parted(&self, scope: u64, pieces: &[Piece], shared: usize) -> Option<String> {
+        let mut end = 0;
+        let at = pieces.iter().position(|piece| {
+            end += piece.blocks.len();
+            shared < end
+        })?;
+        let (mut all, mut there) = (0, 0);
+        for block in pieces[at + 1..].iter().flat_map(|piece| &piece.blocks) {
+            all += block.bytes;
+            if self.known.get(self.chain(scope, block.hash)).is_some() {
+                there += block.bytes;
+            }
+        }
+        (there > 0 && there * 2 >= all).then(|| pieces[at].label.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use andon_model::RawText;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+    const ANNA: Asker<'_> = Asker { app: Some("chat"), user: Some("anna"), key: None };
+    const BEN: Asker<'_> = Asker { app: Some("chat"), user: Some("ben"), key: None };
+
+    /// `s:` system, `d:` tool definition, `u:` user, `a:` assistant, `t:` tool.
+    fn prompt(parts: &[&str]) -> Vec<RawContent> {
+        let content = |text: &&str| {
+            let (part, role) = match &text[..2] {
+                "s:" => (Part::System, "system"),
+                "d:" => (Part::Tool, "definition"),
+                "a:" => (Part::Input, "assistant"),
+                "t:" => (Part::Tool, "tool"),
+                _ => (Part::Input, "user"),
+            };
+            let text = RawText::new(text.repeat(20));
+            RawContent { part, role: Some(role.to_owned()), idx: 0, text }
+        };
+        parts.iter().map(content).collect()
+    }
+
+    #[test]
+    fn two_conversations_and_an_agent_interleaved_are_told_apart() {
+        let mut threads = Threads::new();
+        let mut at = 0;
+        let mut place = |asker: &Asker<'_>, parts: &[&str]| {
+            at += SECOND;
+            threads.place(asker, "m", &prompt(parts), at).unwrap()
+        };
+        let first = place(&ANNA, &["s:kind", "u:hello"]);
+        let other = place(&BEN, &["s:kind", "u:hello"]);
+        let agent = place(&ANNA, &["s:agent", "d:read", "u:mend it"]);
+        let second = place(&ANNA, &["s:kind", "u:hello", "a:hi", "u:more"]);
+        let step = place(&ANNA, &["s:agent", "d:read", "u:mend it", "a:read()", "t:text"]);
+        let foreign = place(&BEN, &["s:kind", "u:hello", "a:hey", "u:bye"]);
+        assert_eq!(first.thread, second.thread);
+        assert_eq!(other.thread, foreign.thread);
+        assert_eq!(agent.thread, step.thread);
+        assert_ne!(first.thread, other.thread);
+        assert_ne!(first.thread, agent.thread);
+        // A new question is a new turn; a tool's answer is the same one's next call.
+        assert_ne!(first.turn, second.turn);
+        assert_eq!((step.turn, step.call_of_turn), (agent.turn, 2));
+        assert_eq!(step.turn_began_ns, 3 * SECOND);
+    }
+
+    #[test]
+    fn what_was_read_before_is_shared_and_the_rest_is_new() {
+        let mut threads = Threads::new();
+        let first = threads.place(&ANNA, "m", &prompt(&["s:kind", "u:hello"]), 0).unwrap();
+        assert_eq!((first.shared_parts, first.parts), (0, 2));
+        let longer = prompt(&["s:kind", "u:hello", "a:hi", "u:more"]);
+        let second = threads.place(&ANNA, "m", &longer, SECOND).unwrap();
+        assert_eq!((second.shared_parts, second.parts, second.parted_at), (2, 4, None));
+        assert!(second.shared_bytes > 0 && second.shared_bytes < second.bytes);
+        // Another model has a cache of its own.
+        let elsewhere = threads.place(&ANNA, "n", &longer, SECOND).unwrap();
+        assert_eq!(elsewhere.shared_parts, 0);
+        assert_eq!(elsewhere.thread, first.thread);
+    }
+
+    #[test]
+    fn the_part_that_lost_the_cache_is_named() {
+        let before = ["d:read", "d:write", "s:kind", "u:long document", "a:yes"];
+        let named = |after: &[&str]| {
+            let mut threads = Threads::new();
+            threads.place(&ANNA, "m", &prompt(&before), 0);
+            threads.place(&ANNA, "m", &prompt(after), SECOND).unwrap().parted_at
+        };
+        let case = |at: usize, text: &str| {
+            let mut after = before.to_vec();
+            after[at] = text;
+            named(&after)
+        };
+        assert_eq!(case(2, "s:kind, 12:05").as_deref(), Some("system"));
+        assert_eq!(case(1, "d:write v2").as_deref(), Some("tool definition 2"));
+        assert_eq!(case(3, "u:long document, new").as_deref(), Some("message 1"));
+        // Another conversation altogether has lost nothing.
+        assert_eq!(named(&["s:other", "u:else"]), None);
+    }
+
+    #[test]
+    fn the_same_question_again_is_a_repetition_only_for_a_while() {
+        let mut threads = Threads::new();
+        let mut ask = |at| threads.place(&ANNA, "m", &prompt(&["u:hello"]), at).unwrap().thread;
+        let first = ask(0);
+        assert_eq!(ask(SECOND), first);
+        assert_ne!(ask(SECOND + REPEATED_WITHIN_NS), first);
+    }
+
+    #[test]
+    fn what_is_in_use_stays_and_the_rest_is_forgotten() {
+        let mut memory = Memory::new();
+        for key in 1..=3 * MOST_HASHES as u64 {
+            memory.insert(key, ());
+            memory.insert(0, ());
+        }
+        assert!(memory.get(0).is_some() && memory.get(1).is_none());
+        assert!(memory.young.len() + memory.old.len() <= 2 * MOST_HASHES);
+    }
+}
