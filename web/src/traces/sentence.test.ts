@@ -48,6 +48,22 @@ describe("the sentence", () => {
     expect(unknown.en.length).toBeLessThan(300);
   });
 
+  it("names the part of the prompt that lost the cache", () => {
+    const lost = (part: string) =>
+      sentences({
+        cause: "prompt_cache_lost",
+        timings: timings({ prompt_eval_ns: 22.4 * SECOND }),
+        attributes: { "andon.prompt.parted_at": part },
+      });
+    expect(lost("system").en).toBe(
+      "The prompt had to be read anew, because the system text changed. " +
+        "Reading it took 22.4 s of 29.6 s (76 %).",
+    );
+    expect(lost("tool definition 2").ja).toContain("2 番目のツール定義が変わったため");
+    expect(lost("message 3").en).toContain("message 3 changed");
+    expect(lost("anything").en).toContain("The prompt had to be read anew. ");
+  });
+
   it("exists for every cause and never shows a hole", () => {
     for (const cause of CAUSES) {
       const said = sentences({ cause, timings: timings({ eval_ns: 9 * SECOND }) });

@@ -25,6 +25,14 @@ function askedModel(tree: TraceTree): string {
   return "–";
 }
 
+/** `system`, `tool definition 2` or `message 3` in words; null for anything else. */
+function promptPart(told: unknown, t: Texts): string | null {
+  const [, kind, number] = /^(system|tool definition|message)(?: (\d+))?$/.exec(String(told)) ?? [];
+  if (kind === "system") return t.promptPart.system;
+  if (kind === "message" || kind === "tool definition") return t.promptPart[kind](Number(number));
+  return null;
+}
+
 export function whySentence(why: Why, tree: TraceTree, t: Texts, language: Language): string {
   const known = why.errorType ? t.errors[why.errorType] : undefined;
   const message = known ?? why.errorMessage ?? why.errorType ?? "";
@@ -39,5 +47,6 @@ export function whySentence(why: Why, tree: TraceTree, t: Texts, language: Langu
     doing: why.phase === null ? null : t.doing[why.phase],
     model: askedModel(tree),
     message: inBrackets(message, language),
+    parted: promptPart(why.evidence?.span.attributes["andon.prompt.parted_at"], t),
   });
 }

@@ -10,6 +10,8 @@ export interface WhyWords {
   doing: string | null;
   model: string;
   message: string;
+  /** The part of the prompt that changed, in words; null where it isn't known. */
+  parted: string | null;
 }
 
 const phases = {
@@ -72,7 +74,10 @@ const why: Record<Cause, (w: WhyWords) => string> = {
   options_changed: (w) => `Changed options made the model load again. ${took("That", w)}`,
   queue: (w) => `Other calls were ahead. ${took("Waiting for its turn", w)}`,
   long_prompt: (w) => `The prompt is long. ${took("Reading it", w)}`,
-  prompt_cache_lost: (w) => `The prompt had to be read anew. ${took("Reading it", w)}`,
+  prompt_cache_lost: (w) =>
+    w.parted === null
+      ? `The prompt had to be read anew. ${took("Reading it", w)}`
+      : `The prompt had to be read anew, because ${w.parted} changed. ${took("Reading it", w)}`,
   long_answer: (w) => `The answer is long. ${took("Writing it", w)}`,
   cpu_starved: (w) => `Other processes held the CPU, so it took ${w.total}.`,
   steal: (w) => `The machine's host gave its CPU to others, so it took ${w.total}.`,
@@ -123,7 +128,9 @@ const errors: Record<string, string> = {
   not_found: "there is nothing at this address",
   method_not_allowed: "this address takes another method",
   runtime_failed: "the runtime answered with an error",
+  request_refused: "the runtime refused the request",
   stream_broken: "the answer broke off",
+  stream_unfinished: "the answer ended without saying that it was whole",
   proxy_failed: "the proxy could not be reached",
   unauthorized: "a password is needed",
   forbidden: "access was refused",
@@ -141,6 +148,11 @@ export const traces = {
   why,
   advice,
   errors,
+  promptPart: {
+    system: "the system text",
+    "tool definition": (number: number) => `the definition of tool ${number}`,
+    message: (number: number) => `message ${number}`,
+  },
   status: { ok: "OK", error: "Error", unset: "No status" },
   parts: {
     input: "Input",

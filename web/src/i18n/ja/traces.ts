@@ -64,7 +64,10 @@ export const traces: typeof en = {
       `オプションが変わり、モデルを読み込み直しました。${took("読み込み", w)}`,
     queue: (w) => `先に実行中の呼び出しがありました。${took("順番待ち", w)}`,
     long_prompt: (w) => `プロンプトが長いためです。${took("プロンプトの処理", w)}`,
-    prompt_cache_lost: (w) => `プロンプトを最初から読み直しました。${took("プロンプトの処理", w)}`,
+    prompt_cache_lost: (w) =>
+      w.parted === null
+        ? `プロンプトを最初から読み直しました。${took("プロンプトの処理", w)}`
+        : `${w.parted}が変わったため、プロンプトを読み直しました。${took("プロンプトの処理", w)}`,
     long_answer: (w) => `回答が長いためです。${took("回答の生成", w)}`,
     cpu_starved: (w) => `ほかのプロセスが CPU を使っており、${w.total}かかりました。`,
     steal: (w) => `ホスト側に CPU を取られ、${w.total}かかりました。`,
@@ -107,6 +110,11 @@ export const traces: typeof en = {
     queue_full: "少し待ってから、もう一度お試しください。",
     context_exceeded: "プロンプトを短くするか、新しい会話を始めてください。",
   },
+  promptPart: {
+    system: "システムプロンプト",
+    "tool definition": (number) => `${number} 番目のツール定義`,
+    message: (number) => `${number} 番目のメッセージ`,
+  },
   errors: {
     no_message: "メッセージが空でした",
     bad_json: "リクエストが JSON ではありませんでした",
@@ -116,7 +124,9 @@ export const traces: typeof en = {
     not_found: "このアドレスには何もありません",
     method_not_allowed: "このアドレスでは使えないメソッドです",
     runtime_failed: "ランタイムがエラーを返しました",
+    request_refused: "ランタイムがリクエストを受け付けませんでした",
     stream_broken: "回答が途中で途切れました",
+    stream_unfinished: "回答が完了の印なしに終わりました",
     proxy_failed: "プロキシに接続できませんでした",
     unauthorized: "パスワードが必要です",
     forbidden: "アクセスが拒否されました",
