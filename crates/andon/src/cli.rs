@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[derive(Parser)]
 #[command(name = "andon", version, about = "Observability for local LLMs", max_term_width = 100)]
@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Runtime(RuntimeArgs),
     /// Checks ports, runtime, disk, clock and memory, and says what to do.
     Doctor(Box<Settings>),
+    /// Prints the lines to paste so that an app's calls are seen by Andon.
+    Connect(ConnectArgs),
     /// Plays a story against a running Andon: cold start, long prompt, queue, timeout, errors.
     Demo(DemoArgs),
     /// Shows the configuration and where each value comes from.
@@ -127,6 +129,26 @@ pub(crate) struct RuntimeArgs {
     /// End when standard input ends, as it does when the parent dies
     #[arg(long)]
     pub(crate) exit_with_parent: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ConnectArgs {
+    pub(crate) app: App,
+    /// Model to name in the lines [default: the first one of the running Andon]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) for_model: Option<String>,
+    #[command(flatten)]
+    pub(crate) settings: Box<Settings>,
+}
+
+/// Apps that can be told where their runtime is.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum App {
+    ClaudeCode,
+    Codex,
+    Opencode,
+    OpenWebui,
+    Continue,
 }
 
 #[derive(Args)]

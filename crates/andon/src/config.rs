@@ -380,7 +380,7 @@ pub(crate) fn show(args: &ConfigArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write_line(out: &mut impl std::io::Write, line: &dyn Display) -> anyhow::Result<()> {
+pub(crate) fn write_line(out: &mut impl std::io::Write, line: &dyn Display) -> anyhow::Result<()> {
     writeln!(out, "{line}").context("cannot write")
 }
 

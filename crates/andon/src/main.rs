@@ -5,6 +5,7 @@ mod banner;
 mod capture;
 mod cli;
 mod config;
+mod connect;
 mod demo;
 mod doctor;
 mod language;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Proxy(args) => block_on(|| roles::proxy(args)),
         Command::Runtime(args) => block_on(|| runtime::role::run(args)),
         Command::Doctor(args) => block_on(|| doctor::run(args)),
+        Command::Connect(args) => block_on(|| connect::run(args)),
         Command::Demo(args) => block_on(|| demo::run(args)),
         Command::Config(args) => config::show(&args).map(|()| ExitCode::SUCCESS),
     };
