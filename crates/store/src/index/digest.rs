@@ -55,6 +55,12 @@ pub(super) struct Llm {
 }
 
 impl Digest {
+    /// A call to a model.
+    pub(super) fn is_call(&self) -> bool {
+        self.llm.is_some()
+    }
+
+    /// A call that made a text, and not a vector.
     pub(super) fn is_llm(&self) -> bool {
         self.shape.llm_kind == Some(LlmKind::Llm)
     }
@@ -77,12 +83,12 @@ pub(super) struct Digester {
 
 impl Digester {
     pub(super) fn digest(&mut self, span: &Span, segment: u64) -> Digest {
-        let is_llm = span.llm_kind == Some(LlmKind::Llm);
+        let is_call = matches!(span.llm_kind, Some(LlmKind::Llm | LlmKind::Embedding));
         let session = span.session_id.as_deref().map(cut);
         let request = span.request_id.as_ref().map(|id| cut(id.as_str()));
         let ids =
             (session.is_some() || request.is_some()).then(|| Box::new(Ids { session, request }));
-        let llm = is_llm.then(|| {
+        let llm = is_call.then(|| {
             Box::new(Llm {
                 input_tokens: span.input_tokens,
                 output_tokens: span.output_tokens,

@@ -46,8 +46,8 @@ impl Roles {
         let llm = digests
             .iter()
             .enumerate()
-            .filter(|(_, digest)| digest.is_llm())
-            .max_by_key(|(place, digest)| (digest.start_ns, *place))
+            .filter(|(_, digest)| digest.is_call())
+            .max_by_key(|(place, digest)| (digest.is_llm(), digest.start_ns, *place))
             .map(|(place, _)| place as u32);
         Self { root: root as u32, face: face as u32, llm }
     }

@@ -1,4 +1,4 @@
-use andon_model::{Cause, RequestId, Source, SpanKind, Status, Timings};
+use andon_model::{Cause, LlmKind, RequestId, Source, SpanKind, Status, Timings};
 use andon_store::{Config, Cursor, EmbeddedStore, FacetCount, Store, TraceQuery};
 
 use crate::support::*;
@@ -74,6 +74,25 @@ fn tokens_of_several_calls_add_up_and_a_call_seen_twice_counts_once() {
     let row = page(&store, "").traces.remove(0);
     assert_eq!((row.output_tokens, row.input_tokens), (Some(17), Some(5)));
     assert_eq!(row.model.as_deref(), Some("b"), "the last call");
+}
+
+#[test]
+fn an_embedding_is_a_call_but_a_text_says_which_model_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let mut alone = llm_span(&span(1, 1), "embedder");
+    alone.llm_kind = Some(LlmKind::Embedding);
+    alone.input_tokens = Some(3);
+    let root = span(2, 2);
+    let answer = llm_span(&root, "writer");
+    let mut later = llm_span(&root, "embedder");
+    later.llm_kind = Some(LlmKind::Embedding);
+    later.start_ns += SECOND / 2;
+    put(&store, spans(vec![alone, root, answer, later]));
+    let rows = page(&store, "").traces;
+    let models: Vec<_> = rows.iter().map(|row| row.model.as_deref()).collect();
+    assert_eq!(models, [Some("writer"), Some("embedder")]);
+    assert_eq!(rows[1].input_tokens, Some(3));
 }
 
 #[test]

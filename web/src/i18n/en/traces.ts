@@ -140,6 +140,14 @@ const errors: Record<string, string> = {
   internal: "the server failed on this request; its log says more",
 };
 
+/** In a word or two, for a tag. */
+const errorNames: Record<string, string> = {
+  runtime_failed: "Runtime error",
+  request_refused: "Refused",
+  stream_broken: "Broken off",
+  stream_unfinished: "Unfinished",
+};
+
 export const traces = {
   title: "Traces",
   phases,
@@ -148,6 +156,7 @@ export const traces = {
   why,
   advice,
   errors,
+  errorNames,
   promptPart: {
     system: "the system text",
     "tool definition": (number: number) => `the definition of tool ${number}`,

@@ -115,6 +115,12 @@ export const traces: typeof en = {
     "tool definition": (number) => `${number} 番目のツール定義`,
     message: (number) => `${number} 番目のメッセージ`,
   },
+  errorNames: {
+    runtime_failed: "ランタイムのエラー",
+    request_refused: "拒否",
+    stream_broken: "中断",
+    stream_unfinished: "未完",
+  },
   errors: {
     no_message: "メッセージが空でした",
     bad_json: "リクエストが JSON ではありませんでした",
