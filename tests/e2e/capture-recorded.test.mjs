@@ -133,7 +133,11 @@ describe("the built-in runtime behind the capture", () => {
 
   test("a call is seen while it runs, with its model, and ends when its client leaves", async () => {
     const controller = new AbortController();
-    const json = { model: MODEL_NAME, prompt: "Count to a thousand.", options: { num_predict: 400 } };
+    const json = {
+      model: MODEL_NAME,
+      prompt: "Count to a thousand.",
+      options: { num_predict: 400 },
+    };
     const answer = await fetch(`${andon.captureUrl}/api/generate`, {
       method: "POST",
       body: JSON.stringify(json),
@@ -173,7 +177,11 @@ describe("answers of a real llama-server", { skip: missing(LLAMA_SERVER_FIXTURES
     const { method, path, body } = call.request;
     replay.next = call;
     const headers = { "content-type": "application/json" };
-    const answer = await fetch(andon.captureUrl + path, { method, headers, body: body || undefined });
+    const answer = await fetch(andon.captureUrl + path, {
+      method,
+      headers,
+      body: body || undefined,
+    });
     const bytes = Buffer.from(await answer.arrayBuffer());
     assert.equal(answer.status, call.response.status);
     assert.ok(bytes.equals(call.body), `${name}: the same bytes`);
@@ -236,7 +244,10 @@ describe("answers of a real llama-server", { skip: missing(LLAMA_SERVER_FIXTURES
       const span = await spanOfCall(name);
       assert.equal(span.status, "ok", name);
       assert.ok(span.input_tokens > 0 && span.output_tokens > 0, name);
-      assert.ok(span.contents.some(({ part }) => part === "output"), name);
+      assert.ok(
+        span.contents.some(({ part }) => part === "output"),
+        name,
+      );
     }
   });
 
@@ -245,7 +256,10 @@ describe("answers of a real llama-server", { skip: missing(LLAMA_SERVER_FIXTURES
       const span = await spanOfCall(name);
       assert.equal(span.status, "ok", name);
       assert.ok(span.timings.prompt_eval_ns > 0 && span.timings.eval_ns > 0, name);
-      assert.ok(span.contents.some(({ part }) => part === "output"), name);
+      assert.ok(
+        span.contents.some(({ part }) => part === "output"),
+        name,
+      );
     }
   });
 
