@@ -354,6 +354,11 @@ export interface components {
             digest: string | null;
             family: string | null;
             loaded: boolean;
+            /**
+             * Format: int64
+             * @description Tokens of its context as it is loaded now.
+             */
+            loaded_context_length: number | null;
             name: string;
             parameter_size: string | null;
             quantization: string | null;

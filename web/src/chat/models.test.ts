@@ -19,6 +19,7 @@ const model = (name: string, isDefault = false): ModelInfo => ({
   context_length: null,
   digest: null,
   loaded: false,
+  loaded_context_length: null,
   default: isDefault,
 });
 

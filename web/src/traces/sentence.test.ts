@@ -64,6 +64,22 @@ describe("the sentence", () => {
     expect(lost("anything").en).toContain("The prompt had to be read anew. ");
   });
 
+  it("says how much of a prompt was left out, and what to set", () => {
+    const said = sentences({
+      cause: "prompt_cut",
+      attributes: {
+        "andon.prompt.cut_tokens": 1234,
+        "andon.prompt.limit": 2048,
+        "andon.prompt.enough_context": 4096,
+      },
+    });
+    expect(said.en).toBe(
+      "About 1,234 tokens of the prompt were left out, because the context holds 2,048. " +
+        "Set num_ctx to 4,096 or more.",
+    );
+    expect(said.ja).toContain("約 1,234 トークン");
+  });
+
   it("exists for every cause and never shows a hole", () => {
     for (const cause of CAUSES) {
       const said = sentences({ cause, timings: timings({ eval_ns: 9 * SECOND }) });

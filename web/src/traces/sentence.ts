@@ -1,6 +1,6 @@
 // The answer's facts in words of the reader's language.
 
-import { durationNs, percent } from "../format/format";
+import { count, durationNs, percent } from "../format/format";
 import type { Language } from "../i18n/language.svelte";
 import type { traces } from "../i18n/en/traces";
 import type { TraceTree } from "./model/tree";
@@ -33,6 +33,21 @@ function promptPart(told: unknown, t: Texts): string | null {
   return null;
 }
 
+/** What the runtime left out of a prompt; null where that isn't known. */
+function cutWords(
+  attributes: Record<string, unknown> | undefined,
+  language: Language,
+): { lost: string; limit: string; enough: string } | null {
+  const number = (name: string): number | null => {
+    const value = attributes?.[`andon.prompt.${name}`];
+    return typeof value === "number" ? value : null;
+  };
+  const [lost, limit, enough] = [number("cut_tokens"), number("limit"), number("enough_context")];
+  if (lost === null || limit === null || enough === null) return null;
+  const word = (tokens: number) => count(tokens, language);
+  return { lost: word(lost), limit: word(limit), enough: word(enough) };
+}
+
 export function whySentence(why: Why, tree: TraceTree, t: Texts, language: Language): string {
   const known = why.errorType ? t.errors[why.errorType] : undefined;
   const message = known ?? why.errorMessage ?? why.errorType ?? "";
@@ -47,6 +62,7 @@ export function whySentence(why: Why, tree: TraceTree, t: Texts, language: Langu
     doing: why.phase === null ? null : t.doing[why.phase],
     model: askedModel(tree),
     message: inBrackets(message, language),
+    cut: cutWords(why.evidence?.span.attributes, language),
     parted: promptPart(why.evidence?.span.attributes["andon.prompt.parted_at"], t),
   });
 }

@@ -6,8 +6,10 @@
 
 mod api;
 mod body;
+mod cut;
 mod exchange;
 mod head;
+mod lengths;
 mod observe;
 mod reading;
 mod refusal;
@@ -18,11 +20,10 @@ mod upstream;
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use andon_model::{RawContent, UnixNanos};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -35,8 +36,9 @@ pub use body::CaptureBody;
 use self::{
     body::Sent,
     exchange::{End, Exchange},
+    lengths::Lengths,
     tape::{Budget, Tape},
-    threads::{Asker, Place, Threads},
+    threads::Threads,
     upstream::Upstream,
 };
 use crate::{
@@ -88,19 +90,18 @@ struct Shared {
     /// Tells API keys apart without keeping them.
     keys: RandomState,
     /// Used where calls are read, one after the other; never while one is passed on.
-    threads: Mutex<Threads>,
+    past: Mutex<Past>,
+}
+
+/// What is remembered of earlier calls.
+struct Past {
+    threads: Threads,
+    lengths: Lengths,
 }
 
 impl Shared {
-    fn place(
-        &self,
-        asker: &Asker<'_>,
-        model: &str,
-        contents: &[RawContent],
-        now: UnixNanos,
-    ) -> Option<Place> {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        threads.place(asker, model, contents, now)
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A hash of the caller's key, good for this process only.
@@ -128,7 +129,7 @@ impl Capture {
             live,
             recorder,
             keys: RandomState::new(),
-            threads: Mutex::new(Threads::new()),
+            past: Mutex::new(Past { threads: Threads::new(), lengths: Lengths::default() }),
         }))
     }
 

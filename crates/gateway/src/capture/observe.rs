@@ -4,8 +4,9 @@ use andon_model::{Cause, LlmKind, Observation, RawText, Source, Span, SpanKind, 
 use http::StatusCode;
 
 use super::{
-    Shared,
+    Past, Shared,
     api::{Api, Asked, Family, Told, error_message},
+    cut::was_cut,
     exchange::{End, Seen},
     reading::{self, Framing},
     rhythm::Rhythm,
@@ -77,7 +78,8 @@ pub(super) fn observe(seen: Seen, shared: &Shared) -> Observation {
     if asked.is_none() && request.is_some_and(|tape| tape.total() > 0) {
         span.attributes.insert("andon.capture.opaque".to_owned(), "request".into());
     }
-    let asked = asked.unwrap_or_default();
+    let mut asked = asked.unwrap_or_default();
+    span.attributes.append(&mut asked.attributes);
     let framing = Framing::of(seen.answer_type.as_deref());
     let (told, rhythm) = match &seen.answer {
         Some(tape) => reading::answer(seen.api, tape, framing, seen.answer_encoding.as_deref()),
@@ -94,12 +96,18 @@ pub(super) fn observe(seen: Seen, shared: &Shared) -> Observation {
     span.timings = timings(&told, &rhythm, framing, &mut span);
     name(&mut span, &seen, &asked, &told.stats);
     account(&mut span, &told);
-    if let Some(place) = place(&seen, &asked, &span, shared) {
-        if outcome.cause == Cause::None && lost_its_cache(&place, &span) {
+    let mut past = shared.past();
+    if let Some(place) = place(&seen, &asked, &span, &mut past) {
+        let answered = outcome.status == Status::Ok;
+        let cut = answered && was_cut(&seen, &asked, &place, &mut span, &mut past);
+        if cut && outcome.cause == Cause::None {
+            outcome.cause = Cause::PromptCut;
+        } else if outcome.cause == Cause::None && lost_its_cache(&place, &span) {
             outcome.cause = Cause::PromptCacheLost;
         }
         put_in_place(&mut span, &place);
     }
+    drop(past);
     let contents = words(&mut span, asked, told);
     finish(span, outcome, contents)
 }
@@ -218,14 +226,14 @@ fn account(span: &mut Span, told: &Told) {
     }
 }
 
-fn place(seen: &Seen, asked: &Asked, span: &Span, shared: &Shared) -> Option<Place> {
+fn place(seen: &Seen, asked: &Asked, span: &Span, past: &mut Past) -> Option<Place> {
     if seen.api.llm_kind() != Some(LlmKind::Llm) {
         return None;
     }
     let user = asked.user.as_deref().or(span.user_id.as_deref());
     let asker = Asker { app: span.ml_app.as_deref(), user, key: seen.key };
     let model = span.model.as_deref().unwrap_or_default();
-    shared.place(&asker, model, asked.contents.as_slice(), seen.start_ns)
+    past.threads.place(&asker, model, asked.contents.as_slice(), seen.start_ns)
 }
 
 /// The prompt was there before but for one part, the runtime read most of it anew, and that took a
@@ -344,9 +352,8 @@ fn in_words(text: &str) -> String {
     message.unwrap_or_else(|| text.trim().to_owned())
 }
 
-/// The texts of question and answer, and the request's parameters onto the span.
+/// The texts of question and answer.
 fn words(span: &mut Span, asked: Asked, told: Told) -> Contents {
-    span.attributes.extend(asked.attributes);
     if span.user_id.is_none() {
         span.user_id = asked.user.as_deref().and_then(crate::headers::bounded_id);
     }

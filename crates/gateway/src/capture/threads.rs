@@ -11,6 +11,8 @@ use std::{
 
 use andon_model::{Part, RawContent, UnixNanos};
 
+use super::lengths::Shape;
+
 /// Hashes that a generation of each of the memories below holds; some 20 bytes each.
 const MOST_HASHES: usize = 1 << 15;
 /// A part is hashed in blocks of so many bytes, so that one that changed at its end is known to have
@@ -52,7 +54,7 @@ pub(super) struct Asker<'a> {
 }
 
 /// Where a call stands among those before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Place {
     /// The conversation.
     pub(super) thread: u64,
@@ -71,6 +73,10 @@ pub(super) struct Place {
     /// The part that was another one than before while what follows was there before: with it the
     /// cache of all that follows is lost. `system`, `tool definition 2`, `message 3`.
     pub(super) parted_at: Option<String>,
+    /// Shape and true tokens of the longest earlier prompt that this one begins with.
+    pub(super) start: Option<(Shape, u64)>,
+    /// Stands for this very prompt.
+    prompt: u64,
 }
 
 /// One part of a prompt, in the order in which templates put them.
@@ -88,6 +94,15 @@ struct Block {
     bytes: u64,
 }
 
+/// What of a prompt was there before.
+struct Cached {
+    /// Blocks from the start.
+    shared: usize,
+    parted_at: Option<String>,
+    start: Option<(Shape, u64)>,
+    prompt: u64,
+}
+
 pub(super) struct Threads {
     key: RandomState,
     /// By the chain over all messages of a call.
@@ -97,6 +112,8 @@ pub(super) struct Threads {
     prefixes: Memory<()>,
     /// Parts of prompts for a model, wherever they stood.
     known: Memory<()>,
+    /// Whole prompts for a model, whose tokens the runtime counted.
+    counted: Memory<(Shape, u64)>,
     next_thread: u64,
 }
 
@@ -110,6 +127,7 @@ impl Threads {
             turns: Memory::new(),
             prefixes: Memory::new(),
             known: Memory::new(),
+            counted: Memory::new(),
         }
     }
 
@@ -132,7 +150,8 @@ impl Threads {
             None => (1, now),
         };
         self.turns.insert(turn, (call_of_turn, turn_began_ns));
-        let (shared, parted_at) = self.cache(self.key.hash_one((asker, model)), &pieces);
+        let Cached { shared, parted_at, start, prompt } =
+            self.cache(self.key.hash_one((asker, model)), &pieces);
         let blocks = || pieces.iter().flat_map(|piece| &piece.blocks);
         let mut end = 0;
         let is_shared = |piece: &&Piece| {
@@ -149,7 +168,14 @@ impl Threads {
             shared_bytes: blocks().take(shared).map(|block| block.bytes).sum(),
             bytes: blocks().map(|block| block.bytes).sum(),
             parted_at,
+            start,
+            prompt,
         })
+    }
+
+    /// Remembers how many tokens a prompt that was read whole has.
+    pub(super) fn counted(&mut self, place: &Place, shape: Shape, tokens: u64) {
+        self.counted.insert(place.prompt, (shape, tokens));
     }
 
     /// Tool definitions stand before everything else in templates, then come the messages.
@@ -221,9 +247,7 @@ impl Threads {
         (thread, self.key.hash_one((thread, question)))
     }
 
-    /// How many blocks from the start were seen before, and the part whose change parted all that
-    /// follows from its cache.
-    fn cache(&mut self, scope: u64, pieces: &[Piece]) -> (usize, Option<String>) {
+    fn cache(&mut self, scope: u64, pieces: &[Piece]) -> Cached {
         let blocks: Vec<Block> = pieces.iter().flat_map(|piece| piece.blocks.clone()).collect();
         let mut chain = scope;
         let chains: Vec<u64> = blocks
@@ -236,11 +260,12 @@ impl Threads {
         let is_new = |chain: &u64| self.prefixes.get(*chain).is_none();
         let shared = chains.iter().position(is_new).unwrap_or(chains.len());
         let parted_at = self.parted(scope, pieces, shared);
+        let start = chains.iter().rev().find_map(|chain| self.counted.get(*chain).copied());
         for (block, chain) in blocks.iter().zip(chains) {
             self.prefixes.insert(chain, ());
             self.known.insert(self.chain(scope, block.hash), ());
         }
-        (shared, parted_at)
+        Cached { shared, parted_at, start, prompt: chain }
     }
 
     /// The part in which block `shared` lies, if half of what follows that part was there before: it

@@ -1,6 +1,6 @@
 //! Which models a runtime has; kept fresh in the background, so that a call need not ask.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -26,6 +26,8 @@ pub struct DiscoveredModel {
     pub context_length: Option<u64>,
     pub digest: Option<String>,
     pub loaded: bool,
+    /// Tokens of its context as it is loaded now.
+    pub loaded_context_length: Option<u64>,
     /// The one that answers where a route's model is not there.
     pub default: bool,
 }
@@ -55,7 +57,14 @@ async fn ollama_models(
 ) -> Result<Vec<DiscoveredModel>, SendError> {
     let tags = get_json(client, &runtime.authority, "/api/tags", MAX_LIST_BYTES).await?;
     let loaded = get_json(client, &runtime.authority, "/api/ps", MAX_LIST_BYTES).await?;
-    let loaded: Vec<String> = names(&loaded["models"]).map(canonical).collect();
+    let loaded: HashMap<String, Option<u64>> = loaded["models"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|model| {
+            Some((canonical(model["name"].as_str()?), model["context_length"].as_u64()))
+        })
+        .collect();
     let entries = tags["models"].as_array().map(Vec::as_slice).unwrap_or_default();
     Ok(entries
         .iter()
@@ -70,7 +79,8 @@ async fn ollama_models(
                 family: text(&details["family"]),
                 context_length: details["context_length"].as_u64(),
                 digest: text(&entry["digest"]),
-                loaded: loaded.contains(&canonical(&name)),
+                loaded: loaded.contains_key(&canonical(&name)),
+                loaded_context_length: loaded.get(&canonical(&name)).copied().flatten(),
                 default: false,
                 name,
             })

@@ -12,6 +12,8 @@ export interface WhyWords {
   message: string;
   /** The part of the prompt that changed, in words; null where it isn't known. */
   parted: string | null;
+  /** Tokens that the runtime left out of the prompt, what its context holds, and what would do. */
+  cut: { lost: string; limit: string; enough: string } | null;
 }
 
 const phases = {
@@ -98,7 +100,11 @@ const why: Record<Cause, (w: WhyWords) => string> = {
   queue_full: () => "Turned away: too many calls were waiting already.",
   client_gone: (w) => `The reader left after ${w.total}, before the answer was complete.`,
   context_exceeded: (w) => `The text is longer than the model can take${w.message}.`,
-  prompt_cut: (w) => `The start of the prompt was cut off to fit the context. It took ${w.total}.`,
+  prompt_cut: (w) =>
+    w.cut === null
+      ? `The start of the prompt was cut off to fit the context. It took ${w.total}.`
+      : `About ${w.cut.lost} tokens of the prompt were left out, because the context holds ${w.cut.limit}. ` +
+        `Set num_ctx to ${w.cut.enough} or more.`,
   unknown: (w) => (w.message ? `It failed${w.message}.` : `It took ${w.total}; why is not known.`),
 };
 

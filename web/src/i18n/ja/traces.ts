@@ -89,7 +89,10 @@ export const traces: typeof en = {
     client_gone: (w) => `回答の完了前に、利用者が ${w.total}で離れました。`,
     context_exceeded: (w) => `文章がモデルの扱える長さを超えています${w.message}。`,
     prompt_cut: (w) =>
-      `プロンプトの先頭が、長さの上限に合わせて切り捨てられました。所要時間は ${w.total}です。`,
+      w.cut === null
+        ? `プロンプトの先頭が、長さの上限に合わせて切り捨てられました。所要時間は ${w.total}です。`
+        : `コンテキストは ${w.cut.limit} トークンまでのため、プロンプトのうち約 ${w.cut.lost} トークンが渡りませんでした。` +
+          `num_ctx を ${w.cut.enough} 以上にしてください。`,
     unknown: (w) =>
       w.message ? `失敗しました${w.message}。` : `${w.total}かかりました。理由は分かりません。`,
   },

@@ -132,6 +132,8 @@ impl Api {
             Self::AnthropicMessages => anthropic::request(&body, &mut asked),
             _ => openai::request(&body, &mut asked),
         }
+        let texts = asked.contents.as_slice().iter().map(|content| content.text.expose());
+        asked.has_media = texts.into_iter().any(parameters::names_media);
         Ok(asked)
     }
 
@@ -185,6 +187,8 @@ pub(super) struct Asked {
     pub(super) contents: Contents,
     pub(super) attributes: Attributes,
     pub(super) user: Option<String>,
+    /// Images, sounds or files are in it, whose tokens no text tells.
+    pub(super) has_media: bool,
 }
 
 /// What an answer says, gathered piece by piece.

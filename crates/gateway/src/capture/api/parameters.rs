@@ -61,6 +61,11 @@ pub(super) fn media(base64: &str, named: Option<&str>) -> String {
     }
 }
 
+/// Whether a text is, or holds, what [`media`] makes.
+pub(super) fn names_media(text: &str) -> bool {
+    memchr::memmem::find(text.as_bytes(), b" bytes, sha256 ").is_some()
+}
+
 /// A link is kept as it is, bytes as what they are.
 pub(super) fn media_url(url: &str) -> String {
     if url.starts_with("data:") { media(url, None) } else { format!("[image at {url}]") }
