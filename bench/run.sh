@@ -17,6 +17,10 @@ scripts/cargo.sh build --profile "$profile" -p andon
 scripts/cargo.sh build --profile "$profile" -p andon-runtime --example bench_direct
 CARGO_TARGET_DIR="$target/bench" cargo build --release --locked --manifest-path bench/harness/Cargo.toml
 scripts/model.sh
+# What the capture is measured beside; without it, only Andon is.
+# shellcheck source=scripts/packages.sh
+source scripts/packages.sh
+have nginx || install_packages "a baseline for the capture" nginx-light || true
 
 mkdir -p "$out"
 read -r -a more <<<"${ARGS:-}"

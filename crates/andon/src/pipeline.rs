@@ -27,6 +27,10 @@ pub(crate) fn spawn_keeper(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let (done, ended) = oneshot::channel();
     thread::Builder::new().name("andon-keep".to_owned()).spawn(move || {
+        // A call that is answered now goes before one that is written down.
+        if let Err(error) = andon_host::give_way() {
+            tracing::debug!(%error, "the keeper has the priority of all others");
+        }
         runtime.block_on(keep_spans(recorded, recorder, protector, store, stop));
         // Nobody may be waiting any more.
         let _ = done.send(());

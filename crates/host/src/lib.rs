@@ -20,6 +20,7 @@ mod files;
 mod machine;
 mod parse;
 mod port;
+mod priority;
 mod processes;
 mod rates;
 mod role;
@@ -30,6 +31,7 @@ pub use clock::{ClockState, clock_check};
 pub use disk::{DiskSpace, disk_free};
 pub use machine::{Machine, machine};
 pub use port::port_holder;
+pub use priority::give_way;
 pub use role::{ROLE_ANDON, ROLE_RUNTIME};
 pub use sampler::{Config, RuntimePids, Sample, Sampler, spawn};
 

@@ -67,6 +67,7 @@ struct Samples {
     last: VecDeque<(Shape, f64)>,
     /// Fitted to them; empty until the first.
     fit: Option<([f64; 4], f64)>,
+    learnt: u64,
 }
 
 impl Lengths {
@@ -101,7 +102,11 @@ impl Lengths {
         if samples.last.len() > MOST_SAMPLES {
             samples.last.pop_front();
         }
-        samples.fit = Some(fit(samples.last.make_contiguous()));
+        samples.learnt += 1;
+        // Once there are many, one more moves little.
+        if samples.last.len() < MOST_SAMPLES / 2 || samples.learnt.is_multiple_of(16) {
+            samples.fit = Some(fit(samples.last.make_contiguous()));
+        }
     }
 }
 
