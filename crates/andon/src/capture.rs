@@ -1,6 +1,6 @@
 //! The capture listener: the door in front of the pass-through.
 
-use std::{convert::Infallible, future::Future};
+use std::{convert::Infallible, future::Future, pin::Pin};
 
 use andon_api::Access;
 use andon_gateway::{Capture, CaptureBody, CaptureConfig};
@@ -26,6 +26,8 @@ pub(crate) fn access(config: &Config) -> Access {
     crate::up::access(config, beyond)
 }
 
+type Answered = Pin<Box<dyn Future<Output = Result<Response<CaptureBody>, Infallible>> + Send>>;
+
 /// Whoever may come in is passed on; all others are told why not, in the form of the called API.
 pub(crate) fn service(
     capture: Capture,
@@ -34,17 +36,17 @@ pub(crate) fn service(
     Request<Incoming>,
     Response = Response<CaptureBody>,
     Error = Infallible,
-    Future = impl Future<Output = Result<Response<CaptureBody>, Infallible>> + Send + use<>,
+    Future = Answered,
 > + Clone
-+ Send
-+ use<> {
-    service_fn(move |mut request| {
++ Send {
+    service_fn(move |mut request| -> Answered {
         let (capture, access) = (capture.clone(), access.clone());
-        async move {
+        // Boxed once, for the future is large and hyper moves it about.
+        Box::pin(async move {
             Ok(match access.admit_program(&mut request).await {
                 Ok(()) => capture.pass(request).await,
                 Err(no) => capture.deny(&request, no.status, no.code, no.message),
             })
-        }
+        })
     })
 }

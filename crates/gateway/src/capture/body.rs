@@ -2,6 +2,8 @@
 //! tape. Nothing here waits, so back-pressure passes through untouched.
 
 use std::{
+    collections::VecDeque,
+    future::poll_fn,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
@@ -92,64 +94,122 @@ impl Drop for Sent {
 pub struct CaptureBody(Kind);
 
 enum Kind {
-    Passed { inner: Incoming, exchange: Exchange },
-    Own { inner: Full<Bytes> },
+    Passed(Passed),
+    Own(Full<Bytes>),
+}
+
+/// What a poll of a body gave: a frame, an error, or its end.
+type Polled = Option<Result<Frame<Bytes>, hyper::Error>>;
+
+struct Passed {
+    inner: Incoming,
+    /// What came with the head, in order.
+    early: VecDeque<Polled>,
+    exchange: Exchange,
 }
 
 impl CaptureBody {
-    pub(super) fn passed(inner: Incoming, mut exchange: Exchange) -> Self {
-        if inner.is_end_stream() {
-            exchange.ended(End::Complete);
+    /// Takes what is there of the answer already, so that it goes out in one write with the head: a
+    /// write costs more than all the rest here. Waits for nothing that is not there.
+    pub(super) async fn passed(inner: Incoming, exchange: Exchange) -> Self {
+        let mut passed = Passed { inner, early: VecDeque::new(), exchange };
+        passed.look().await;
+        // The first piece has made room for the next one, or for the end.
+        if !passed.early.is_empty() && !passed.inner.is_end_stream() {
+            next_turn().await;
+            passed.look().await;
         }
-        Self(Kind::Passed { inner, exchange })
+        Self(Kind::Passed(passed))
     }
 
     pub(super) fn own(text: String) -> Self {
-        Self(Kind::Own { inner: Full::new(Bytes::from(text)) })
+        Self(Kind::Own(Full::new(Bytes::from(text))))
     }
+}
+
+impl Passed {
+    async fn look(&mut self) {
+        poll_fn(|context| {
+            let is_over = matches!(self.early.back(), Some(None | Some(Err(_))));
+            if !is_over && let Poll::Ready(polled) = self.poll_inner(context) {
+                self.early.push_back(polled);
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    fn poll_inner(&mut self, context: &mut Context<'_>) -> Poll<Polled> {
+        let polled = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        match &polled {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    self.exchange.piece(data);
+                }
+                if self.inner.is_end_stream() {
+                    self.exchange.ended(End::Complete);
+                }
+            }
+            Some(Err(error)) => self.exchange.ended(End::Broken(root_cause(error))),
+            None => self.exchange.ended(End::Complete),
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end(&self) -> bool {
+        match self.early.front() {
+            Some(polled) => polled.is_none(),
+            None => self.inner.is_end_stream(),
+        }
+    }
+}
+
+/// Lets the other tasks that are ready run once.
+async fn next_turn() {
+    let mut had = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut had, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Body for CaptureBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let (inner, exchange) = match &mut self.0 {
-            Kind::Passed { inner, exchange } => (inner, exchange),
-            Kind::Own { inner } => {
-                return Pin::new(inner).poll_frame(context).map_err(|never| match never {});
-            }
-        };
-        let frame = ready!(Pin::new(&mut *inner).poll_frame(context));
-        match &frame {
-            Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    exchange.piece(data);
-                }
-                if inner.is_end_stream() {
-                    exchange.ended(End::Complete);
-                }
-            }
-            Some(Err(error)) => exchange.ended(End::Broken(root_cause(error))),
-            None => exchange.ended(End::Complete),
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Polled> {
+        match &mut self.0 {
+            Kind::Passed(passed) => match passed.early.pop_front() {
+                Some(polled) => Poll::Ready(polled),
+                None => passed.poll_inner(context),
+            },
+            Kind::Own(inner) => Pin::new(inner).poll_frame(context).map_err(|never| match never {}),
         }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Passed { inner, .. } => inner.is_end_stream(),
-            Kind::Own { inner } => inner.is_end_stream(),
+            Kind::Passed(passed) => passed.is_end(),
+            Kind::Own(inner) => inner.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Kind::Passed { inner, .. } => inner.size_hint(),
-            Kind::Own { inner } => inner.size_hint(),
+        let passed = match &self.0 {
+            Kind::Passed(passed) => passed,
+            Kind::Own(inner) => return inner.size_hint(),
+        };
+        let data = passed.early.iter().flatten().flatten().filter_map(Frame::data_ref);
+        let early: u64 = data.map(|data| data.len() as u64).sum();
+        let (left, mut hint) = (passed.inner.size_hint(), SizeHint::new());
+        if let Some(upper) = left.upper() {
+            hint.set_upper(upper + early);
         }
+        hint.set_lower(left.lower() + early);
+        hint
     }
 }

@@ -160,7 +160,7 @@ impl Capture {
                 let (mut head, body) = answer.into_parts();
                 exchange.answered(&head);
                 head::backward(&mut head, trace_value(&exchange));
-                Response::from_parts(head, CaptureBody::passed(body, exchange))
+                Response::from_parts(head, CaptureBody::passed(body, exchange).await)
             }
             Err(error) => {
                 let (code, what) = match error.is_connect() {
