@@ -252,9 +252,13 @@ fn streams(settings: &Settings, part: &mut Part) -> Result<Value> {
     let log = settings.out.join("capture-streams.log");
     let mut andon = Andon::start(&settings.andon, &data, &log, &["--runtime", &runtime])?;
     andon.wait_for_answer("/readyz")?;
-    let mut delays = [Vec::new(), Vec::new()];
+    let nginx = Nginx::start(&settings.work.join("streams"), &fake.authority)?;
+    let ways =
+        [Some(&fake.authority), Some(&andon.capture), nginx.as_ref().map(|it| &it.authority)];
+    let mut delays = [const { Vec::new() }; 3];
     for round in 0..=STREAMS {
-        for (authority, delays) in [&fake.authority, &andon.capture].into_iter().zip(&mut delays) {
+        for (authority, delays) in ways.into_iter().zip(&mut delays) {
+            let Some(authority) = authority else { continue };
             let body = question().to_string();
             let request = Request::post(authority, "/api/chat", "*/*", &body);
             let answer = Connection::open(authority)?.send(&request)?;
@@ -265,7 +269,7 @@ fn streams(settings: &Settings, part: &mut Part) -> Result<Value> {
         }
     }
     andon.stop()?;
-    let [direct, through] = delays.map(Sample::new);
+    let [direct, through, theirs] = delays.map(Sample::new);
     let added = |share| through.percentile(share) - direct.percentile(share);
     part.rows.push(Row {
         name: "added to a piece of a stream, p50".to_owned(),
@@ -280,11 +284,13 @@ fn streams(settings: &Settings, part: &mut Part) -> Result<Value> {
     });
     part.notes.push(format!(
         "pieces of {STREAMS} streams each way; the spread is that of the 10th and 90th percentile; \
-         p99 of a piece {} µs directly, {} µs through the capture",
+         p99 of a piece {} µs directly, {} µs through the capture; nginx adds {} µs at p50",
         short(direct.percentile(0.99)),
-        short(through.percentile(0.99))
+        short(through.percentile(0.99)),
+        short(theirs.median() - direct.median())
     ));
-    Ok(json!({"direct_us": direct.to_json(), "capture_us": through.to_json()}))
+    Ok(json!({"direct_us": direct.to_json(), "capture_us": through.to_json(),
+        "nginx_us": theirs.to_json()}))
 }
 
 /// Microseconds from writing to arriving, for each line.
