@@ -24,7 +24,8 @@ pub struct RecorderConfig {
 
 impl Default for RecorderConfig {
     fn default() -> Self {
-        Self { max_waiting: 4096, max_waiting_bytes: 32 << 20, max_content_bytes: 1 << 20 }
+        // Ten thousand streams may end at once, when a runtime does.
+        Self { max_waiting: 32_768, max_waiting_bytes: 32 << 20, max_content_bytes: 1 << 20 }
     }
 }
 

@@ -23,7 +23,8 @@ use crate::runtime::root_cause;
 /// The client's body on its way to the runtime.
 pub(super) struct Sent {
     inner: Incoming,
-    copy: Option<Copy>,
+    /// Boxed, because a connection to the runtime keeps room for 32 requests.
+    copy: Option<Box<Copy>>,
 }
 
 struct Copy {
@@ -44,7 +45,7 @@ impl Sent {
         began: Instant,
         done: Arc<OnceLock<Tape>>,
     ) -> Self {
-        Self { inner, copy: Some(Copy { tape, began, done }) }
+        Self { inner, copy: Some(Box::new(Copy { tape, began, done })) }
     }
 
     fn hand_over(&mut self) {
