@@ -317,6 +317,7 @@ describe("every end is a status of its own", () => {
       }).catch(() => {});
       const span = await spanFor({ headers: { "x-trace-id": trace } });
       assert.deepEqual([span.status, span.error_type], [status, errorType]);
+      if (name === "a plain failure") assert.equal(span.error_message, "oops");
     });
   }
 

@@ -69,8 +69,7 @@ pub(super) fn observe(seen: Seen, shared: &Shared) -> Observation {
         note_cut(tape, &mut span, shared);
     }
     if !seen.api.is_model_call() {
-        let text = seen.answer.as_ref().map(|tape| String::from_utf8_lossy(tape.bytes()));
-        let outcome = outcome(&seen, &Told::default(), text.as_deref());
+        let outcome = outcome(&seen, &Told::default());
         return finish(span, outcome, Contents::default());
     }
     let encoding = seen.request_encoding.as_deref();
@@ -88,7 +87,7 @@ pub(super) fn observe(seen: Seen, shared: &Shared) -> Observation {
     if told.unreadable > 0 {
         span.attributes.insert("andon.capture.unreadable".to_owned(), told.unreadable.into());
     }
-    let mut outcome = outcome(&seen, &told, None);
+    let mut outcome = outcome(&seen, &told);
     if outcome.status == Status::Ok && is_cold(&seen, &asked, &told.stats) {
         outcome.cause = Cause::ColdStart;
     }
@@ -290,7 +289,7 @@ fn timings(told: &Told, rhythm: &Rhythm, framing: Framing, span: &mut Span) -> T
     }
 }
 
-fn outcome(seen: &Seen, told: &Told, text: Option<&str>) -> Outcome {
+fn outcome(seen: &Seen, told: &Told) -> Outcome {
     let failed = |error_type, cause, message: Option<String>| Outcome {
         status: Status::Error,
         error_type: Some(error_type),
@@ -303,7 +302,8 @@ fn outcome(seen: &Seen, told: &Told, text: Option<&str>) -> Outcome {
     }
     let status = seen.status.map_or(0, |status| status.as_u16());
     if status >= 400 {
-        let message = told.error.clone().or_else(|| text.map(in_words));
+        let text = || seen.answer.as_ref().map(|tape| in_words(tape.bytes()));
+        let message = told.error.clone().or_else(text).filter(|message| !message.is_empty());
         let code = code_of(status, message.as_deref().unwrap_or_default());
         // What the caller sent was wrong, and no failure of the runtime.
         return match code {
@@ -346,10 +346,11 @@ fn is_unfinished(seen: &Seen, told: &Told) -> bool {
     seen.api.is_model_call() && whole && !told.complete && told.unreadable == 0
 }
 
-fn in_words(text: &str) -> String {
-    let parsed: Option<serde_json::Value> = serde_json::from_str(text).ok();
+/// What the body of an error says: its message, else all of it.
+fn in_words(body: &[u8]) -> String {
+    let parsed: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let message = parsed.as_ref().and_then(error_message);
-    message.unwrap_or_else(|| text.trim().to_owned())
+    message.unwrap_or_else(|| String::from_utf8_lossy(body).trim().to_owned())
 }
 
 /// The texts of question and answer.
