@@ -366,6 +366,48 @@ describe("every end is a status of its own", () => {
   });
 });
 
+test("texts are masked before they reach the disk, wherever they hide", async () => {
+  const secret = "SECRET-4711-とても内密";
+  const text = `A harmless beginning, and then ${secret}.`;
+  const careful = await startAndon({ options: { runtime: runtime.url } });
+  try {
+    const call = { function: { name: "look", arguments: { what: text } } };
+    const json = {
+      model: "tiny",
+      messages: [
+        { role: "system", content: text },
+        { role: "user", content: text },
+        { role: "assistant", content: text, thinking: text, tool_calls: [call] },
+        { role: "tool", content: text },
+      ],
+      tools: [{ type: "function", function: { name: "look", description: text } }],
+      options: { stop: [text] },
+      format: { type: "object", description: text },
+    };
+    const answers = [
+      (r) => r.writeHead(200, NDJSON).end(line({ message: { content: text } }) + LAST_LINE),
+      (r) => r.writeHead(200, NDJSON).end(`${JSON.stringify({ error: `cannot: ${text}` })}\n`),
+      (r) => r.writeHead(400).end(JSON.stringify({ error: `bad prompt ${text}` })),
+    ];
+    for (const write of answers) {
+      runtime.answer = (request, response) => write(response);
+      const answer = await ask(`${careful.captureUrl}/api/chat?key=${"SECRET-4711"}`, { json });
+      const trace = await careful.traceWith(answer.headers["x-trace-id"], "ollama");
+      assert.ok(trace.contents.length >= 6, "the texts are there, masked");
+      const shown = JSON.stringify(trace);
+      assert.ok(!shown.includes("SECRET-4711") && !shown.includes("内密"), shown);
+    }
+    for (const [file, bytes] of Object.entries(await careful.kept())) {
+      for (const part of ["SECRET-4711", "とても内密"]) {
+        assert.ok(!bytes.includes(part), `${part} in ${file}`);
+      }
+    }
+    assert.ok(!careful.program.stderr.includes("SECRET-4711"));
+  } finally {
+    await careful.end();
+  }
+});
+
 describe("what cannot be read goes through, and makes a poorer span", () => {
   const bodies = {
     "not JSON": "{",
