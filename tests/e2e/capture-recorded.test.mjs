@@ -205,6 +205,21 @@ describe("answers of a real llama-server", { skip: missing(LLAMA_SERVER_FIXTURES
     assert.equal(span.attributes["andon.timings.measured"], undefined);
   });
 
+  test("how far the prompt is read shows while it is read", async () => {
+    const call = await recorded("008-chat-stream-progress-timings");
+    replay.next = call;
+    replay.pace = 1;
+    const options = { method: "POST", body: call.request.body };
+    const asked = fetch(andon.captureUrl + call.request.path, options);
+    const seen = await until("it reads", async () =>
+      (await andon.live()).find((live) => live.phase === "prompt" && live.prompt_done > 1),
+    );
+    assert.equal(seen.prompt_total, 747);
+    assert.ok(seen.prompt_done < 747 && seen.eta_exact && seen.eta_ms > 0);
+    await (await asked).arrayBuffer();
+    replay.pace = 0.1;
+  });
+
   test("a reused prompt, and one whose cache was lost", async () => {
     await spanOfCall("008-chat-stream-progress-timings");
     const reused = await spanOfCall("009-chat-cached-prefix");

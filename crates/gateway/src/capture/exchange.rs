@@ -9,7 +9,7 @@ use std::{
 use andon_model::{Phase, Span, SpanId, TraceId, UnixNanos};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request, response};
 
-use super::{Shared, api::Api, observe, tape::Tape, upstream::Known};
+use super::{Shared, api::Api, observe, progress, tape::Tape, upstream::Known};
 use crate::{
     error::ErrorCode,
     headers::Caller,
@@ -150,10 +150,16 @@ impl Exchange {
         if let Some(Seen { answer: Some(tape), .. }) = self.seen.as_deref_mut() {
             tape.push(data, self.began);
         }
-        if let Some(running) = &self.running {
-            running.state.enter(Phase::Generate);
-            running.state.add_token();
+        let Some(running) = &self.running else { return };
+        // Looked for until the first token only, and only where one comes.
+        if running.state.phase() == Phase::Prompt
+            && let Some(progress) = progress::of(data)
+        {
+            running.state.set_prompt(progress.done, progress.total, progress.cached);
+            return;
         }
+        running.state.enter(Phase::Generate);
+        running.state.add_token();
     }
 
     pub(super) fn ended(&mut self, end: End) {

@@ -11,6 +11,7 @@ mod exchange;
 mod head;
 mod lengths;
 mod observe;
+mod progress;
 mod reading;
 mod refusal;
 mod rhythm;
