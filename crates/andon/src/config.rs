@@ -259,6 +259,13 @@ impl Config {
                 );
             }
         }
+        if let (RuntimeChoice::At(runtime), Some(capture)) = (&self.runtime, self.capture_listen)
+            && runtime.replace("localhost", "127.0.0.1") == capture.to_string()
+        {
+            bail!(
+                "runtime: {runtime} is where the capture listens; calls would go round in a ring"
+            );
+        }
         if !self.runtime_listen.ip().is_loopback() {
             bail!("runtime_listen: the runtime knows no password and listens on loopback only");
         }
@@ -406,6 +413,13 @@ mod tests {
         let listen = Some("0.0.0.0:3000".to_owned());
         let message = error(Settings { listen, ..Settings::default() });
         assert!(message.contains("--password-file"), "{message}");
+    }
+
+    #[test]
+    fn a_capture_of_itself_is_refused() {
+        let runtime = Some("http://localhost:11435".to_owned());
+        let message = error(Settings { runtime, ..Settings::default() });
+        assert!(message.contains("ring"), "{message}");
     }
 
     #[test]
