@@ -10,16 +10,9 @@ use super::{
 };
 use crate::runtime::ollama::{Line, stats};
 
-/// Options that have a name in OpenTelemetry; all others keep their own.
-const NAMED: [Field; 7] = [
-    ("temperature", "gen_ai.request.temperature"),
-    ("top_p", "gen_ai.request.top_p"),
-    ("top_k", "gen_ai.request.top_k"),
-    ("seed", "gen_ai.request.seed"),
-    ("frequency_penalty", "gen_ai.request.frequency_penalty"),
-    ("presence_penalty", "gen_ai.request.presence_penalty"),
-    ("num_predict", "gen_ai.request.max_tokens"),
-];
+/// An option that has a name in OpenTelemetry beside those of [`parameters::SAMPLING`]; all others
+/// keep their own.
+const LIMIT: Field = ("num_predict", "gen_ai.request.max_tokens");
 
 /// Fields that mean something to OpenAI and nothing here, and what does.
 const WITHOUT_EFFECT: [(&str, &str); 5] = [
@@ -81,9 +74,11 @@ fn with_media(text: &str, images: &Value) -> String {
 
 fn options(body: &Value, asked: &mut Asked) {
     let options = &body["options"];
-    parameters::take(options, &NAMED, asked);
+    parameters::take(options, &parameters::SAMPLING, asked);
+    parameters::take(options, &[LIMIT], asked);
     for (name, value) in options.as_object().into_iter().flatten().take(64) {
-        let named = NAMED.iter().any(|(field, _)| field == name);
+        let mut named = parameters::SAMPLING.iter().chain([&LIMIT]);
+        let named = named.any(|(field, _)| field == name);
         if let (false, Some(value)) = (named, parameters::plain(value)) {
             asked.attributes.insert(format!("andon.request.options.{name}"), value);
         }
