@@ -95,8 +95,7 @@ impl Access {
             return Ok(());
         }
         if key == Some(false) {
-            let _one_at_a_time = rules.guesses.lock().await;
-            tokio::time::sleep(WRONG_PASSWORD).await;
+            rules.wrong_password().await;
         }
         Err(Refused {
             status: StatusCode::UNAUTHORIZED,
@@ -154,6 +153,11 @@ impl Rules {
         self.password
             .as_ref()
             .is_some_and(|password| bool::from(password.0.as_bytes().ct_eq(given)))
+    }
+
+    async fn wrong_password(&self) {
+        let _one_at_a_time = self.guesses.lock().await;
+        tokio::time::sleep(WRONG_PASSWORD).await;
     }
 
     fn has_session(&self, headers: &HeaderMap) -> bool {
@@ -225,8 +229,7 @@ async fn admit(rules: &Rules, request: Request) -> Result<Request, Box<Response>
         return Ok(request);
     }
     if key == Some(false) {
-        let _one_at_a_time = rules.guesses.lock().await;
-        tokio::time::sleep(WRONG_PASSWORD).await;
+        rules.wrong_password().await;
     }
     let wants_page = request.method() == Method::GET
         && request

@@ -6,7 +6,7 @@ use std::{borrow::Cow, io::Read};
 use flate2::read::{GzDecoder, ZlibDecoder};
 
 use super::{
-    api::{Api, Asked, Family, Told},
+    api::{Api, Asked, Told},
     rhythm::Rhythm,
     tape::{Mark, Tape},
 };
@@ -61,8 +61,9 @@ pub(super) fn answer(
         Framing::Lines | Framing::Events => {
             reader.stream(&bytes, marks, framing);
             // What a cut left out ends within a line; the next whole one begins after it.
-            if let Some(at) = memchr::memchr(b'\n', tape.tail()) {
-                reader.stream(&tape.tail()[at + 1..], &[], framing);
+            let tail = if plain { tape.tail() } else { &[] };
+            if let Some(at) = memchr::memchr(b'\n', tail) {
+                reader.stream(&tail[at + 1..], &[], framing);
             }
         }
     }
@@ -111,15 +112,21 @@ impl Reader {
                 Err(_) => self.told.unreadable += 1,
             }
         }
-        self.last_line(&bytes[begin..], framing);
+        self.last_line(&bytes[begin..], framing, events);
     }
 
-    /// A last line without its end: half of one where a stream broke, but some servers send the
-    /// error that ended a stream so.
-    fn last_line(&mut self, line: &[u8], framing: Framing) {
-        let is_object = framing == Framing::Lines || self.api.family() == Family::Other;
-        if is_object || line.starts_with(b"{") {
+    /// What has no end of its own: half a line where a stream broke, which is no fault, but some
+    /// servers send their last event, or the error that ended a stream, so.
+    fn last_line(&mut self, line: &[u8], framing: Framing, mut events: Events) {
+        if framing == Framing::Lines || line.starts_with(b"{") {
             let _ = self.api.told(line, &mut self.told);
+            return;
+        }
+        if !line.is_empty() {
+            events.line(line);
+        }
+        if let Some(event) = events.line(b"") {
+            let _ = self.api.told_event(&event, &mut self.told);
         }
     }
 }
@@ -139,4 +146,36 @@ fn decoded<'a>(bytes: &'a [u8], encoding: Option<&str>) -> Option<Cow<'a, [u8]>>
         Some(_) => return None,
     }
     (!plain.is_empty() || bytes.is_empty()).then_some(Cow::Owned(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::capture::tape::Budget;
+
+    fn told(api: Api, framing: Framing, stream: &str) -> Told {
+        let mut tape = Tape::new(Budget::new(1 << 20), 1 << 20);
+        tape.push(stream.as_bytes(), Instant::now());
+        answer(api, &tape, framing, None).0
+    }
+
+    #[test]
+    fn a_last_event_without_its_blank_line_counts_and_half_a_one_is_no_fault() {
+        let chunk = |reason: &str| {
+            format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}},{reason}}}]}}\n\n")
+        };
+        let whole = chunk("\"finish_reason\":\"stop\"");
+        for end in ["data: [DONE]", "data: [DONE]\n", "data: [DONE]\n\n"] {
+            let told = told(Api::OpenaiChat, Framing::Events, &format!("{whole}{end}"));
+            assert!(told.complete && told.unreadable == 0, "{end:?}");
+        }
+        let open = chunk("\"index\":0");
+        let half = told(Api::OpenaiChat, Framing::Events, &format!("{open}data: {{\"choi"));
+        assert_eq!((half.complete, half.unreadable, half.outputs.len()), (false, 0, 1));
+        let error = "{\"error\":{\"message\":\"boom\"}}";
+        let broken = told(Api::OpenaiChat, Framing::Events, &format!("{open}{error}"));
+        assert_eq!(broken.error.as_deref(), Some("boom"));
+    }
 }

@@ -221,26 +221,24 @@ pub(super) struct ToolCall {
     pub(super) arguments: String,
 }
 
+/// The place `index` of a list, which grows up to it.
+fn place<T: Default>(all: &mut Vec<T>, index: usize) -> &mut T {
+    if all.len() <= index {
+        all.resize_with(index + 1, T::default);
+    }
+    &mut all[index]
+}
+
 impl Told {
     /// The output of a choice. Beyond a bound all go into the last: an index is a stranger's word.
     pub(super) fn output(&mut self, index: usize) -> &mut Output {
-        const MOST: usize = 64;
-        let index = index.min(MOST - 1);
-        while self.outputs.len() <= index {
-            self.outputs.push(Output::default());
-        }
-        &mut self.outputs[index]
+        place(&mut self.outputs, index.min(63))
     }
 }
 
 impl Output {
     pub(super) fn call(&mut self, index: usize) -> &mut ToolCall {
-        const MOST: usize = 256;
-        let index = index.min(MOST - 1);
-        while self.calls.len() <= index {
-            self.calls.push(ToolCall::default());
-        }
-        &mut self.calls[index]
+        place(&mut self.calls, index.min(255))
     }
 
     pub(super) fn into_contents(self, contents: &mut Contents) {
