@@ -24,6 +24,11 @@ pub(crate) fn listening(config: &Config) {
     if let Some(capture) = config.capture_listen {
         eprintln!("{}http://{capture}", lang.pick("  アプリの接続先    ", "  apps connect to   "));
     }
+    for port in &config.capture_ports {
+        let runtime = port.runtime.as_deref().unwrap_or("runtime");
+        let app = port.app.as_ref().map(|app| format!(" ({app})")).unwrap_or_default();
+        eprintln!("                    http://{} → {runtime}{app}", port.listen);
+    }
     let kept = match lang {
         Language::Japanese => {
             format!("  記録              {}(方針 {})", config.data.display(), config.privacy)
@@ -71,7 +76,7 @@ pub(crate) async fn found(
     };
     let name = match info.kind {
         RuntimeKind::Builtin => lang.pick("内蔵 (llama.cpp)", "built in (llama.cpp)").to_owned(),
-        RuntimeKind::Ollama | RuntimeKind::Openai => info.name.clone(),
+        RuntimeKind::Ollama | RuntimeKind::Openai => info.product.to_owned(),
     };
     let heading = lang.pick("  ランタイム        ", "  runtime           ");
     eprintln!("{heading}{name}, http://{}", info.authority);

@@ -1,35 +1,157 @@
-//! The capture listener: the door in front of the pass-through.
+//! The capture's listeners: the door in front of each pass-through.
 
-use std::{convert::Infallible, future::Future, pin::Pin};
+use std::{convert::Infallible, future::Future, net::SocketAddr, pin::Pin};
 
-use andon_api::Access;
-use andon_gateway::{Capture, CaptureBody, CaptureConfig};
+use andon_api::{Access, CaptureAddress, WatchedRuntime};
+use andon_gateway::{
+    Capture, CaptureBody, CaptureConfig, Door, HttpClient, LiveCalls, Recorder, RuntimeCatalog,
+};
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
     service::{Service, service_fn},
 };
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, RuntimeChoice};
+use crate::{
+    config::{CapturePort, Config, RuntimeChoice},
+    listen::{self, Limits},
+    runtime,
+};
 
-pub(crate) fn config(config: &Config, host: Option<String>) -> CaptureConfig {
-    let runtime = match &config.runtime {
+/// The ports that calls come to, the main one among them, taken.
+pub(crate) struct Ports(Vec<(TcpListener, CapturePort)>);
+
+impl Ports {
+    /// Takes all that are configured, or any free one instead of each that is taken; the
+    /// configuration says afterwards where they are.
+    pub(crate) async fn bind(config: &mut Config) -> anyhow::Result<Self> {
+        let mut ports = Vec::new();
+        if let Some(listen) = &mut config.capture_listen {
+            let setting = "capture_listen".to_owned();
+            let port = CapturePort { setting, listen: *listen, runtime: None, app: None };
+            ports.push(take(port).await?);
+            *listen = ports[0].1.listen;
+        }
+        for port in &mut config.capture_ports {
+            let (listener, taken) = take(port.clone()).await?;
+            *port = taken.clone();
+            ports.push((listener, taken));
+        }
+        Ok(Self(ports))
+    }
+
+    /// The runtimes that are watched, the main one first, with the ports that lead to each.
+    pub(crate) fn watched(
+        &self,
+        config: &Config,
+        main: &RuntimeCatalog,
+        client: &HttpClient,
+        stop: &CancellationToken,
+    ) -> Vec<WatchedRuntime> {
+        let ports_of = |name: Option<&str>| {
+            let theirs = self.0.iter().filter(|(_, port)| port.runtime.as_deref() == name);
+            theirs
+                .map(|(_, port)| CaptureAddress { address: port.listen, app: port.app.clone() })
+                .collect()
+        };
+        let main = WatchedRuntime {
+            name: None,
+            address: main_address(config),
+            catalog: main.clone(),
+            ports: ports_of(None),
+        };
+        let further = config.runtimes.iter().map(|further| {
+            let target = runtime::follow(further.clone(), client.clone(), stop.clone());
+            let catalog = RuntimeCatalog::new(client.clone(), target);
+            tokio::spawn(catalog.clone().keep_fresh());
+            WatchedRuntime {
+                name: Some(further.name.clone()),
+                address: Some(further.authority.clone()),
+                catalog,
+                ports: ports_of(Some(&further.name)),
+            }
+        });
+        std::iter::once(main).chain(further).collect()
+    }
+
+    /// Serves all of them.
+    pub(crate) fn serve(
+        self,
+        doors: &Doors,
+        config: &Config,
+        servers: &mut JoinSet<std::io::Result<()>>,
+        stop: &CancellationToken,
+    ) {
+        for (listener, port) in self.0 {
+            let Some(capture) = doors.behind(&port) else { continue };
+            let service = service(capture, access(config, port.listen));
+            servers.spawn(listen::serve(listener, service, Limits::CAPTURE, stop.clone()));
+        }
+    }
+}
+
+async fn take(mut port: CapturePort) -> anyhow::Result<(TcpListener, CapturePort)> {
+    let listener = listen::bind_or_any(&port.setting, port.listen).await?;
+    port.listen = listener.local_addr()?;
+    Ok((listener, port))
+}
+
+/// One pass-through for each runtime; a port with an app has its own beside them.
+pub(crate) struct Doors(Vec<(Option<String>, Capture)>);
+
+impl Doors {
+    pub(crate) fn new(
+        watched: &[WatchedRuntime],
+        host: Option<String>,
+        live: LiveCalls,
+        recorder: Recorder,
+    ) -> Self {
+        let config = CaptureConfig { host, ..CaptureConfig::default() };
+        let mut captures: Vec<(Option<String>, Capture)> = Vec::new();
+        for runtime in watched {
+            let door = Door {
+                catalog: runtime.catalog.clone(),
+                runtime: runtime.address.clone(),
+                name: runtime.name.clone(),
+                app: None,
+            };
+            let capture = match captures.first() {
+                Some((_, first)) => first.beside(door),
+                None => Capture::new(config.clone(), door, live.clone(), recorder.clone()),
+            };
+            captures.push((runtime.name.clone(), capture));
+        }
+        Self(captures)
+    }
+
+    fn behind(&self, port: &CapturePort) -> Option<Capture> {
+        let (_, capture) = self.0.iter().find(|(name, _)| *name == port.runtime)?;
+        Some(match &port.app {
+            Some(app) => capture.for_app(app.clone()),
+            None => capture.clone(),
+        })
+    }
+}
+
+/// Where the main runtime was said to be, so that calls need not wait until it was recognised.
+fn main_address(config: &Config) -> Option<String> {
+    match &config.runtime {
         RuntimeChoice::At(authority) => Some(authority.clone()),
         RuntimeChoice::Auto | RuntimeChoice::Builtin => None,
-    };
-    CaptureConfig { host, runtime, ..CaptureConfig::default() }
+    }
 }
 
 /// The password is asked for only where other machines can reach the port.
-pub(crate) fn access(config: &Config) -> Access {
-    let beyond = config.capture_listen.is_some_and(|address| !address.ip().is_loopback());
-    crate::up::access(config, beyond)
+fn access(config: &Config, address: SocketAddr) -> Access {
+    crate::up::access(config, !address.ip().is_loopback())
 }
 
 type Answered = Pin<Box<dyn Future<Output = Result<Response<CaptureBody>, Infallible>> + Send>>;
 
 /// Whoever may come in is passed on; all others are told why not, in the form of the called API.
-pub(crate) fn service(
+fn service(
     capture: Capture,
     access: Access,
 ) -> impl Service<

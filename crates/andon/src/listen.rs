@@ -37,6 +37,19 @@ pub(crate) async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<T
     })
 }
 
+/// The port of a setting, or any free one beside it: a taken one must not keep the chat and the
+/// pages from working.
+pub(crate) async fn bind_or_any(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    match bind(setting, address).await {
+        Ok(listener) => Ok(listener),
+        Err(taken) => {
+            let listener = bind(setting, SocketAddr::new(address.ip(), 0)).await?;
+            eprintln!("andon: {taken}. Until then it is {}.", listener.local_addr()?);
+            Ok(listener)
+        }
+    }
+}
+
 /// What a listener bears. `headers`: for a request line and its headers, and between two requests.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {

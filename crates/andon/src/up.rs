@@ -1,11 +1,11 @@
 //! `andon up`: everything in one process, but for the runtime's own.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Instant};
+use std::{process::ExitCode, sync::Arc, time::Instant};
 
 use andon_api::{Access, ApiState, Parts};
 use andon_gateway::{
-    Capture, Gateway, GatewayConfig, HttpClient, LiveCalls, Proxy, ProxyConfig, ProxyLink,
-    Recorder, RecorderConfig, RuntimeCatalog, http_client,
+    Gateway, GatewayConfig, HttpClient, LiveCalls, Proxy, ProxyConfig, ProxyLink, Recorder,
+    RecorderConfig, RuntimeCatalog, http_client,
 };
 use andon_host::{Machine, RuntimePids};
 use andon_privacy::Protector;
@@ -31,18 +31,15 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     let listener = listen::bind("listen", config.listen).await?;
     config.listen = listener.local_addr()?;
     let proxy_listener = match config.proxy_listen {
-        Some(address) => Some(bind_or_any("proxy_listen", address).await?),
+        Some(address) => Some(listen::bind_or_any("proxy_listen", address).await?),
         None => None,
     };
     config.proxy_listen = proxy_listener.as_ref().map(TcpListener::local_addr).transpose()?;
-    let capture_listener = match config.capture_listen {
-        Some(address) => Some(bind_or_any("capture_listen", address).await?),
-        None => None,
-    };
-    config.capture_listen = capture_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let captured = capture::Ports::bind(&mut config).await?;
     let store = open_store(&config)?;
     let stop = CancellationToken::new();
-    let house = House::build(&config, &machine, Arc::clone(&store), stop.clone(), started)?;
+    let ground = Ground { config: &config, machine: &machine, captured: &captured, started };
+    let house = House::build(&ground, Arc::clone(&store), stop.clone())?;
 
     let mut servers = tokio::task::JoinSet::new();
     let front = TowerToHyperService::new(house.front.clone());
@@ -51,10 +48,7 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
         let proxy = TowerToHyperService::new(house.proxy.clone());
         servers.spawn(listen::serve(listener, proxy, Limits::PAGES, stop.clone()));
     }
-    if let Some(listener) = capture_listener {
-        let capture = capture::service(house.capture.clone(), capture::access(&config));
-        servers.spawn(listen::serve(listener, capture, Limits::CAPTURE, stop.clone()));
-    }
+    captured.serve(&house.doors, &config, &mut servers, &stop);
     banner::listening(&config);
     tokio::spawn(banner::found(
         config.clone(),
@@ -72,19 +66,6 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// The port of a setting, or any free one beside it: a taken one must not keep the chat and the
-/// pages from working.
-async fn bind_or_any(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    match listen::bind(setting, address).await {
-        Ok(listener) => Ok(listener),
-        Err(taken) => {
-            let listener = listen::bind(setting, SocketAddr::new(address.ip(), 0)).await?;
-            eprintln!("andon: {taken}. Until then it is {}.", listener.local_addr()?);
-            Ok(listener)
-        }
-    }
-}
-
 fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let folder = &config.data;
     let store = EmbeddedStore::open(folder, andon_store::Config::default())
@@ -92,11 +73,19 @@ fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     Ok(Arc::new(store))
 }
 
+/// What the house is built on.
+struct Ground<'a> {
+    config: &'a Config,
+    machine: &'a Machine,
+    captured: &'a capture::Ports,
+    started: Instant,
+}
+
 /// The parts, wired.
 struct House {
     front: Router,
     proxy: Router,
-    capture: Capture,
+    doors: capture::Doors,
     catalog: RuntimeCatalog,
     client: HttpClient,
     /// Hears when all that was seen has been handed to the store.
@@ -107,11 +96,9 @@ struct House {
 
 impl House {
     fn build(
-        config: &Config,
-        machine: &Machine,
+        &Ground { config, machine, captured, started }: &Ground<'_>,
         store: Arc<dyn Store>,
         stop: CancellationToken,
-        started: Instant,
     ) -> anyhow::Result<Self> {
         let protector = Protector::new(config.privacy, config.language.into());
         let (recorder, recorded) = Recorder::new(RecorderConfig::default());
@@ -153,18 +140,15 @@ impl House {
             client.clone(),
             recorder.clone(),
         );
-        let capture = Capture::new(
-            capture::config(config, host.clone()),
-            catalog.clone(),
-            live.clone(),
-            recorder.clone(),
-        );
+        let runtimes = captured.watched(config, &catalog, &client, &last);
+        let doors = capture::Doors::new(&runtimes, host.clone(), live.clone(), recorder.clone());
         let api = ApiState::new(Parts {
             store,
             protector,
             recorder,
             live,
             catalog: catalog.clone(),
+            runtimes,
             routes: config.routes.clone(),
             policy: config.privacy,
             timeout_ms: config.timeout.as_millis() as u64,
@@ -179,7 +163,7 @@ impl House {
         Ok(Self {
             front: front(config, &gateway, api),
             proxy: proxy_router(config, &proxy),
-            capture,
+            doors,
             catalog,
             client,
             keeper,

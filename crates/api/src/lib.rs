@@ -11,6 +11,7 @@ mod models;
 mod openapi;
 mod pages;
 mod rum;
+mod runtimes;
 mod status;
 mod traces;
 
@@ -27,6 +28,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use access::{Access, Password, Refused, guard};
 pub use pages::{has_real_pages, pages};
+pub use runtimes::{CaptureAddress, WatchedRuntime};
 
 /// What the API answers from. Cheap to clone.
 #[derive(Clone)]
@@ -38,7 +40,10 @@ pub struct Parts {
     pub protector: Protector,
     pub recorder: Recorder,
     pub live: LiveCalls,
+    /// That of the main runtime.
     pub catalog: RuntimeCatalog,
+    /// All runtimes, the main one first.
+    pub runtimes: Vec<WatchedRuntime>,
     pub routes: Vec<Route>,
     pub policy: Policy,
     pub timeout_ms: u64,
@@ -78,6 +83,7 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(traces::one))
         .routes(routes!(traces::host))
         .routes(routes!(models::models))
+        .routes(routes!(runtimes::runtimes))
         .routes(routes!(status::status))
         .routes(routes!(status::healthz))
         .routes(routes!(status::readyz))

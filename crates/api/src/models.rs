@@ -1,11 +1,11 @@
 //! What the chat page needs to know of the runtime.
 
-use andon_gateway::{DiscoveredModel, RuntimeKind};
+use andon_gateway::DiscoveredModel;
 use andon_model::Policy;
 use axum::{Json, extract::State};
 use serde::Serialize;
 
-use crate::ApiState;
+use crate::{ApiState, runtimes::RuntimeFacts};
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Models {
@@ -16,18 +16,6 @@ pub(crate) struct Models {
     privacy: Policy,
     timeout_ms: u64,
     max_body_bytes: u64,
-}
-
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct RuntimeFacts {
-    /// `runtime` for Andon's own, `ollama`, `llama-server`, …
-    name: Option<String>,
-    kind: Option<RuntimeKind>,
-    address: Option<String>,
-    version: Option<String>,
-    healthy: bool,
-    /// Why it is not there, in words.
-    message: Option<String>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -48,7 +36,6 @@ pub(crate) async fn models(State(state): State<ApiState>) -> Json<Models> {
         Ok(models) => models,
         Err(_) => parts.catalog.models(),
     };
-    let runtime = parts.catalog.target().state();
     let mut routes = Vec::with_capacity(parts.routes.len());
     for route in &parts.routes {
         let (answered_by, note) = parts.catalog.answers_for(&route.model).await;
@@ -59,17 +46,8 @@ pub(crate) async fn models(State(state): State<ApiState>) -> Json<Models> {
             note,
         });
     }
-    let healthy = runtime.ready.is_some();
-    let info = runtime.ready.as_ref();
     Json(Models {
-        runtime: RuntimeFacts {
-            name: info.map(|info| info.name.clone()),
-            kind: info.map(|info| info.kind),
-            address: info.map(|info| info.authority.clone()),
-            version: info.and_then(|info| info.version.clone()),
-            healthy,
-            message: if healthy { None } else { runtime.reason },
-        },
+        runtime: RuntimeFacts::of(parts.catalog.target().state()),
         models: models.to_vec(),
         routes,
         privacy: parts.policy,

@@ -23,7 +23,7 @@ mod runtime;
 mod sse;
 
 pub use answer::{ChatAnswer, ChatEvents, ChatFailure, ChatStart, TextPiece, TimingsMs};
-pub use capture::{Capture, CaptureBody, CaptureConfig};
+pub use capture::{Capture, CaptureBody, CaptureConfig, Door};
 pub use error::{ChatError, ErrorCode};
 pub use gateway::{Gateway, GatewayConfig, ProxyLink};
 pub use headers::{REQUEST_ID, TRACE_ID};
@@ -33,7 +33,7 @@ pub use recorder::{DropCounts, Recorded, Recorder, RecorderConfig};
 pub use request::{ChatRequest, Role, Turn};
 pub use runtime::{
     Crash, DetectError, DiscoveredModel, HttpClient, RuntimeCatalog, RuntimeInfo, RuntimeKind,
-    RuntimeState, RuntimeTarget, detect, http_client, list_models,
+    RuntimeLoad, RuntimeState, RuntimeTarget, detect, http_client, list_models,
 };
 
 use serde::{Deserialize, Serialize};

@@ -55,6 +55,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runtimes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All runtimes, as last seen: at most five seconds ago. */
+        get: operations["runtimes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/spans/{span_id}/feedback": {
         parameters: {
             query?: never;
@@ -222,6 +239,12 @@ export interface components {
          */
         ApiErrorCode: "bad_request" | "not_found" | "too_large" | "range_too_long" | "store_unavailable" | "internal" | "unauthorized" | "forbidden";
         AttributeValue: boolean | number | string;
+        /** @description A port of the capture. */
+        CaptureAddress: {
+            address: string;
+            /** @description The app that has it to itself. */
+            app: string | null;
+        };
         /**
          * @description Why a call was slow or failed. The list is DESIGN's and grows only at its end.
          * @enum {string}
@@ -352,13 +375,22 @@ export interface components {
             /** @description The one that answers where a route's model is not there. */
             default: boolean;
             digest: string | null;
+            expires_ns: components["schemas"]["u64"] | null;
             family: string | null;
+            /** Format: int64 */
+            gpu_bytes: number | null;
             loaded: boolean;
             /**
              * Format: int64
-             * @description Tokens of its context as it is loaded now.
+             * @description Tokens of its context as it is loaded now; for each call, where there are several slots.
              */
             loaded_context_length: number | null;
+            /**
+             * Format: int64
+             * @description What it takes of the machine's memory while it is loaded, and of the GPU's among it. Where
+             *     the second is less, a part of the model runs on the CPU.
+             */
+            memory_bytes: number | null;
             name: string;
             parameter_size: string | null;
             quantization: string | null;
@@ -681,14 +713,24 @@ export interface components {
         RumBatch: {
             events: components["schemas"]["RumAction"][];
         };
+        Runtime: components["schemas"]["RuntimeFacts"] & {
+            /** @description Where apps connect so that their calls to it are seen. */
+            capture: components["schemas"]["CaptureAddress"][];
+            load: components["schemas"]["RuntimeLoad"];
+            models: components["schemas"]["DiscoveredModel"][];
+        };
         RuntimeFacts: {
             address: string | null;
             healthy: boolean;
             kind: components["schemas"]["RuntimeKind"] | null;
             /** @description Why it is not there, in words. */
             message: string | null;
-            /** @description `runtime` for Andon's own, `ollama`, `llama-server`, … */
+            /**
+             * @description The service of its spans: the name that it was given, else what it is: `runtime` for Andon's
+             *     own, `ollama`, `llama-server`, …
+             */
             name: string | null;
+            product: string | null;
             version: string | null;
         };
         /**
@@ -696,6 +738,47 @@ export interface components {
          * @enum {string}
          */
         RuntimeKind: "builtin" | "ollama" | "openai";
+        /** @description What a runtime said of its work when it was last asked. Unknown is null. */
+        RuntimeLoad: {
+            /**
+             * Format: double
+             * @description Share of all prompt tokens since its start that it had in its cache, 0 to 1.
+             */
+            cache_hits: number | null;
+            /**
+             * Format: double
+             * @description Share of its memory for prompts that is taken, 0 to 1.
+             */
+            cache_used: number | null;
+            /** Format: double */
+            decode_ms: number | null;
+            /** Format: double */
+            prefill_ms: number | null;
+            /**
+             * Format: double
+             * @description Means over all calls since its start, in milliseconds.
+             */
+            queue_ms: number | null;
+            /**
+             * Format: int32
+             * @description Calls that it works on now, also those that came by another way than Andon.
+             */
+            running: number | null;
+            /**
+             * Format: int32
+             * @description Calls that it works on at a time.
+             */
+            slots: number | null;
+            /**
+             * Format: int32
+             * @description Calls that wait for a slot.
+             */
+            waiting: number | null;
+        };
+        Runtimes: {
+            /** @description The main one, which the chat page asks, comes first. */
+            runtimes: components["schemas"]["Runtime"][];
+        };
         /**
          * @description How Andon came to know of a span.
          * @enum {string}
@@ -949,6 +1032,8 @@ export interface components {
             content: string;
             role: components["schemas"]["Role"];
         };
+        /** Format: int64 */
+        u64: number;
     };
     responses: never;
     parameters: never;
@@ -1024,6 +1109,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    runtimes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Runtimes"];
                 };
             };
         };

@@ -127,6 +127,7 @@ async fn start(config: &Config, client: &HttpClient) -> anyhow::Result<Running> 
     let version = detect(client, &authority).await.ok().and_then(|info| info.version);
     let info = RuntimeInfo {
         kind: RuntimeKind::Builtin,
+        product: "runtime",
         name: "runtime".to_owned(),
         authority,
         version,

@@ -10,8 +10,10 @@ const CHECK: Duration = Duration::from_secs(5);
 /// So many checks in a row must fail: a busy runtime may answer one of them late.
 const MISSES: u32 = 2;
 
+/// `name`: what the user calls it.
 pub(super) async fn watch(
     authority: &str,
+    name: Option<&str>,
     known: Option<RuntimeInfo>,
     client: HttpClient,
     state: watch::Sender<RuntimeState>,
@@ -23,7 +25,10 @@ pub(super) async fn watch(
     let mut misses = 0;
     loop {
         match detect(&client, authority).await {
-            Ok(info) => {
+            Ok(mut info) => {
+                if let Some(name) = name {
+                    name.clone_into(&mut info.name);
+                }
                 misses = 0;
                 state.send_if_modified(|state| {
                     let changed = state.ready.as_ref() != Some(&info);

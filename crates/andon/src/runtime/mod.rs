@@ -9,7 +9,7 @@ use andon_host::RuntimePids;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, RuntimeChoice};
+use crate::config::{Config, FurtherRuntime, RuntimeChoice};
 
 /// Where runtimes usually listen: Ollama, llama-server, vLLM, LM Studio.
 const USUAL: [&str; 4] = ["127.0.0.1:11434", "127.0.0.1:8080", "127.0.0.1:8000", "127.0.0.1:1234"];
@@ -21,22 +21,43 @@ pub(crate) fn start(
     pids: RuntimePids,
     stop: CancellationToken,
 ) -> RuntimeTarget {
-    let (state, receiver) = watch::channel(RuntimeState {
-        starting: true,
-        reason: Some("looking for a runtime".to_owned()),
-        ..RuntimeState::default()
-    });
+    let (state, receiver) = unknown_yet();
     let config = config.clone();
     tokio::spawn(async move {
         match choose(&config, &client).await {
             Chosen::Running(info) => {
-                external::watch(&info.authority.clone(), Some(info), client, state, stop).await;
+                let authority = info.authority.clone();
+                external::watch(&authority, None, Some(info), client, state, stop).await;
             }
-            Chosen::At(authority) => external::watch(&authority, None, client, state, stop).await,
+            Chosen::At(authority) => {
+                external::watch(&authority, None, None, client, state, stop).await;
+            }
             Chosen::Builtin => child::keep(&config, &client, state, pids, stop).await,
         }
     });
     RuntimeTarget::new(receiver)
+}
+
+/// Watches a runtime beside the main one.
+pub(crate) fn follow(
+    runtime: FurtherRuntime,
+    client: HttpClient,
+    stop: CancellationToken,
+) -> RuntimeTarget {
+    let (state, receiver) = unknown_yet();
+    tokio::spawn(async move {
+        let FurtherRuntime { name, authority } = runtime;
+        external::watch(&authority, Some(&name), None, client, state, stop).await;
+    });
+    RuntimeTarget::new(receiver)
+}
+
+fn unknown_yet() -> (watch::Sender<RuntimeState>, watch::Receiver<RuntimeState>) {
+    watch::channel(RuntimeState {
+        starting: true,
+        reason: Some("looking for a runtime".to_owned()),
+        ..RuntimeState::default()
+    })
 }
 
 enum Chosen {

@@ -82,7 +82,7 @@ impl Exchange {
             start_ns: Span::now_ns(),
             duration_ns: 0,
             runtime: None,
-            models: shared.catalog.models(),
+            models: shared.door.catalog.models(),
             request: Arc::default(),
             request_encoding: text(&head.headers, &header::CONTENT_ENCODING),
             status: None,
@@ -117,11 +117,11 @@ impl Exchange {
         let Some(seen) = &mut self.seen else { return };
         if seen.api.is_model_call() {
             let request = Arc::clone(&seen.request);
-            let running = self.shared.live.begin(Fixed {
+            let running = self.shared.common.live.begin(Fixed {
                 trace_id: seen.caller.trace_id,
                 span_id: seen.span_id,
                 request_id: seen.caller.request_id.clone(),
-                service: observe::service(Some(&runtime), seen.api).to_owned(),
+                service: observe::service(&self.shared.door, Some(&runtime), seen.api).to_owned(),
                 route: seen.path.to_string(),
                 model: ModelName::Unread(Box::new(move || {
                     super::api::model_of(request.get()?.bytes())
@@ -140,8 +140,9 @@ impl Exchange {
         seen.answer_type = text(&head.headers, &header::CONTENT_TYPE);
         seen.answer_encoding = text(&head.headers, &header::CONTENT_ENCODING);
         if seen.api.is_model_call() || !head.status.is_success() {
-            let most = self.shared.config.max_answer_bytes;
-            seen.answer = Some(Tape::new(Arc::clone(&self.shared.budget), most));
+            let common = &self.shared.common;
+            let most = common.config.max_answer_bytes;
+            seen.answer = Some(Tape::new(Arc::clone(&common.budget), most));
         }
     }
 
@@ -180,7 +181,7 @@ impl Drop for Exchange {
             return;
         }
         let shared = Arc::clone(&self.shared);
-        self.shared.recorder.record_later(move || Some(observe::observe(*seen, &shared)));
+        self.shared.common.recorder.record_later(move || Some(observe::observe(*seen, &shared)));
     }
 }
 

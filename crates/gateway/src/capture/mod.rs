@@ -60,8 +60,6 @@ pub struct CaptureConfig {
     pub max_held_bytes: usize,
     /// The machine's name, for the spans.
     pub host: Option<String>,
-    /// `host:port` of a configured runtime: calls go there before it has said who it is.
-    pub runtime: Option<String>,
 }
 
 impl Default for CaptureConfig {
@@ -71,9 +69,20 @@ impl Default for CaptureConfig {
             max_answer_bytes: 8 << 20,
             max_held_bytes: 64 << 20,
             host: None,
-            runtime: None,
         }
     }
+}
+
+/// One entrance of the capture: which runtime is behind it, and whose calls come through.
+#[derive(Clone)]
+pub struct Door {
+    pub catalog: RuntimeCatalog,
+    /// `host:port` of a configured runtime: calls go there before it has said who it is.
+    pub runtime: Option<String>,
+    /// What the user calls that runtime: the service of its spans, also before it has answered.
+    pub name: Option<String>,
+    /// The app that has this entrance to itself.
+    pub app: Option<String>,
 }
 
 /// Passes calls on and keeps a copy. Cheap to clone.
@@ -81,11 +90,16 @@ impl Default for CaptureConfig {
 pub struct Capture(Arc<Shared>);
 
 struct Shared {
+    common: Arc<Common>,
+    door: Door,
+    upstream: Upstream,
+}
+
+/// What all doors have together.
+struct Common {
     config: CaptureConfig,
     budget: Arc<Budget>,
-    upstream: Upstream,
     client: Client<HttpConnector, Sent>,
-    catalog: RuntimeCatalog,
     live: LiveCalls,
     recorder: Recorder,
     /// Tells API keys apart without keeping them.
@@ -102,36 +116,48 @@ struct Past {
 
 impl Shared {
     fn past(&self) -> MutexGuard<'_, Past> {
-        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+        self.common.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A hash of the caller's key, good for this process only.
     fn key_of(&self, headers: &HeaderMap) -> Option<u64> {
         let key = headers.get(header::AUTHORIZATION).or_else(|| headers.get("x-api-key"))?;
-        Some(self.keys.hash_one(key.as_bytes()))
+        Some(self.common.keys.hash_one(key.as_bytes()))
     }
 }
 
 impl Capture {
-    /// Follows the catalog's runtime. To be called within a tokio runtime.
-    pub fn new(
-        config: CaptureConfig,
-        catalog: RuntimeCatalog,
-        live: LiveCalls,
-        recorder: Recorder,
-    ) -> Self {
-        let target: RuntimeTarget = catalog.target().clone();
-        Self(Arc::new(Shared {
+    /// The first door. Follows its runtime; to be called within a tokio runtime.
+    pub fn new(config: CaptureConfig, door: Door, live: LiveCalls, recorder: Recorder) -> Self {
+        let common = Arc::new(Common {
             budget: Budget::new(config.max_held_bytes),
-            upstream: Upstream::follow(target, config.runtime.as_deref()),
             client: client(),
             config,
-            catalog,
             live,
             recorder,
             keys: RandomState::new(),
             past: Mutex::new(Past { threads: Threads::new(), lengths: Lengths::default() }),
-        }))
+        });
+        Self::through(common, door)
+    }
+
+    /// A further door, with the same bounds and the same memory of earlier calls: a conversation may
+    /// go on through another one.
+    #[must_use]
+    pub fn beside(&self, door: Door) -> Self {
+        Self::through(Arc::clone(&self.0.common), door)
+    }
+
+    /// The same door, for an app that has a port to itself.
+    #[must_use]
+    pub fn for_app(&self, app: String) -> Self {
+        self.beside(Door { app: Some(app), ..self.0.door.clone() })
+    }
+
+    fn through(common: Arc<Common>, door: Door) -> Self {
+        let target: RuntimeTarget = door.catalog.target().clone();
+        let upstream = Upstream::follow(target, door.runtime.as_deref());
+        Self(Arc::new(Shared { common, door, upstream }))
     }
 
     /// Answers a call with what the runtime answers. Dropping the future, or the body of the
@@ -151,12 +177,13 @@ impl Capture {
         }
         exchange.passed_to(Arc::clone(&runtime));
         let body = if exchange.api().is_model_call() {
-            let tape = Tape::new(Arc::clone(&self.0.budget), self.0.config.max_request_bytes);
+            let common = &self.0.common;
+            let tape = Tape::new(Arc::clone(&common.budget), common.config.max_request_bytes);
             Sent::copied(body, tape, exchange.began(), exchange.request_slot())
         } else {
             Sent::uncopied(body)
         };
-        match self.0.client.request(Request::from_parts(head, body)).await {
+        match self.0.common.client.request(Request::from_parts(head, body)).await {
             Ok(answer) => {
                 let (mut head, body) = answer.into_parts();
                 exchange.answered(&head);

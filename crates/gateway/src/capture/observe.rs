@@ -4,7 +4,7 @@ use andon_model::{Cause, LlmKind, Observation, RawText, Source, Span, SpanKind, 
 use http::StatusCode;
 
 use super::{
-    Past, Shared,
+    Door, Past, Shared,
     api::{Api, Asked, Family, Told, error_message},
     cut::was_cut,
     exchange::{End, Seen},
@@ -46,9 +46,11 @@ pub(super) fn is_worth_a_span(seen: &Seen) -> bool {
 }
 
 /// The service name of a runtime's spans, also before it has said who it is.
-pub(super) fn service(runtime: Option<&Known>, api: Api) -> &str {
-    match (runtime.and_then(|runtime| runtime.info.as_ref()), api.family()) {
-        (Some(info), _) => &info.name,
+pub(super) fn service<'a>(door: &'a Door, runtime: Option<&'a Known>, api: Api) -> &'a str {
+    let info = runtime.and_then(|runtime| runtime.info.as_ref());
+    let name = info.map(|info| &info.name).or(door.name.as_ref());
+    match (name, api.family()) {
+        (Some(name), _) => name,
         (None, Family::Ollama) => "ollama",
         (None, _) => "openai-compatible",
     }
@@ -116,7 +118,7 @@ fn frame(seen: &Seen, shared: &Shared) -> Span {
     let runtime = seen.runtime.as_deref();
     let mut span = Span::new(
         seen.caller.trace_id,
-        service(runtime, seen.api),
+        service(&shared.door, runtime, seen.api),
         format!("{} {}", seen.method, seen.path),
     );
     span.span_id = seen.span_id;
@@ -125,7 +127,7 @@ fn frame(seen: &Seen, shared: &Shared) -> Span {
     span.duration_ns = seen.duration_ns;
     span.source = Source::Capture;
     span.kind = SpanKind::Client;
-    span.host.clone_from(&shared.config.host);
+    span.host.clone_from(&shared.common.config.host);
     span.resource = Some(span.name.clone());
     span.http_method = Some(seen.method.to_string());
     span.http_status = match &seen.end {
@@ -137,7 +139,7 @@ fn frame(seen: &Seen, shared: &Shared) -> Span {
     span.session_id.clone_from(&seen.caller.session_id);
     span.user_id.clone_from(&seen.caller.user_id);
     span.request_id = Some(seen.caller.request_id.clone());
-    span.ml_app = seen.agent.as_deref().and_then(app);
+    span.ml_app = shared.door.app.clone().or_else(|| seen.agent.as_deref().and_then(app));
     let attributes = &mut span.attributes;
     let mut note = |name: &str, value| attributes.insert(name.to_owned(), value);
     if let Some(agent) = &seen.agent {
@@ -172,7 +174,7 @@ fn app(agent: &str) -> Option<String> {
 
 fn note_cut(tape: &Tape, span: &mut Span, shared: &Shared) {
     let Some(cut) = tape.cut() else { return };
-    shared.recorder.count_texts_cut();
+    shared.common.recorder.count_texts_cut();
     let why = match cut {
         Cut::TooLong => "too long",
         Cut::NoMemory => "no memory",
@@ -193,11 +195,17 @@ fn name(span: &mut Span, seen: &Seen, asked: &Asked, stats: &FinalStats) {
     let info = seen.runtime.as_ref().and_then(|runtime| runtime.info.as_ref());
     span.provider = Some(match info {
         Some(info) if info.kind == RuntimeKind::Builtin => "andon".to_owned(),
-        _ => span.service.clone(),
+        Some(info) => info.product.to_owned(),
+        None => span.service.clone(),
     });
-    let model = span.model.as_deref().and_then(|model| find(&seen.models, model));
+    // llama-server answers with what it holds, whatever name is asked for.
+    let only = seen.models.first().filter(|_| info.is_some_and(|it| it.product == "llama-server"));
+    let model = span.model.as_deref().and_then(|model| find(&seen.models, model)).or(only);
     if let Some(model) = model {
-        span.context_length = model.context_length;
+        span.context_length = model.loaded_context_length.or(model.context_length);
+        if let Some(share) = model.on_gpu() {
+            span.attributes.insert("andon.model.on_gpu".to_owned(), share.into());
+        }
         if let Some(quantization) = &model.quantization {
             let value = quantization.as_str().into();
             span.attributes.insert("andon.model.quantization".to_owned(), value);
@@ -232,7 +240,7 @@ fn place(seen: &Seen, asked: &Asked, span: &Span, past: &mut Past) -> Option<Pla
     let user = asked.user.as_deref().or(span.user_id.as_deref());
     let asker = Asker { app: span.ml_app.as_deref(), user, key: seen.key };
     let model = span.model.as_deref().unwrap_or_default();
-    past.threads.place(&asker, model, asked.contents.as_slice(), seen.start_ns)
+    past.threads.place(&asker, (&span.service, model), asked.contents.as_slice(), seen.start_ns)
 }
 
 /// The prompt was there before but for one part, the runtime read most of it anew, and that took a

@@ -131,11 +131,12 @@ impl Threads {
         }
     }
 
-    /// Places a call that began at `now`; `None` for one without messages.
+    /// Places a call that began at `now`; `None` for one without messages. `read_by`: the service
+    /// and the model, which have a cache of their own.
     pub(super) fn place(
         &mut self,
         asker: &Asker<'_>,
-        model: &str,
+        read_by: (&str, &str),
         contents: &[RawContent],
         now: UnixNanos,
     ) -> Option<Place> {
@@ -151,7 +152,7 @@ impl Threads {
         };
         self.turns.insert(turn, (call_of_turn, turn_began_ns));
         let Cached { shared, parted_at, start, prompt } =
-            self.cache(self.key.hash_one((asker, model)), &pieces);
+            self.cache(self.key.hash_one((asker, read_by)), &pieces);
         let blocks = || pieces.iter().flat_map(|piece| &piece.blocks);
         let mut end = 0;
         let is_shared = |piece: &&Piece| {
@@ -319,7 +320,7 @@ mod tests {
         let mut at = 0;
         let mut place = |asker: &Asker<'_>, parts: &[&str]| {
             at += SECOND;
-            threads.place(asker, "m", &prompt(parts), at).unwrap()
+            threads.place(asker, ("r", "m"), &prompt(parts), at).unwrap()
         };
         let first = place(&ANNA, &["s:kind", "u:hello"]);
         let other = place(&BEN, &["s:kind", "u:hello"]);
@@ -341,14 +342,14 @@ mod tests {
     #[test]
     fn what_was_read_before_is_shared_and_the_rest_is_new() {
         let mut threads = Threads::new();
-        let first = threads.place(&ANNA, "m", &prompt(&["s:kind", "u:hello"]), 0).unwrap();
+        let first = threads.place(&ANNA, ("r", "m"), &prompt(&["s:kind", "u:hello"]), 0).unwrap();
         assert_eq!((first.shared_parts, first.parts), (0, 2));
         let longer = prompt(&["s:kind", "u:hello", "a:hi", "u:more"]);
-        let second = threads.place(&ANNA, "m", &longer, SECOND).unwrap();
+        let second = threads.place(&ANNA, ("r", "m"), &longer, SECOND).unwrap();
         assert_eq!((second.shared_parts, second.parts, second.parted_at), (2, 4, None));
         assert!(second.shared_bytes > 0 && second.shared_bytes < second.bytes);
         // Another model has a cache of its own.
-        let elsewhere = threads.place(&ANNA, "n", &longer, SECOND).unwrap();
+        let elsewhere = threads.place(&ANNA, ("r", "n"), &longer, SECOND).unwrap();
         assert_eq!(elsewhere.shared_parts, 0);
         assert_eq!(elsewhere.thread, first.thread);
     }
@@ -358,8 +359,8 @@ mod tests {
         let before = ["d:read", "d:write", "s:kind", "u:long document", "a:yes"];
         let named = |after: &[&str]| {
             let mut threads = Threads::new();
-            threads.place(&ANNA, "m", &prompt(&before), 0);
-            threads.place(&ANNA, "m", &prompt(after), SECOND).unwrap().parted_at
+            threads.place(&ANNA, ("r", "m"), &prompt(&before), 0);
+            threads.place(&ANNA, ("r", "m"), &prompt(after), SECOND).unwrap().parted_at
         };
         let case = |at: usize, text: &str| {
             let mut after = before.to_vec();
@@ -376,7 +377,8 @@ mod tests {
     #[test]
     fn the_same_question_again_is_a_repetition_only_for_a_while() {
         let mut threads = Threads::new();
-        let mut ask = |at| threads.place(&ANNA, "m", &prompt(&["u:hello"]), at).unwrap().thread;
+        let mut ask =
+            |at| threads.place(&ANNA, ("r", "m"), &prompt(&["u:hello"]), at).unwrap().thread;
         let first = ask(0);
         assert_eq!(ask(SECOND), first);
         assert_ne!(ask(SECOND + REPEATED_WITHIN_NS), first);

@@ -138,7 +138,7 @@ impl CallRecord {
         llm.endpoint = Some(path.to_owned());
         llm.provider = Some(match runtime.kind {
             RuntimeKind::Builtin => "andon".to_owned(),
-            RuntimeKind::Ollama | RuntimeKind::Openai => runtime.name.clone(),
+            RuntimeKind::Ollama | RuntimeKind::Openai => runtime.product.to_owned(),
         });
         llm.model = Some(resolved.model.clone());
         llm.model_digest.clone_from(&resolved.digest);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -111,10 +111,37 @@ pub(crate) async fn get_json(
     path: &str,
     max_bytes: usize,
 ) -> Result<serde_json::Value, SendError> {
-    let headers = HeaderMap::new();
-    let exchange =
-        Exchange::send(client, authority, Method::GET, path, headers, Bytes::new()).await?;
+    read_json(get(client, authority, path).await?, authority, max_bytes).await
+}
+
+/// `GET path` and the text that comes back.
+pub(crate) async fn get_text(
+    client: &HttpClient,
+    authority: &str,
+    path: &str,
+    max_bytes: usize,
+) -> Result<String, SendError> {
+    let body = read_body(get(client, authority, path).await?, authority, max_bytes).await?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+/// `POST path` with JSON, and the JSON that comes back.
+pub(crate) async fn post_json(
+    client: &HttpClient,
+    authority: &str,
+    path: &str,
+    body: &serde_json::Value,
+    max_bytes: usize,
+) -> Result<serde_json::Value, SendError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let body = Bytes::from(body.to_string());
+    let exchange = Exchange::send(client, authority, Method::POST, path, headers, body).await?;
     read_json(exchange, authority, max_bytes).await
+}
+
+async fn get(client: &HttpClient, authority: &str, path: &str) -> Result<Exchange, SendError> {
+    Exchange::send(client, authority, Method::GET, path, HeaderMap::new(), Bytes::new()).await
 }
 
 pub(crate) async fn read_json(
@@ -122,11 +149,22 @@ pub(crate) async fn read_json(
     authority: &str,
     max_bytes: usize,
 ) -> Result<serde_json::Value, SendError> {
-    let wrong = |reason: String| SendError::Answer { authority: authority.to_owned(), reason };
+    let body = read_body(exchange, authority, max_bytes).await?;
+    serde_json::from_slice(&body).map_err(|error| wrong(authority, error.to_string()))
+}
+
+async fn read_body(
+    exchange: Exchange,
+    authority: &str,
+    max_bytes: usize,
+) -> Result<Bytes, SendError> {
     if !exchange.status.is_success() {
-        return Err(wrong(format!("status {}", exchange.status.as_u16())));
+        return Err(wrong(authority, format!("status {}", exchange.status.as_u16())));
     }
     let body = Limited::new(exchange.body, max_bytes).collect().await;
-    let body = body.map_err(|error| wrong(error.to_string()))?.to_bytes();
-    serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))
+    Ok(body.map_err(|error| wrong(authority, error.to_string()))?.to_bytes())
+}
+
+fn wrong(authority: &str, reason: String) -> SendError {
+    SendError::Answer { authority: authority.to_owned(), reason }
 }

@@ -29,9 +29,10 @@ pub async fn detect(client: &HttpClient, authority: &str) -> Result<RuntimeInfo,
 
 async fn probe(client: &HttpClient, authority: &str) -> Result<RuntimeInfo, DetectError> {
     let ask = |path: &'static str| get_json(client, authority, path, MAX_PROBE_BYTES);
-    let info = |kind, name: &str, version: Option<String>| RuntimeInfo {
+    let info = |kind, product: &'static str, version: Option<String>| RuntimeInfo {
         kind,
-        name: name.to_owned(),
+        product,
+        name: product.to_owned(),
         authority: authority.to_owned(),
         version,
         pid: None,

@@ -71,7 +71,7 @@ impl Dialect {
     pub(crate) fn of(runtime: &RuntimeInfo) -> Self {
         match runtime.kind {
             RuntimeKind::Builtin | RuntimeKind::Ollama => Self::Ollama,
-            RuntimeKind::Openai => Self::Openai { progress: runtime.name == "llama-server" },
+            RuntimeKind::Openai => Self::Openai { progress: runtime.product == "llama-server" },
         }
     }
 

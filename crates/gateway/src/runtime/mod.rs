@@ -1,8 +1,10 @@
 //! The runtime as Andon sees it: where it is, what it speaks, which models it has.
 
+mod catalog;
 mod client;
 mod detect;
 mod dialect;
+mod load;
 mod models;
 pub(crate) mod ollama;
 pub(crate) mod openai;
@@ -13,12 +15,15 @@ use andon_model::{Cause, UnixNanos};
 use serde::Serialize;
 use tokio::sync::watch;
 
+pub(crate) use catalog::Resolved;
+pub use catalog::RuntimeCatalog;
 pub(crate) use client::{Exchange, SendError, root_cause};
 pub use client::{HttpClient, http_client};
 pub use detect::{DetectError, detect};
 pub(crate) use dialect::{Dialect, FinalStats, Generation, RuntimeEvent, code_of, error_of};
-pub use models::{DiscoveredModel, RuntimeCatalog, list_models};
-pub(crate) use models::{Resolved, find};
+pub use load::RuntimeLoad;
+pub(crate) use models::find;
+pub use models::{DiscoveredModel, list_models};
 
 use crate::error::{ChatError, ErrorCode};
 
@@ -37,7 +42,9 @@ pub enum RuntimeKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeInfo {
     pub kind: RuntimeKind,
-    /// The service name of its spans: `runtime`, `ollama`, `llama-server`, `vllm`, …
+    /// What it is: `runtime` for Andon's own, `ollama`, `llama-server`, `vllm`, …
+    pub product: &'static str,
+    /// The service name of its spans: the one that the user gave it, else the product's.
     pub name: String,
     /// `host:port`.
     pub authority: String,

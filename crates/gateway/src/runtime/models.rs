@@ -1,19 +1,18 @@
-//! Which models a runtime has; kept fresh in the background, so that a call need not ask.
+//! Which models a runtime has, and what it says of each.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::collections::HashMap;
 
+use andon_model::UnixNanos;
 use serde::Serialize;
-use serde_json::Value;
-use tokio::sync::watch;
+use serde_json::{Value, json};
 
 use super::{
-    HttpClient, RuntimeInfo, RuntimeKind, RuntimeState, RuntimeTarget,
-    client::{SendError, get_json},
+    HttpClient, RuntimeInfo, RuntimeKind,
+    client::{SendError, get_json, post_json},
 };
 use crate::error::ChatError;
 
 const MAX_LIST_BYTES: usize = 8 << 20;
-const REFRESH: Duration = Duration::from_secs(5);
 
 /// A model that a runtime can answer with. Unknown is null.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -26,10 +25,24 @@ pub struct DiscoveredModel {
     pub context_length: Option<u64>,
     pub digest: Option<String>,
     pub loaded: bool,
-    /// Tokens of its context as it is loaded now.
+    /// Tokens of its context as it is loaded now; for each call, where there are several slots.
     pub loaded_context_length: Option<u64>,
+    /// What it takes of the machine's memory while it is loaded, and of the GPU's among it. Where
+    /// the second is less, a part of the model runs on the CPU.
+    pub memory_bytes: Option<u64>,
+    pub gpu_bytes: Option<u64>,
+    /// When it leaves memory if nobody asks it.
+    pub expires_ns: Option<UnixNanos>,
     /// The one that answers where a route's model is not there.
     pub default: bool,
+}
+
+impl DiscoveredModel {
+    /// The share of the loaded model that is on a GPU, 0 to 1.
+    pub(crate) fn on_gpu(&self) -> Option<f64> {
+        let memory = self.memory_bytes.filter(|bytes| *bytes > 0)?;
+        Some(self.gpu_bytes? as f64 / memory as f64)
+    }
 }
 
 /// Asks a runtime for its models.
@@ -57,35 +70,30 @@ async fn ollama_models(
 ) -> Result<Vec<DiscoveredModel>, SendError> {
     let tags = get_json(client, &runtime.authority, "/api/tags", MAX_LIST_BYTES).await?;
     let loaded = get_json(client, &runtime.authority, "/api/ps", MAX_LIST_BYTES).await?;
-    let loaded: HashMap<String, Option<u64>> = loaded["models"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|model| {
-            Some((canonical(model["name"].as_str()?), model["context_length"].as_u64()))
-        })
+    let loaded: HashMap<String, &Value> = entries(&loaded, "models")
+        .filter_map(|model| Some((canonical(model["name"].as_str()?), model)))
         .collect();
-    let entries = tags["models"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Ok(entries
-        .iter()
-        .filter_map(|entry| {
-            let name = entry["name"].as_str()?.to_owned();
-            let details = &entry["details"];
-            let text = |value: &Value| value.as_str().filter(|t| !t.is_empty()).map(str::to_owned);
-            Some(DiscoveredModel {
-                size_bytes: entry["size"].as_u64(),
-                parameter_size: text(&details["parameter_size"]),
-                quantization: text(&details["quantization_level"]),
-                family: text(&details["family"]),
-                context_length: details["context_length"].as_u64(),
-                digest: text(&entry["digest"]),
-                loaded: loaded.contains_key(&canonical(&name)),
-                loaded_context_length: loaded.get(&canonical(&name)).copied().flatten(),
-                default: false,
-                name,
-            })
+    let model = |entry: &Value| {
+        let name = entry["name"].as_str()?.to_owned();
+        let details = &entry["details"];
+        let now = loaded.get(&canonical(&name));
+        Some(DiscoveredModel {
+            size_bytes: entry["size"].as_u64(),
+            parameter_size: text(&details["parameter_size"]),
+            quantization: text(&details["quantization_level"]),
+            family: text(&details["family"]),
+            context_length: details["context_length"].as_u64(),
+            digest: text(&entry["digest"]),
+            loaded: now.is_some(),
+            loaded_context_length: now.and_then(|now| now["context_length"].as_u64()),
+            memory_bytes: now.and_then(|now| now["size"].as_u64()),
+            gpu_bytes: now.and_then(|now| now["size_vram"].as_u64()),
+            expires_ns: now.and_then(|now| time(&now["expires_at"])),
+            default: false,
+            name,
         })
-        .collect())
+    };
+    Ok(entries(&tags, "models").filter_map(model).collect())
 }
 
 async fn openai_models(
@@ -93,26 +101,72 @@ async fn openai_models(
     runtime: &RuntimeInfo,
 ) -> Result<Vec<DiscoveredModel>, SendError> {
     let list = get_json(client, &runtime.authority, "/v1/models", MAX_LIST_BYTES).await?;
-    let entries = list["data"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Ok(entries
-        .iter()
-        .filter_map(|entry| {
-            Some(DiscoveredModel {
-                name: entry["id"].as_str()?.to_owned(),
-                size_bytes: entry["meta"]["size"].as_u64(),
-                context_length: entry["max_model_len"]
-                    .as_u64()
-                    .or_else(|| entry["meta"]["n_ctx_train"].as_u64()),
-                // Such a server holds what it lists.
-                loaded: true,
-                ..DiscoveredModel::default()
-            })
+    let props = match runtime.product {
+        "llama-server" => get_json(client, &runtime.authority, "/props", MAX_LIST_BYTES).await.ok(),
+        _ => None,
+    };
+    let props = props.unwrap_or_default();
+    let model = |entry: &Value| {
+        Some(DiscoveredModel {
+            name: entry["id"].as_str()?.to_owned(),
+            size_bytes: entry["meta"]["size"].as_u64(),
+            quantization: text(&props["model_ftype"]),
+            context_length: entry["max_model_len"]
+                .as_u64()
+                .or_else(|| entry["meta"]["n_ctx_train"].as_u64()),
+            loaded_context_length: props["default_generation_settings"]["n_ctx"].as_u64(),
+            // Such a server holds what it lists.
+            loaded: true,
+            ..DiscoveredModel::default()
         })
-        .collect())
+    };
+    Ok(entries(&list, "data").filter_map(model).collect())
 }
 
-fn names(models: &Value) -> impl Iterator<Item = &str> {
-    models.as_array().into_iter().flatten().filter_map(|model| model["name"].as_str())
+/// What an Ollama's list leaves out where it is an older one: `/api/show` says it of one model.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shown {
+    context_length: Option<u64>,
+}
+
+impl Shown {
+    pub(super) async fn ask(client: &HttpClient, runtime: &RuntimeInfo, model: &str) -> Self {
+        let body = json!({ "model": model });
+        let shown = post_json(client, &runtime.authority, "/api/show", &body, MAX_LIST_BYTES).await;
+        let shown = shown.unwrap_or_default();
+        let mut info = shown["model_info"].as_object().into_iter().flatten();
+        let length = info.find(|(key, _)| key.ends_with(".context_length"));
+        Self { context_length: length.and_then(|(_, value)| value.as_u64()) }
+    }
+
+    pub(super) fn complete(&self, model: &mut DiscoveredModel) {
+        model.context_length = model.context_length.or(self.context_length);
+    }
+}
+
+fn entries<'a>(answer: &'a Value, list: &str) -> impl Iterator<Item = &'a Value> {
+    answer[list].as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn time(value: &Value) -> Option<UnixNanos> {
+    let time: jiff::Timestamp = value.as_str()?.parse().ok()?;
+    UnixNanos::try_from(time.as_nanosecond()).ok()
+}
+
+/// Whether the runtime holds `model` in memory, asked now.
+pub(super) async fn is_loaded(
+    client: &HttpClient,
+    runtime: &RuntimeInfo,
+    model: &str,
+) -> Option<bool> {
+    let ps = get_json(client, &runtime.authority, "/api/ps", MAX_LIST_BYTES).await.ok()?;
+    let asked = canonical(model);
+    let mut names = entries(&ps, "models").filter_map(|model| model["name"].as_str());
+    Some(names.any(|name| canonical(name) == asked))
 }
 
 /// Ollama's rule for equal names: case does not matter, the tag `latest` is implied.
@@ -126,104 +180,6 @@ fn canonical(name: &str) -> String {
 pub(crate) fn find<'a>(models: &'a [DiscoveredModel], name: &str) -> Option<&'a DiscoveredModel> {
     let asked = canonical(name);
     models.iter().find(|model| canonical(&model.name) == asked)
-}
-
-/// The list of models, as fresh as the last look.
-#[derive(Clone)]
-pub struct RuntimeCatalog {
-    client: HttpClient,
-    target: RuntimeTarget,
-    models: watch::Sender<Arc<Vec<DiscoveredModel>>>,
-}
-
-/// Which model answers a question for another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Resolved {
-    pub(crate) model: String,
-    pub(crate) digest: Option<String>,
-    pub(crate) context_length: Option<u64>,
-    pub(crate) note: Option<String>,
-}
-
-impl RuntimeCatalog {
-    pub fn new(client: HttpClient, target: RuntimeTarget) -> Self {
-        Self { client, target, models: watch::Sender::new(Arc::default()) }
-    }
-
-    pub fn target(&self) -> &RuntimeTarget {
-        &self.target
-    }
-
-    /// As last seen.
-    pub fn models(&self) -> Arc<Vec<DiscoveredModel>> {
-        self.models.borrow().clone()
-    }
-
-    /// Looks now.
-    pub async fn refresh(&self) -> Result<Arc<Vec<DiscoveredModel>>, ChatError> {
-        let RuntimeState { ready: Some(runtime), .. } = self.target.state() else {
-            self.models.send_replace(Arc::default());
-            return Ok(Arc::default());
-        };
-        let models = Arc::new(list_models(&self.client, &runtime).await?);
-        self.models.send_replace(Arc::clone(&models));
-        Ok(models)
-    }
-
-    /// Keeps the list fresh for as long as it is polled.
-    pub async fn keep_fresh(self) {
-        let mut state = self.target.subscribe();
-        loop {
-            if let Err(error) = self.refresh().await {
-                tracing::debug!(%error, "cannot list models");
-            }
-            tokio::select! {
-                changed = state.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(REFRESH) => {}
-            }
-        }
-    }
-
-    /// The model that will answer for `requested`. One that was `chosen` by the user is never
-    /// replaced; a route's own is, where the runtime has just a default.
-    pub(crate) async fn resolve(&self, requested: &str, chosen: bool) -> Resolved {
-        let mut models = self.models();
-        if models.is_empty() {
-            models = self.refresh().await.unwrap_or_default();
-        }
-        let there = find(&models, requested);
-        let default = models.iter().find(|model| model.default).filter(|_| !chosen);
-        let Some(model) = there.or(default) else {
-            return Resolved {
-                model: requested.to_owned(),
-                digest: None,
-                context_length: None,
-                note: None,
-            };
-        };
-        Resolved {
-            model: model.name.clone(),
-            digest: model.digest.clone(),
-            context_length: model.context_length,
-            note: there.is_none().then(|| {
-                format!("{requested} is not on this machine; {} answered instead", model.name)
-            }),
-        }
-    }
-
-    /// The model that answers on a route of `requested`, and what to say about it.
-    pub async fn answers_for(&self, requested: &str) -> (String, Option<String>) {
-        let resolved = self.resolve(requested, false).await;
-        (resolved.model, resolved.note)
-    }
-
-    /// Whether the runtime holds `model` in memory, asked now.
-    pub(crate) async fn is_loaded(&self, runtime: &RuntimeInfo, model: &str) -> Option<bool> {
-        let ps =
-            get_json(&self.client, &runtime.authority, "/api/ps", MAX_LIST_BYTES).await.ok()?;
-        let asked = canonical(model);
-        Some(names(&ps["models"]).any(|name| canonical(name) == asked))
-    }
 }
 
 #[cfg(test)]

@@ -85,11 +85,27 @@ pub(crate) fn collect(chunk: &Value, stats: &mut FinalStats) {
     take(&mut stats.output_tokens, &usage["completion_tokens"]);
     take(&mut stats.cached_tokens, &usage["prompt_tokens_details"]["cached_tokens"]);
     take(&mut stats.reasoning_tokens, &usage["completion_tokens_details"]["reasoning_tokens"]);
-    collect_timings(&chunk["timings"], stats);
+    collect_account(chunk, stats);
 }
 
-/// llama-server's own account: milliseconds, and tokens without those taken from the cache.
-pub(crate) fn collect_timings(timings: &Value, stats: &mut FinalStats) {
+/// The server's own account of its time, in either form that there is.
+pub(crate) fn collect_account(said: &Value, stats: &mut FinalStats) {
+    collect_timings(&said["timings"], stats);
+    collect_metrics(&said["metrics"], stats);
+}
+
+/// vLLM's, where it runs with `--enable-per-request-metrics`; its time to the first token
+/// counts from the end of the queue
+/// (<https://docs.vllm.ai/en/latest/features/per_request_metrics.html>).
+fn collect_metrics(metrics: &Value, stats: &mut FinalStats) {
+    let ns = |name: &str| metrics[name].as_f64().map(|ms| (ms.max(0.0) * 1e6) as u64);
+    stats.queue_ns = ns("queue_time_ms").or(stats.queue_ns);
+    stats.prompt_eval_ns = ns("time_to_first_token_ms").or(stats.prompt_eval_ns);
+    stats.eval_ns = ns("generation_time_ms").or(stats.eval_ns);
+}
+
+/// llama-server's: milliseconds, and tokens without those taken from the cache.
+fn collect_timings(timings: &Value, stats: &mut FinalStats) {
     if !timings.is_object() {
         return;
     }
@@ -126,6 +142,16 @@ mod tests {
         let RuntimeEvent::Final(stats) = &events[2] else { panic!("{events:?}") };
         assert_eq!(stats.prompt_eval_ns, Some(2_500_000));
         assert_eq!((stats.prompt_tokens, stats.cached_tokens), (Some(9), Some(1)));
+    }
+
+    #[test]
+    fn what_vllm_measured_is_taken() {
+        let mut stats = FinalStats::default();
+        let metrics = r#"{"metrics":{"queue_time_ms":12.5,"time_to_first_token_ms":85.0,
+            "generation_time_ms":1240.5,"mean_itl_ms":null}}"#;
+        collect(&serde_json::from_str(metrics).unwrap(), &mut stats);
+        assert_eq!((stats.queue_ns, stats.prompt_eval_ns), (Some(12_500_000), Some(85_000_000)));
+        assert_eq!(stats.eval_ns, Some(1_240_500_000));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     parameters::{self, Field},
     part_of, tool_definitions,
 };
-use crate::runtime::openai::{collect, collect_timings};
+use crate::runtime::openai::{collect, collect_account};
 
 const LIMITS: [Field; 5] = [
     ("max_tokens", "gen_ai.request.max_tokens"),
@@ -139,7 +139,7 @@ pub(super) fn completion(body: &Value, told: &mut Told) -> bool {
     told.output(0).text.push_str(text);
     if body["stop"] == true {
         let stats = &mut told.stats;
-        collect_timings(&body["timings"], stats);
+        collect_account(body, stats);
         stats.model = body["model"].as_str().map(str::to_owned);
         stats.prompt_tokens = body["tokens_evaluated"].as_u64().or(stats.prompt_tokens);
         stats.output_tokens = body["tokens_predicted"].as_u64().or(stats.output_tokens);

@@ -9,7 +9,7 @@ use super::{
     parameters::{self, Field},
     part_of, tool_definitions,
 };
-use crate::runtime::openai::collect_timings;
+use crate::runtime::openai::collect_account;
 
 const FIELDS: [Field; 2] = [
     ("max_output_tokens", "gen_ai.request.max_tokens"),
@@ -84,7 +84,7 @@ fn account(body: &Value, told: &mut Told) {
     told.response_id = body["id"].as_str().map(str::to_owned);
     let (stats, usage) = (&mut told.stats, &body["usage"]);
     stats.model = body["model"].as_str().map(str::to_owned);
-    collect_timings(&body["timings"], stats);
+    collect_account(body, stats);
     stats.prompt_tokens = usage["input_tokens"].as_u64().or(stats.prompt_tokens);
     stats.output_tokens = usage["output_tokens"].as_u64().or(stats.output_tokens);
     stats.cached_tokens =
@@ -119,7 +119,7 @@ pub(super) fn event(event: &Value, told: &mut Told) -> bool {
         }
         "response.completed" | "response.incomplete" => {
             whole(&event["response"], told);
-            collect_timings(&event["timings"], &mut told.stats);
+            collect_account(event, &mut told.stats);
             false
         }
         "response.failed" => {

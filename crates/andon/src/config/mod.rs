@@ -1,6 +1,8 @@
 //! Configuration: defaults, `andon.toml`, `ANDON_*`, flags, in rising order. Unknown keys are
 //! errors that name the nearest known one.
 
+mod runtimes;
+
 use std::{
     fmt::Display,
     net::SocketAddr,
@@ -18,6 +20,8 @@ use crate::{
     cli::{ConfigAction, ConfigArgs, Settings},
     language::Language,
 };
+
+pub(crate) use self::runtimes::{CapturePort, FurtherRuntime};
 
 const DEFAULT_FILE: &str = "andon.toml";
 
@@ -46,9 +50,11 @@ struct File {
     allowed_hosts: Option<Vec<String>>,
     allowed_origins: Option<Vec<String>>,
     routes: Option<Vec<Route>>,
+    runtimes: Option<Vec<runtimes::RuntimeTable>>,
+    apps: Option<Vec<runtimes::AppTable>>,
 }
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 23] = [
     "data",
     "listen",
     "proxy_listen",
@@ -70,6 +76,8 @@ const KEYS: [&str; 21] = [
     "allowed_hosts",
     "allowed_origins",
     "routes",
+    "runtimes",
+    "apps",
 ];
 
 /// Which runtime was asked for.
@@ -111,6 +119,10 @@ pub(crate) struct Config {
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) routes: Vec<Route>,
+    /// Beside `runtime`.
+    pub(crate) runtimes: Vec<FurtherRuntime>,
+    /// Beside `capture_listen`.
+    pub(crate) capture_ports: Vec<CapturePort>,
     /// Name, value and origin of each setting, for `andon config show`.
     origins: Vec<(&'static str, String, &'static str)>,
 }
@@ -174,6 +186,8 @@ impl Config {
         let said_language = settings.lang.or(file.lang);
         let privacy = merge.text("privacy", settings.privacy, file.privacy, "mask:10");
         let timeout = merge.text("timeout", settings.timeout, file.timeout, "30s");
+        let (runtimes, capture_ports) =
+            runtimes::read(file.runtimes.unwrap_or_default(), file.apps.unwrap_or_default())?;
         let password_text = password(settings.password_file.or(file.password_file).as_deref())?;
         let config = Self {
             listen: address("listen", &listen)?,
@@ -236,6 +250,8 @@ impl Config {
                 Vec::new(),
             ),
             routes: merge.take("routes", None, file.routes, Route::defaults()),
+            runtimes,
+            capture_ports,
             data,
             origins: Vec::new(),
         };
@@ -245,12 +261,13 @@ impl Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        let listeners = [
+        let own = [
             Some(("listen", self.listen)),
             self.proxy_listen.map(|at| ("proxy_listen", at)),
             self.capture_listen.map(|at| ("capture_listen", at)),
         ];
-        for (name, address) in listeners.into_iter().flatten() {
+        let further = self.capture_ports.iter().map(|port| (port.setting.as_str(), port.listen));
+        for (name, address) in own.into_iter().flatten().chain(further) {
             if !address.ip().is_loopback() && self.password.is_none() {
                 bail!(
                     "{name}: {address} can be reached from other machines, so a password is needed: \
@@ -259,13 +276,7 @@ impl Config {
                 );
             }
         }
-        if let (RuntimeChoice::At(runtime), Some(capture)) = (&self.runtime, self.capture_listen)
-            && runtime.replace("localhost", "127.0.0.1") == capture.to_string()
-        {
-            bail!(
-                "runtime: {runtime} is where the capture listens; calls would go round in a ring"
-            );
-        }
+        self.check_rings()?;
         if !self.runtime_listen.ip().is_loopback() {
             bail!("runtime_listen: the runtime knows no password and listens on loopback only");
         }
@@ -273,6 +284,26 @@ impl Config {
             let taken = ["/", "/andon", "/api", "/assets", "/login", "/healthz", "/readyz"];
             if !route.path.starts_with('/') || taken.contains(&route.path.as_str()) {
                 bail!("routes: {:?} is no path for a route; take one such as /chat", route.path);
+            }
+        }
+        Ok(())
+    }
+
+    /// A runtime's address that is a capture's own would be asked for ever.
+    fn check_rings(&self) -> anyhow::Result<()> {
+        let main = match &self.runtime {
+            RuntimeChoice::At(authority) => Some(("runtime", authority)),
+            RuntimeChoice::Auto | RuntimeChoice::Builtin => None,
+        };
+        let further = self.runtimes.iter().map(|it| (it.name.as_str(), &it.authority));
+        let ports = self.capture_ports.iter().map(|port| port.listen);
+        let ports: Vec<_> =
+            ports.chain(self.capture_listen).map(|address| address.to_string()).collect();
+        for (name, authority) in main.into_iter().chain(further) {
+            if ports.contains(&authority.replace("localhost", "127.0.0.1")) {
+                bail!(
+                    "{name}: {authority} is where the capture listens; calls would go round in a ring"
+                );
             }
         }
         Ok(())
