@@ -1,5 +1,6 @@
-// Prompts that a runtime cuts without saying so. The runtime is a stand-in for Ollama's rule: what
-// does not fit is left out from the oldest message on, the system text and the last message stay.
+// Prompts that are longer than the context. A stand-in for Ollama cuts them without saying so: what
+// does not fit is left out from the oldest message on, the system text and the last message stay. The
+// built-in runtime refuses them.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startAndon } from "./harness/andon.mjs";
@@ -138,4 +139,42 @@ test("the span says how much was lost and what to set", async () => {
   assert.ok(Math.abs(said - lost) < 0.1 * lost, `${said} for ${lost}`);
   assert.equal(attributes["andon.prompt.limit"], CONTEXT);
   assert.ok(attributes["andon.prompt.enough_context"] >= lengthOf(messages) + 64);
+});
+
+const SHORT = 256;
+
+test(`${PROMPTS} prompts around the limit of the built-in runtime: the long ones are refused`, async () => {
+  const builtin = await startAndon();
+  try {
+    const draw = dice(13);
+    const asked = [];
+    for (let number = 0; number < PROMPTS; number += 1) {
+      const json = {
+        model: "gemma-3-270m-q4_k_m",
+        prompt: `${number} ${text(draw, 80 + draw(200))}`,
+        raw: true,
+        stream: false,
+        options: { num_ctx: SHORT, num_predict: 1, temperature: 0 },
+      };
+      const answer = await ask(`${builtin.captureUrl}/api/generate`, { json });
+      asked.push({ id: answer.headers["x-trace-id"], status: answer.status, text: answer.text });
+    }
+    const told = { whole: 0, long: 0 };
+    for (const { id, status, text: said } of asked) {
+      const [span] = (await builtin.traceWith(id, "runtime")).spans;
+      if (status === 200) {
+        told.whole += 1;
+        assert.equal(span.status, "ok", said);
+        assert.notEqual(span.cause, "prompt_cut", "nothing is cut here");
+        assert.ok(span.input_tokens < SHORT);
+      } else {
+        told.long += 1;
+        assert.deepEqual([status, span.status], [400, "error"], said);
+        assert.deepEqual([span.error_type, span.cause], ["context_exceeded", "context_exceeded"]);
+      }
+    }
+    assert.ok(told.whole > 25 && told.long > 25, JSON.stringify(told));
+  } finally {
+    await builtin.end();
+  }
 });
