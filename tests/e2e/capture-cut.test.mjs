@@ -20,7 +20,9 @@ function dice(seed) {
   };
 }
 
-const WORDS = "the runtime reads a prompt and nobody knows how long it will take to answer".split(" ");
+const WORDS = "the runtime reads a prompt and nobody knows how long it will take to answer".split(
+  " ",
+);
 const PHRASES = ["国境の長いトンネルを抜けると", "雪国であった。", "夜の底が白くなった。"];
 
 /** `words` words, of which a share is Japanese. */
