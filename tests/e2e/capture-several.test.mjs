@@ -5,6 +5,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { environment, spanOf, startAndon, temporaryFolder } from "./harness/andon.mjs";
+import { launch, openPage } from "./harness/browser.mjs";
 import { delta, Fake, json, LAST_LINE, ollama, openai } from "./harness/fakes.mjs";
 import { ask } from "./harness/http.mjs";
 import { freePort, Program } from "./harness/process.mjs";
@@ -87,6 +88,10 @@ runtime = "gpu-box"
 `,
   );
   andon = await startAndon({ data: folder, options: { runtime: served.main.url } });
+  await until("each has been looked at", async () => {
+    const all = await runtimes();
+    return all[0].models[0]?.context_length && all[1].load.running !== null;
+  });
 });
 after(async () => {
   await andon?.end();
@@ -124,10 +129,7 @@ test("an app with a port to itself is known by it", async () => {
 });
 
 test("what each runtime says of itself, its models and its work", async () => {
-  const [main, box] = await until("the facts are there", async () => {
-    const all = await runtimes();
-    return all[0].models[0]?.context_length && all[1].load.running !== null && all;
-  });
+  const [main, box] = await runtimes();
   assert.deepEqual(main.capture, [{ address: andon.flags["capture-listen"], app: null }]);
   assert.deepEqual([main.name, main.product, main.healthy], ["ollama", "ollama", true]);
   const [model] = main.models;
@@ -144,6 +146,32 @@ test("what each runtime says of itself, its models and its work", async () => {
   const { running, waiting, cache_used, cache_hits, queue_ms, slots } = box.load;
   assert.deepEqual([running, waiting, cache_used, slots], [2, 1, 0.25, null]);
   assert.deepEqual([cache_hits, queue_ms], [0.4, 1_500]);
+});
+
+test("the page shows them all, and leads to their traces", async () => {
+  const browser = await launch();
+  try {
+    const { page, complaints } = await openPage(browser, { locale: "en-GB" });
+    await page.goto(`${andon.url}/andon/`);
+    await page.getByRole("link", { name: /Runtimes|ランタイム/ }).click();
+    await page.waitForURL("**/andon/runtimes");
+    const card = (name) => page.locator(`[data-testid=runtime][data-name="${name}"]`);
+    await card("ollama").waitFor();
+    assert.equal(await card("ollama").getAttribute("data-healthy"), "true");
+    assert.equal(await card("late").getAttribute("data-healthy"), "false");
+    const words = async (name) => (await card(name).innerText()).replace(/\s+/g, " ");
+    assert.match(await words("ollama"), /tiny:latest.*Q4_K_M.*4,096.*32,768.*50 %/);
+    assert.match(await words("gpu-box"), /vllm 0\.20\.0/);
+    assert.ok((await words("gpu-box")).includes(urls.web), await words("gpu-box"));
+    assert.match(await words("gpu-box"), /open-webui/);
+    assert.match(await words("late"), /nobody answers/);
+    await card("gpu-box").getByRole("link").click();
+    await page.waitForURL("**/andon/traces?q=service%3Agpu-box");
+    await page.getByTestId("trace-row").first().waitFor();
+    assert.deepEqual(complaints, []);
+  } finally {
+    await browser.close();
+  }
 });
 
 test("one that is down is said to be, by its name, and taken up when it comes", async () => {

@@ -8,6 +8,7 @@ import type {
   FeedbackReply,
   FeedbackRequest,
   ModelsReply,
+  RuntimesReply,
   StatusReply,
   TraceHostReply,
   TraceReply,
@@ -106,6 +107,9 @@ export function post<Reply>(path: string, body: unknown, init: RequestInit = {})
 
 export const getModels = (signal?: AbortSignal): Promise<ModelsReply> =>
   get("/api/v1/models", {}, signal);
+
+export const getRuntimes = (signal?: AbortSignal): Promise<RuntimesReply> =>
+  get("/api/v1/runtimes", {}, signal);
 
 export const getStatus = (signal?: AbortSignal): Promise<StatusReply> =>
   get("/api/v1/status", {}, signal);

@@ -29,6 +29,8 @@ export type CallTimings = Schemas["TimingsMs"];
 // ---- models and status ----------------------------------------------------------------------
 
 export type RuntimeInfo = Schemas["RuntimeFacts"];
+export type RuntimeReply = Schemas["Runtime"];
+export type RuntimesReply = Schemas["Runtimes"];
 export type ModelInfo = Schemas["DiscoveredModel"];
 export type RouteInfo = Schemas["RouteFacts"];
 export type ModelsReply = Schemas["Models"];

@@ -20,11 +20,22 @@ const model = (name: string, isDefault = false): ModelInfo => ({
   digest: null,
   loaded: false,
   loaded_context_length: null,
+  memory_bytes: null,
+  gpu_bytes: null,
+  expires_ns: null,
   default: isDefault,
 });
 
 const known: ModelsReply = {
-  runtime: { name: "r", kind: "builtin", address: "", version: null, healthy: true, message: null },
+  runtime: {
+    name: "r",
+    product: "runtime",
+    kind: "builtin",
+    address: "",
+    version: null,
+    healthy: true,
+    message: null,
+  },
   models: [model("other"), model("gemma", true)],
   routes: [
     { path: "/chat", model: "tiny", answered_by: "gemma", note: "n" },

@@ -20,6 +20,7 @@ describe("addresses", () => {
       { ...EMPTY_LIST, q: 'model:"a b" -status:error 東京', range: "all" as const },
       { ...EMPTY_LIST, stretch: { fromMs: 1_700_000_000_000, toMs: 1_700_000_060_000 } },
       { page: "trace" as const, traceId: ID, spanId: "00f067aa0ba902b7", tab: "json" as const },
+      { page: "runtimes" as const },
     ];
     for (const state of states) expect(at(routeHref(state))).toEqual(state);
   });

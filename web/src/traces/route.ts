@@ -31,12 +31,18 @@ export interface TraceRoute {
   tab: Tab;
 }
 
+export interface RuntimesRoute {
+  page: "runtimes";
+}
+
 export interface UnknownRoute {
   page: "unknown";
   path: string;
 }
 
-export type Route = ListRoute | TraceRoute | UnknownRoute;
+/** A page that there is. */
+export type KnownRoute = ListRoute | TraceRoute | RuntimesRoute;
+export type Route = KnownRoute | UnknownRoute;
 
 export const EMPTY_LIST: ListRoute = { page: "list", q: "", range: DEFAULT_RANGE, stretch: null };
 
@@ -67,6 +73,7 @@ export function parseRoute(url: { pathname: string; search: string }): Route {
       tab: oneOf(TABS, params.get("tab"), "io"),
     };
   }
+  if (/^runtimes\/?$/.test(path)) return { page: "runtimes" };
   if (path !== "" && path !== "index.html" && !/^traces\/?$/.test(path)) {
     return { page: "unknown", path: url.pathname };
   }
@@ -78,7 +85,8 @@ export function parseRoute(url: { pathname: string; search: string }): Route {
   };
 }
 
-export function routeHref(route: ListRoute | TraceRoute): string {
+export function routeHref(route: KnownRoute): string {
+  if (route.page === "runtimes") return `${BASE}runtimes`;
   const params = new URLSearchParams();
   if (route.page === "trace") {
     if (route.spanId) params.set("span", route.spanId);

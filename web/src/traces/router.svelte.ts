@@ -1,6 +1,6 @@
 // The address bar as state. Links are plain links; clicks on those of the dashboard stay in the page.
 
-import { BASE, parseRoute, routeHref, type ListRoute, type Route, type TraceRoute } from "./route";
+import { BASE, parseRoute, routeHref, type KnownRoute, type Route } from "./route";
 
 const current = $state<{ route: Route }>({ route: parseRoute(location) });
 
@@ -9,7 +9,7 @@ export function route(): Route {
 }
 
 /** `replace` for steps that «back» should not walk through, such as choosing a span. */
-export function go(to: ListRoute | TraceRoute, how: "push" | "replace" = "push"): void {
+export function go(to: KnownRoute, how: "push" | "replace" = "push"): void {
   const href = routeHref(to);
   if (href === location.pathname + location.search) return;
   history[how === "push" ? "pushState" : "replaceState"](null, "", href);

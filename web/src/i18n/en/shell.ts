@@ -4,6 +4,7 @@ export const shell = {
   navigation: "Pages",
   chat: "Chat",
   traces: "Traces",
+  runtimes: "Runtimes",
   language: "Language: English. Switch to Japanese",
   otherLanguage: "日本語",
   theme: {

@@ -6,6 +6,7 @@ export const shell: typeof en = {
   navigation: "ページ",
   chat: "チャット",
   traces: "トレース",
+  runtimes: "ランタイム",
   language: "表示言語: 日本語。英語に切り替える",
   otherLanguage: "English",
   theme: {
