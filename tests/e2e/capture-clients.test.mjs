@@ -94,6 +94,12 @@ describe("clients through the capture", () => {
     }
     const retried = spans.filter((span) => span.attributes["http.request.resend_count"] === 1);
     assert.equal(retried.length, 1, "the second attempt of one call");
+    const first = spans.find(
+      ({ trace_id: id }) => id === retried[0].attributes["andon.call.first_trace_id"],
+    );
+    assert.equal(first?.error_type, "queue_full", "the first one was turned away");
+    const apart = retried[0].start_ns - first.start_ns;
+    assert.ok(retried[0].attributes["andon.call.elapsed_ns"] > apart);
     const called = spans.filter((span) =>
       span.contents.some(({ role, text }) => role === "call" && text.includes("大阪")),
     );

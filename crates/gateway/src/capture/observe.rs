@@ -11,7 +11,7 @@ use super::{
     reading::{self, Framing},
     rhythm::Rhythm,
     tape::{Cut, Tape},
-    threads::{Asker, Place},
+    threads::{Asker, Call, Place},
     upstream::Known,
 };
 use crate::{
@@ -106,7 +106,7 @@ pub(super) fn observe(seen: Seen, shared: &Shared) -> Observation {
         } else if outcome.cause == Cause::None && lost_its_cache(&place, &span) {
             outcome.cause = Cause::PromptCacheLost;
         }
-        put_in_place(&mut span, &place);
+        put_in_place(&mut span, &seen, &place);
     }
     drop(past);
     let contents = words(&mut span, asked, told);
@@ -240,7 +240,14 @@ fn place(seen: &Seen, asked: &Asked, span: &Span, past: &mut Past) -> Option<Pla
     let user = asked.user.as_deref().or(span.user_id.as_deref());
     let asker = Asker { app: span.ml_app.as_deref(), user, key: seen.key };
     let model = span.model.as_deref().unwrap_or_default();
-    past.threads.place(&asker, (&span.service, model), asked.contents.as_slice(), seen.start_ns)
+    past.threads.place(&Call {
+        asker: &asker,
+        read_by: (&span.service, model),
+        contents: asked.contents.as_slice(),
+        trace_id: seen.caller.trace_id,
+        retries: seen.retries.unwrap_or(0),
+        now: seen.start_ns,
+    })
 }
 
 /// The prompt was there before but for one part, the runtime read most of it anew, and that took a
@@ -253,17 +260,22 @@ fn lost_its_cache(place: &Place, span: &Span) -> bool {
 
 /// What an app with an SDK would have said of its conversation, and how much of the prompt was not
 /// new.
-fn put_in_place(span: &mut Span, place: &Place) {
+fn put_in_place(span: &mut Span, seen: &Seen, place: &Place) {
     let thread = format!("{:016x}", place.thread);
     if span.session_id.is_none() {
         span.session_id = Some(thread.clone());
     }
     let elapsed = span.end_ns().saturating_sub(place.turn_began_ns);
+    let attempts_elapsed = span.end_ns().saturating_sub(place.attempt.first_began_ns);
     let mut note = |name: &str, value| span.attributes.insert(name.to_owned(), value);
     note("gen_ai.conversation.id", thread.into());
     note("andon.turn.id", format!("{:016x}", place.turn).into());
     note("andon.turn.call", u64::from(place.call_of_turn).into());
     note("andon.turn.elapsed_ns", elapsed.into());
+    if seen.retries.is_some_and(|retries| retries > 0) {
+        note("andon.call.first_trace_id", place.attempt.first_trace_id.to_string().into());
+        note("andon.call.elapsed_ns", attempts_elapsed.into());
+    }
     note("andon.prompt.parts", u64::from(place.parts).into());
     note("andon.prompt.shared_parts", u64::from(place.shared_parts).into());
     note("andon.prompt.bytes", place.bytes.into());

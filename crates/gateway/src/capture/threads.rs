@@ -9,7 +9,7 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use andon_model::{Part, RawContent, UnixNanos};
+use andon_model::{Part, RawContent, TraceId, UnixNanos};
 
 use super::lengths::Shape;
 
@@ -18,6 +18,9 @@ const MOST_HASHES: usize = 1 << 15;
 /// A part is hashed in blocks of so many bytes, so that one that changed at its end is known to have
 /// kept its start.
 const BLOCK_BYTES: usize = 1_024;
+/// What a client sends again within this time is another attempt of the same call: the official
+/// clients wait half a second to eight, but a timeout before that may be ten minutes.
+const RETRIED_WITHIN_NS: u64 = 30 * 60 * 1_000_000_000;
 /// The very same messages again are a repetition for so long, and a new conversation later.
 const REPEATED_WITHIN_NS: u64 = 10 * 60 * 1_000_000_000;
 
@@ -53,6 +56,19 @@ pub(super) struct Asker<'a> {
     pub(super) key: Option<u64>,
 }
 
+/// A call to be placed.
+pub(super) struct Call<'a> {
+    pub(super) asker: &'a Asker<'a>,
+    /// The service and the model, which have a cache of their own.
+    pub(super) read_by: (&'a str, &'a str),
+    pub(super) contents: &'a [RawContent],
+    pub(super) trace_id: TraceId,
+    /// How often the client says that it has tried before.
+    pub(super) retries: u64,
+    /// When it began.
+    pub(super) now: UnixNanos,
+}
+
 /// Where a call stands among those before it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Place {
@@ -75,8 +91,18 @@ pub(super) struct Place {
     pub(super) parted_at: Option<String>,
     /// Shape and true tokens of the longest earlier prompt that this one begins with.
     pub(super) start: Option<(Shape, u64)>,
+    /// The call that this is an attempt of.
+    pub(super) attempt: Attempt,
     /// Stands for this very prompt.
     prompt: u64,
+}
+
+/// One of the attempts of a call: a client that had no answer in time, or a bad one, asks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Attempt {
+    /// The trace of the first one, which is this one's own where there was none before.
+    pub(super) first_trace_id: TraceId,
+    pub(super) first_began_ns: UnixNanos,
 }
 
 /// One part of a prompt, in the order in which templates put them.
@@ -108,6 +134,8 @@ pub(super) struct Threads {
     /// By the chain over all messages of a call.
     threads: Memory<(u64, UnixNanos)>,
     turns: Memory<(u32, UnixNanos)>,
+    /// By the whole prompt.
+    attempts: Memory<Attempt>,
     /// Chains over the first parts of prompts, for a model.
     prefixes: Memory<()>,
     /// Parts of prompts for a model, wherever they stood.
@@ -125,21 +153,16 @@ impl Threads {
             key,
             threads: Memory::new(),
             turns: Memory::new(),
+            attempts: Memory::new(),
             prefixes: Memory::new(),
             known: Memory::new(),
             counted: Memory::new(),
         }
     }
 
-    /// Places a call that began at `now`; `None` for one without messages. `read_by`: the service
-    /// and the model, which have a cache of their own.
-    pub(super) fn place(
-        &mut self,
-        asker: &Asker<'_>,
-        read_by: (&str, &str),
-        contents: &[RawContent],
-        now: UnixNanos,
-    ) -> Option<Place> {
+    /// Places a call; `None` for one without messages.
+    pub(super) fn place(&mut self, call: &Call<'_>) -> Option<Place> {
+        let &Call { asker, read_by, contents, trace_id, retries, now } = call;
         let pieces = self.pieces(contents);
         if pieces.is_empty() {
             return None;
@@ -153,6 +176,7 @@ impl Threads {
         self.turns.insert(turn, (call_of_turn, turn_began_ns));
         let Cached { shared, parted_at, start, prompt } =
             self.cache(self.key.hash_one((asker, read_by)), &pieces);
+        let attempt = self.attempt(prompt, trace_id, retries, now);
         let blocks = || pieces.iter().flat_map(|piece| &piece.blocks);
         let mut end = 0;
         let is_shared = |piece: &&Piece| {
@@ -170,8 +194,19 @@ impl Threads {
             bytes: blocks().map(|block| block.bytes).sum(),
             parted_at,
             start,
+            attempt,
             prompt,
         })
+    }
+
+    /// A retry belongs to the call that began with the same prompt; all else begins a call.
+    fn attempt(&mut self, prompt: u64, trace_id: TraceId, retries: u64, now: UnixNanos) -> Attempt {
+        let first = self.attempts.get(prompt).copied().filter(|first| {
+            retries > 0 && now.saturating_sub(first.first_began_ns) < RETRIED_WITHIN_NS
+        });
+        let attempt = first.unwrap_or(Attempt { first_trace_id: trace_id, first_began_ns: now });
+        self.attempts.insert(prompt, attempt);
+        attempt
     }
 
     /// Remembers how many tokens a prompt that was read whole has.
@@ -298,6 +333,17 @@ mod tests {
     const ANNA: Asker<'_> = Asker { app: Some("chat"), user: Some("anna"), key: None };
     const BEN: Asker<'_> = Asker { app: Some("chat"), user: Some("ben"), key: None };
 
+    fn place(
+        threads: &mut Threads,
+        asker: &Asker<'_>,
+        model: &str,
+        contents: &[RawContent],
+        now: UnixNanos,
+    ) -> Option<Place> {
+        let trace_id = TraceId::random();
+        threads.place(&Call { asker, read_by: ("r", model), contents, trace_id, retries: 0, now })
+    }
+
     /// `s:` system, `d:` tool definition, `u:` user, `a:` assistant, `t:` tool.
     fn prompt(parts: &[&str]) -> Vec<RawContent> {
         let content = |text: &&str| {
@@ -320,7 +366,7 @@ mod tests {
         let mut at = 0;
         let mut place = |asker: &Asker<'_>, parts: &[&str]| {
             at += SECOND;
-            threads.place(asker, ("r", "m"), &prompt(parts), at).unwrap()
+            place(&mut threads, asker, "m", &prompt(parts), at).unwrap()
         };
         let first = place(&ANNA, &["s:kind", "u:hello"]);
         let other = place(&BEN, &["s:kind", "u:hello"]);
@@ -342,14 +388,14 @@ mod tests {
     #[test]
     fn what_was_read_before_is_shared_and_the_rest_is_new() {
         let mut threads = Threads::new();
-        let first = threads.place(&ANNA, ("r", "m"), &prompt(&["s:kind", "u:hello"]), 0).unwrap();
+        let first = place(&mut threads, &ANNA, "m", &prompt(&["s:kind", "u:hello"]), 0).unwrap();
         assert_eq!((first.shared_parts, first.parts), (0, 2));
         let longer = prompt(&["s:kind", "u:hello", "a:hi", "u:more"]);
-        let second = threads.place(&ANNA, ("r", "m"), &longer, SECOND).unwrap();
+        let second = place(&mut threads, &ANNA, "m", &longer, SECOND).unwrap();
         assert_eq!((second.shared_parts, second.parts, second.parted_at), (2, 4, None));
         assert!(second.shared_bytes > 0 && second.shared_bytes < second.bytes);
         // Another model has a cache of its own.
-        let elsewhere = threads.place(&ANNA, ("r", "n"), &longer, SECOND).unwrap();
+        let elsewhere = place(&mut threads, &ANNA, "n", &longer, SECOND).unwrap();
         assert_eq!(elsewhere.shared_parts, 0);
         assert_eq!(elsewhere.thread, first.thread);
     }
@@ -359,8 +405,8 @@ mod tests {
         let before = ["d:read", "d:write", "s:kind", "u:long document", "a:yes"];
         let named = |after: &[&str]| {
             let mut threads = Threads::new();
-            threads.place(&ANNA, ("r", "m"), &prompt(&before), 0);
-            threads.place(&ANNA, ("r", "m"), &prompt(after), SECOND).unwrap().parted_at
+            place(&mut threads, &ANNA, "m", &prompt(&before), 0);
+            place(&mut threads, &ANNA, "m", &prompt(after), SECOND).unwrap().parted_at
         };
         let case = |at: usize, text: &str| {
             let mut after = before.to_vec();
@@ -378,10 +424,34 @@ mod tests {
     fn the_same_question_again_is_a_repetition_only_for_a_while() {
         let mut threads = Threads::new();
         let mut ask =
-            |at| threads.place(&ANNA, ("r", "m"), &prompt(&["u:hello"]), at).unwrap().thread;
+            |at| place(&mut threads, &ANNA, "m", &prompt(&["u:hello"]), at).unwrap().thread;
         let first = ask(0);
         assert_eq!(ask(SECOND), first);
         assert_ne!(ask(SECOND + REPEATED_WITHIN_NS), first);
+    }
+
+    #[test]
+    fn a_retry_is_an_attempt_of_the_call_before() {
+        let mut threads = Threads::new();
+        let mut ask = |text: &str, retries, now| {
+            let contents = prompt(&[text]);
+            let call = Call {
+                asker: &ANNA,
+                read_by: ("r", "m"),
+                contents: &contents,
+                trace_id: TraceId::random(),
+                retries,
+                now,
+            };
+            threads.place(&call).unwrap().attempt
+        };
+        let first = ask("u:hello", 0, SECOND);
+        ask("u:other", 0, 2 * SECOND);
+        assert_eq!(ask("u:hello", 1, 9 * SECOND), first);
+        assert_eq!(ask("u:hello", 2, 60 * SECOND), first);
+        // Asked anew, it is a call of its own; and so is a retry of what was never seen.
+        assert_ne!(ask("u:hello", 0, 61 * SECOND), first);
+        assert_eq!(ask("u:unseen", 2, 70 * SECOND).first_began_ns, 70 * SECOND);
     }
 
     #[test]

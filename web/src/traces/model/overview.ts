@@ -24,3 +24,36 @@ export function threads(span: Span): number | null {
   }
   return null;
 }
+
+function number(span: Span, name: string): number | null {
+  const value = span.attributes[name];
+  return typeof value === "number" ? value : null;
+}
+
+function text(span: Span, name: string): string | null {
+  const value = span.attributes[name];
+  return typeof value === "string" ? value : null;
+}
+
+/** The how manyth of a question's calls this was, where it was not the only one yet. */
+export function turn(span: Span): { call: number; elapsedNs: number } | null {
+  const call = number(span, "andon.turn.call");
+  const elapsedNs = number(span, "andon.turn.elapsed_ns");
+  return call !== null && call > 1 && elapsedNs !== null ? { call, elapsedNs } : null;
+}
+
+/** The how manyth attempt of one call this was, and where the first one is. */
+export function attempt(
+  span: Span,
+): { attempt: number; elapsedNs: number; firstTraceId: string } | null {
+  const retries = number(span, "http.request.resend_count");
+  const elapsedNs = number(span, "andon.call.elapsed_ns");
+  const firstTraceId = text(span, "andon.call.first_trace_id");
+  if (retries === null || elapsedNs === null || firstTraceId === null) return null;
+  return { attempt: retries + 1, elapsedNs, firstTraceId };
+}
+
+export const p95Gap = (span: Span): number | null => number(span, "andon.stream.p95_gap_ns");
+export const quantization = (span: Span): string | null => text(span, "andon.model.quantization");
+/** 0 to 1; null where there is no GPU. */
+export const onGpu = (span: Span): number | null => number(span, "andon.model.on_gpu") || null;
