@@ -1,23 +1,17 @@
-//! The capture's listeners: the door in front of each pass-through.
+//! The capture's listeners, the doors in front of them, and the runtimes behind.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, pin::Pin};
+use std::{net::SocketAddr, sync::Arc};
 
 use andon_api::{Access, CaptureAddress, WatchedRuntime};
 use andon_gateway::{
-    Capture, CaptureBody, CaptureConfig, Door, HttpClient, LiveCalls, Recorder, RuntimeCatalog,
-};
-use http::{Request, Response};
-use hyper::{
-    body::Incoming,
-    service::{Service, service_fn},
+    Capture, CaptureConfig, Entrance, HttpClient, LiveCalls, Recorder, RuntimeCatalog,
 };
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{CapturePort, Config, RuntimeChoice},
-    listen::{self, Limits},
-    runtime,
+    listen, runtime,
 };
 
 /// The ports that calls come to, the main one among them, taken.
@@ -79,15 +73,15 @@ impl Ports {
     /// Serves all of them.
     pub(crate) fn serve(
         self,
-        doors: &Doors,
+        entrances: &Entrances,
         config: &Config,
         servers: &mut JoinSet<std::io::Result<()>>,
         stop: &CancellationToken,
     ) {
         for (listener, port) in self.0 {
-            let Some(capture) = doors.behind(&port) else { continue };
-            let service = service(capture, access(config, port.listen));
-            servers.spawn(listen::serve(listener, service, Limits::CAPTURE, stop.clone()));
+            let Some(capture) = entrances.behind(&port) else { continue };
+            let door = Arc::new(access(config, port.listen));
+            servers.spawn(capture.serve(listener, door, stop.clone()));
         }
     }
 }
@@ -99,9 +93,9 @@ async fn take(mut port: CapturePort) -> anyhow::Result<(TcpListener, CapturePort
 }
 
 /// One pass-through for each runtime; a port with an app has its own beside them.
-pub(crate) struct Doors(Vec<(Option<String>, Capture)>);
+pub(crate) struct Entrances(Vec<(Option<String>, Capture)>);
 
-impl Doors {
+impl Entrances {
     pub(crate) fn new(
         watched: &[WatchedRuntime],
         host: Option<String>,
@@ -111,15 +105,15 @@ impl Doors {
         let config = CaptureConfig { host, ..CaptureConfig::default() };
         let mut captures: Vec<(Option<String>, Capture)> = Vec::new();
         for runtime in watched {
-            let door = Door {
+            let entrance = Entrance {
                 catalog: runtime.catalog.clone(),
                 runtime: runtime.address.clone(),
                 name: runtime.name.clone(),
                 app: None,
             };
             let capture = match captures.first() {
-                Some((_, first)) => first.beside(door),
-                None => Capture::new(config.clone(), door, live.clone(), recorder.clone()),
+                Some((_, first)) => first.beside(entrance),
+                None => Capture::new(config.clone(), entrance, live.clone(), recorder.clone()),
             };
             captures.push((runtime.name.clone(), capture));
         }
@@ -146,29 +140,4 @@ fn main_address(config: &Config) -> Option<String> {
 /// The password is asked for only where other machines can reach the port.
 fn access(config: &Config, address: SocketAddr) -> Access {
     crate::up::access(config, !address.ip().is_loopback())
-}
-
-type Answered = Pin<Box<dyn Future<Output = Result<Response<CaptureBody>, Infallible>> + Send>>;
-
-/// Whoever may come in is passed on; all others are told why not, in the form of the called API.
-fn service(
-    capture: Capture,
-    access: Access,
-) -> impl Service<
-    Request<Incoming>,
-    Response = Response<CaptureBody>,
-    Error = Infallible,
-    Future = Answered,
-> + Clone
-+ Send {
-    service_fn(move |mut request| -> Answered {
-        let (capture, access) = (capture.clone(), access.clone());
-        // Boxed once, for the future is large and hyper moves it about.
-        Box::pin(async move {
-            Ok(match access.admit_program(&mut request).await {
-                Ok(()) => capture.pass(request).await,
-                Err(no) => capture.deny(&request, no.status, no.code, no.message),
-            })
-        })
-    })
 }

@@ -55,9 +55,7 @@ pub(crate) async fn bind_or_any(setting: &str, address: SocketAddr) -> anyhow::R
 pub(crate) struct Limits {
     pub(crate) connections: usize,
     pub(crate) headers: Duration,
-    pub(crate) max_header_bytes: Option<usize>,
-    /// Whether answers get a `Date`; those of a runtime have their own.
-    pub(crate) own_date: bool,
+    pub(crate) max_header_bytes: usize,
 }
 
 impl Limits {
@@ -67,15 +65,7 @@ impl Limits {
         // Longer than Andon's own client keeps an idle connection, so that the client is the one to
         // close it.
         headers: Duration::from_secs(75),
-        max_header_bytes: Some(64 << 10),
-        own_date: true,
-    };
-    /// For calls that are passed through: ten thousand idle streams are a small thing there.
-    pub(crate) const CAPTURE: Self = Self {
-        connections: 16_384,
-        headers: Duration::from_secs(600),
-        max_header_bytes: None,
-        own_date: false,
+        max_header_bytes: 64 << 10,
     };
 }
 
@@ -95,10 +85,7 @@ where
 {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.headers);
-    http.auto_date_header(limits.own_date);
-    if let Some(bytes) = limits.max_header_bytes {
-        http.max_buf_size(bytes);
-    }
+    http.max_buf_size(limits.max_header_bytes);
     let places = Arc::new(Semaphore::new(limits.connections));
     let running = GracefulShutdown::new();
     loop {

@@ -48,7 +48,7 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
         let proxy = TowerToHyperService::new(house.proxy.clone());
         servers.spawn(listen::serve(listener, proxy, Limits::PAGES, stop.clone()));
     }
-    captured.serve(&house.doors, &config, &mut servers, &stop);
+    captured.serve(&house.entrances, &config, &mut servers, &stop);
     banner::listening(&config);
     tokio::spawn(banner::found(
         config.clone(),
@@ -85,7 +85,7 @@ struct Ground<'a> {
 struct House {
     front: Router,
     proxy: Router,
-    doors: capture::Doors,
+    entrances: capture::Entrances,
     catalog: RuntimeCatalog,
     client: HttpClient,
     /// Hears when all that was seen has been handed to the store.
@@ -141,7 +141,8 @@ impl House {
             recorder.clone(),
         );
         let runtimes = captured.watched(config, &catalog, &client, &last);
-        let doors = capture::Doors::new(&runtimes, host.clone(), live.clone(), recorder.clone());
+        let entrances =
+            capture::Entrances::new(&runtimes, host.clone(), live.clone(), recorder.clone());
         let api = ApiState::new(Parts {
             store,
             protector,
@@ -163,7 +164,7 @@ impl House {
         Ok(Self {
             front: front(config, &gateway, api),
             proxy: proxy_router(config, &proxy),
-            doors,
+            entrances,
             catalog,
             client,
             keeper,

@@ -5,8 +5,9 @@
 //! this origin or an allowed one. The chat routes also take pages of other loopback ports, because
 //! the original's page may be served by any small server beside Andon.
 
-use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
+use andon_gateway::{Admitted, Denied, Door};
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -20,6 +21,8 @@ use subtle::ConstantTimeEq;
 
 use crate::error::{ApiErrorCode, ErrorBody};
 
+/// Where clients of Anthropic's API put their key.
+const API_KEY: &str = "x-api-key";
 const COOKIE: &str = "andon_session";
 const SESSION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Every wrong password costs this long; guesses do not run in parallel for one door.
@@ -73,44 +76,37 @@ impl Access {
             guesses: tokio::sync::Mutex::new(()),
         }))
     }
-
-    /// The door for programs that call a runtime through Andon: no login, no page. The password
-    /// comes where their clients have a key for it, and goes no further than here.
-    pub async fn admit_program<B>(&self, request: &mut http::Request<B>) -> Result<(), Refused> {
-        let rules = &self.0;
-        if !host_of(request).is_some_and(|host| rules.knows_host(&host)) {
-            return Err(Refused {
-                status: StatusCode::FORBIDDEN,
-                code: "forbidden",
-                message: UNKNOWN_HOST,
-            });
-        }
-        if rules.password.is_none() {
-            return Ok(());
-        }
-        let key = rules.has_key(request.headers());
-        if key == Some(true) {
-            request.headers_mut().remove(header::AUTHORIZATION);
-            request.headers_mut().remove("x-api-key");
-            return Ok(());
-        }
-        if key == Some(false) {
-            rules.wrong_password().await;
-        }
-        Err(Refused {
-            status: StatusCode::UNAUTHORIZED,
-            code: "unauthorized",
-            message: "Andon's password is needed, as the client's API key",
-        })
-    }
 }
 
-/// Why a program may not come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
-    pub status: StatusCode,
-    pub code: &'static str,
-    pub message: &'static str,
+/// The door for programs that call a runtime through Andon: no login, no page. The password comes
+/// where their clients have a key for it, and goes no further than here.
+impl Door for Access {
+    fn admit<'h>(&self, header: &dyn Fn(&str) -> Option<&'h [u8]>) -> Result<Admitted, Denied> {
+        let rules = &self.0;
+        let denied = |status, code, message| Denied { status, code, message, is_guess: false };
+        let host = header(header::HOST.as_str()).and_then(|host| std::str::from_utf8(host).ok());
+        if !host.is_some_and(|host| rules.knows_host(host)) {
+            return Err(denied(StatusCode::FORBIDDEN, "forbidden", UNKNOWN_HOST));
+        }
+        if rules.password.is_none() {
+            return Ok(Admitted { strips_key: false });
+        }
+        match rules.has_key(header(header::AUTHORIZATION.as_str()), header(API_KEY)) {
+            Some(true) => Ok(Admitted { strips_key: true }),
+            key => Err(Denied {
+                is_guess: key.is_some(),
+                ..denied(
+                    StatusCode::UNAUTHORIZED,
+                    "unauthorized",
+                    "Andon's password is needed, as the client's API key",
+                )
+            }),
+        }
+    }
+
+    fn wrong_key(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.0.wrong_password())
+    }
 }
 
 impl Rules {
@@ -169,13 +165,11 @@ impl Rules {
             .any(|(name, value)| name == COOKIE && self.is_session(value))
     }
 
-    /// `Authorization: Bearer PASSWORD`, or `x-api-key`, for programs.
-    fn has_key(&self, headers: &HeaderMap) -> Option<bool> {
-        // Bytes, not text: a password may hold any character, and clients send it as UTF-8.
-        let bytes = |name| headers.get(name).map(HeaderValue::as_bytes);
-        let bearer = bytes(header::AUTHORIZATION).and_then(|value| value.strip_prefix(b"Bearer "));
-        let key = bearer.or_else(|| bytes(header::HeaderName::from_static("x-api-key")))?;
-        Some(self.is_password(key))
+    /// `Authorization: Bearer PASSWORD`, or `x-api-key`, for programs. Bytes, not text: a password
+    /// may hold any character, and clients send it as UTF-8.
+    fn has_key(&self, authorization: Option<&[u8]>, api_key: Option<&[u8]>) -> Option<bool> {
+        let bearer = authorization.and_then(|value| value.strip_prefix(b"Bearer "));
+        bearer.or(api_key).map(|key| self.is_password(key))
     }
 }
 
@@ -224,7 +218,9 @@ async fn admit(rules: &Rules, request: Request) -> Result<Request, Box<Response>
     if path == "/login" && request.method() == Method::POST {
         return Err(Box::new(log_in(rules, request.into_body()).await));
     }
-    let key = rules.has_key(request.headers());
+    let headers = request.headers();
+    let bytes = |name| headers.get(name).map(HeaderValue::as_bytes);
+    let key = rules.has_key(bytes(header::AUTHORIZATION.as_str()), bytes(API_KEY));
     if key == Some(true) || rules.has_session(request.headers()) {
         return Ok(request);
     }

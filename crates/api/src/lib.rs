@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use access::{Access, Password, Refused, guard};
+pub use access::{Access, Password, guard};
 pub use pages::{has_real_pages, pages};
 pub use runtimes::{CaptureAddress, WatchedRuntime};
 

@@ -28,7 +28,11 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
-        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        Self::from_texts(|name| headers.get(name).and_then(|value| value.to_str().ok()))
+    }
+
+    /// `text` gives the value of a header that is text.
+    pub(crate) fn from_texts<'h>(text: impl Fn(&HeaderName) -> Option<&'h str>) -> Self {
         let context: Option<TraceContext> =
             text(&TRACEPARENT).and_then(|traceparent| traceparent.parse().ok());
         Self {

@@ -23,7 +23,7 @@ mod runtime;
 mod sse;
 
 pub use answer::{ChatAnswer, ChatEvents, ChatFailure, ChatStart, TextPiece, TimingsMs};
-pub use capture::{Capture, CaptureBody, CaptureConfig, Door};
+pub use capture::{Admitted, Capture, CaptureConfig, Denied, Door, Entrance};
 pub use error::{ChatError, ErrorCode};
 pub use gateway::{Gateway, GatewayConfig, ProxyLink};
 pub use headers::{REQUEST_ID, TRACE_ID};

@@ -7,9 +7,9 @@ use std::{
 };
 
 use andon_model::{Phase, Span, SpanId, TraceId, UnixNanos};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request, response};
+use http::{HeaderName, Method, StatusCode, header};
 
-use super::{Shared, api::Api, observe, progress, tape::Tape, upstream::Known};
+use super::{Shared, api::Api, observe, progress, tape::Tape, upstream::Known, wire::Headers};
 use crate::{
     error::ErrorCode,
     headers::Caller,
@@ -63,36 +63,45 @@ pub(super) struct Exchange {
     shared: Arc<Shared>,
     began: Instant,
     running: Option<Running>,
+    /// The copy of the request, until it is whole.
+    asked: Option<Tape>,
     seen: Option<Box<Seen>>,
 }
 
 impl Exchange {
-    pub(super) fn begin(shared: &Arc<Shared>, head: &request::Parts) -> Self {
-        let path = head.uri.path();
-        let api = Api::of(&head.method, path);
-        let caller = Caller::from_headers(&head.headers);
+    pub(super) fn begin(
+        shared: &Arc<Shared>,
+        method: Method,
+        path: &str,
+        headers: Headers<'_>,
+    ) -> Self {
+        let api = Api::of(&method, path);
+        let common = &shared.common;
+        let most = common.config.max_request_bytes;
+        let asked = api.is_model_call().then(|| Tape::new(Arc::clone(&common.budget), most));
         let seen = Box::new(Seen {
             api,
-            method: head.method.clone(),
+            method,
             path: path.into(),
+            caller: Caller::from_texts(|name| headers.text(name.as_str())),
             span_id: SpanId::random(),
-            agent: text(&head.headers, &header::USER_AGENT),
-            retries: text(&head.headers, &super::RETRY_COUNT).and_then(|text| text.parse().ok()),
-            key: shared.key_of(&head.headers),
+            agent: text(headers, &header::USER_AGENT),
+            retries: headers.text(super::RETRY_COUNT).and_then(|text| text.parse().ok()),
+            key: shared.key_of(headers),
             start_ns: Span::now_ns(),
             duration_ns: 0,
             runtime: None,
-            models: shared.door.catalog.models(),
+            models: shared.entrance.catalog.models(),
             request: Arc::default(),
-            request_encoding: text(&head.headers, &header::CONTENT_ENCODING),
+            request_encoding: text(headers, &header::CONTENT_ENCODING),
             status: None,
             answer: None,
             answer_type: None,
             answer_encoding: None,
             end: End::ClientGone,
-            caller,
         });
-        Self { shared: Arc::clone(shared), began: Instant::now(), running: None, seen: Some(seen) }
+        let (shared, began) = (Arc::clone(shared), Instant::now());
+        Self { shared, began, running: None, asked, seen: Some(seen) }
     }
 
     pub(super) fn api(&self) -> Api {
@@ -103,13 +112,19 @@ impl Exchange {
         self.seen.as_ref().map_or_else(TraceId::random, |seen| seen.caller.trace_id)
     }
 
-    pub(super) fn began(&self) -> Instant {
-        self.began
+    /// A piece of the request came.
+    pub(super) fn asked(&mut self, data: &[u8]) {
+        if let Some(tape) = &mut self.asked {
+            tape.push(data, self.began);
+        }
     }
 
-    /// Where the copy of the request goes once it is whole.
-    pub(super) fn request_slot(&self) -> Arc<OnceLock<Tape>> {
-        self.seen.as_ref().map_or_else(Arc::default, |seen| Arc::clone(&seen.request))
+    /// The request has come to its end, or ends here.
+    pub(super) fn asked_all(&mut self) {
+        if let (Some(tape), Some(seen)) = (self.asked.take(), &self.seen) {
+            // Nobody else fills it.
+            let _ = seen.request.set(tape);
+        }
     }
 
     /// The call goes to this runtime now; one to a model is seen among those that run.
@@ -121,7 +136,8 @@ impl Exchange {
                 trace_id: seen.caller.trace_id,
                 span_id: seen.span_id,
                 request_id: seen.caller.request_id.clone(),
-                service: observe::service(&self.shared.door, Some(&runtime), seen.api).to_owned(),
+                service: observe::service(&self.shared.entrance, Some(&runtime), seen.api)
+                    .to_owned(),
                 route: seen.path.to_string(),
                 model: ModelName::Unread(Box::new(move || {
                     super::api::model_of(request.get()?.bytes())
@@ -134,12 +150,12 @@ impl Exchange {
     }
 
     /// The head of the answer came.
-    pub(super) fn answered(&mut self, head: &response::Parts) {
+    pub(super) fn answered(&mut self, status: u16, headers: Headers<'_>) {
         let Some(seen) = &mut self.seen else { return };
-        seen.status = Some(head.status);
-        seen.answer_type = text(&head.headers, &header::CONTENT_TYPE);
-        seen.answer_encoding = text(&head.headers, &header::CONTENT_ENCODING);
-        if seen.api.is_model_call() || !head.status.is_success() {
+        seen.status = StatusCode::from_u16(status).ok();
+        seen.answer_type = text(headers, &header::CONTENT_TYPE);
+        seen.answer_encoding = text(headers, &header::CONTENT_ENCODING);
+        if seen.api.is_model_call() || !(200..300).contains(&status) {
             let common = &self.shared.common;
             let most = common.config.max_answer_bytes;
             seen.answer = Some(Tape::new(Arc::clone(&common.budget), most));
@@ -174,6 +190,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.asked_all();
         let Some(mut seen) = self.seen.take() else { return };
         seen.duration_ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.running = None;
@@ -185,8 +202,8 @@ impl Drop for Exchange {
     }
 }
 
-/// A header's value, copied: a slice of it would hold the whole buffer it was read into.
-fn text(headers: &HeaderMap, name: &header::HeaderName) -> Option<Box<str>> {
-    let value = headers.get(name).map(HeaderValue::to_str)?.ok()?;
+/// A header's value, copied: the buffer that it was read into goes back.
+fn text(headers: Headers<'_>, name: &HeaderName) -> Option<Box<str>> {
+    let value = headers.text(name.as_str())?;
     (value.len() <= MAX_TEXT).then(|| value.into())
 }

@@ -4,7 +4,7 @@ use andon_model::{Cause, LlmKind, Observation, RawText, Source, Span, SpanKind, 
 use http::StatusCode;
 
 use super::{
-    Door, Past, Shared,
+    Entrance, Past, Shared,
     api::{Api, Asked, Family, Told, error_message},
     cut::was_cut,
     exchange::{End, Seen},
@@ -46,9 +46,9 @@ pub(super) fn is_worth_a_span(seen: &Seen) -> bool {
 }
 
 /// The service name of a runtime's spans, also before it has said who it is.
-pub(super) fn service<'a>(door: &'a Door, runtime: Option<&'a Known>, api: Api) -> &'a str {
+pub(super) fn service<'a>(entrance: &'a Entrance, runtime: Option<&'a Known>, api: Api) -> &'a str {
     let info = runtime.and_then(|runtime| runtime.info.as_ref());
-    let name = info.map(|info| &info.name).or(door.name.as_ref());
+    let name = info.map(|info| &info.name).or(entrance.name.as_ref());
     match (name, api.family()) {
         (Some(name), _) => name,
         (None, Family::Ollama) => "ollama",
@@ -118,7 +118,7 @@ fn frame(seen: &Seen, shared: &Shared) -> Span {
     let runtime = seen.runtime.as_deref();
     let mut span = Span::new(
         seen.caller.trace_id,
-        service(&shared.door, runtime, seen.api),
+        service(&shared.entrance, runtime, seen.api),
         format!("{} {}", seen.method, seen.path),
     );
     span.span_id = seen.span_id;
@@ -139,7 +139,7 @@ fn frame(seen: &Seen, shared: &Shared) -> Span {
     span.session_id.clone_from(&seen.caller.session_id);
     span.user_id.clone_from(&seen.caller.user_id);
     span.request_id = Some(seen.caller.request_id.clone());
-    span.ml_app = shared.door.app.clone().or_else(|| seen.agent.as_deref().and_then(app));
+    span.ml_app = shared.entrance.app.clone().or_else(|| seen.agent.as_deref().and_then(app));
     let attributes = &mut span.attributes;
     let mut note = |name: &str, value| attributes.insert(name.to_owned(), value);
     if let Some(agent) = &seen.agent {

@@ -52,12 +52,14 @@ impl Upstream {
         Self { known, target }
     }
 
+    /// The address, if there is one.
+    pub(super) fn known(&self) -> Option<Arc<Known>> {
+        self.known.borrow().clone()
+    }
+
     /// The address, waiting for a runtime that is starting for the first time. The error says why
     /// there is none.
     pub(super) async fn ready(&self) -> Result<Arc<Known>, String> {
-        if let Some(known) = &*self.known.borrow() {
-            return Ok(Arc::clone(known));
-        }
         let (mut known, mut states) = (self.known.clone(), self.target.subscribe());
         loop {
             if let Some(known) = &*known.borrow_and_update() {

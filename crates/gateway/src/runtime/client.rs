@@ -96,7 +96,7 @@ impl Exchange {
 }
 
 /// The innermost error says what happened; the outer ones say «client error».
-pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 pub(crate) use catalog::Resolved;
 pub use catalog::RuntimeCatalog;
-pub(crate) use client::{Exchange, SendError, root_cause};
+pub(crate) use client::{Exchange, SendError};
 pub use client::{HttpClient, http_client};
 pub use detect::{DetectError, detect};
 pub(crate) use dialect::{Dialect, FinalStats, Generation, RuntimeEvent, code_of, error_of};
