@@ -150,14 +150,14 @@ mod tests {
     use crate::live::{Fixed, LiveCalls, Running};
 
     fn call(calls: &LiveCalls) -> Running {
-        calls.begin(Fixed {
+        calls.begin(Arc::new(Fixed {
             trace_id: TraceId::random(),
             span_id: SpanId::random(),
             request_id: RequestId::from_caller(None),
             service: "proxy".to_owned(),
             route: "/chat".to_owned(),
-            model: crate::live::ModelName::Known("m".to_owned()),
-        })
+            model: "m".to_owned(),
+        }))
     }
 
     fn positions(calls: &LiveCalls) -> Vec<Option<u32>> {

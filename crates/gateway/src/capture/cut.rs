@@ -28,14 +28,16 @@ pub(super) fn was_cut(
 ) -> bool {
     let (Some(tokens), Some(model)) = (span.input_tokens, span.model.clone()) else { return false };
     let shape = Shape::of(asked.contents.as_slice());
-    if !cuts_silently(seen) || asked.has_media || tokens == 0 {
+    if asked.has_media || tokens == 0 {
         return false;
     }
-    let estimate = past.lengths.estimate(&model, shape, place.start);
-    let limit = limit(seen, &model, span);
-    if is_cut(tokens, limit, estimate) {
-        say(span, tokens, limit, estimate);
-        return true;
+    if cuts_silently(seen) {
+        let estimate = past.lengths.estimate(&model, shape, place.start);
+        let limit = limit(seen, &model, span);
+        if is_cut(tokens, limit, estimate) {
+            say(span, tokens, limit, estimate);
+            return true;
+        }
     }
     past.lengths.learn(&model, shape, tokens);
     past.threads.counted(place, shape, tokens);
@@ -44,10 +46,9 @@ pub(super) fn was_cut(
 
 /// Others refuse what is too long, or say that they cut.
 fn cuts_silently(seen: &Seen) -> bool {
-    let info = seen.runtime.as_ref().and_then(|runtime| runtime.info.as_ref());
-    match info.map(|info| info.kind) {
+    match seen.call.runtime_info().map(|info| info.kind) {
         Some(kind) => kind == RuntimeKind::Ollama,
-        None => seen.api.family() == Family::Ollama,
+        None => seen.call.api.family() == Family::Ollama,
     }
 }
 
@@ -55,7 +56,7 @@ fn cuts_silently(seen: &Seen) -> bool {
 fn limit(seen: &Seen, model: &str, span: &Span) -> Option<u64> {
     match span.attributes.get("andon.request.options.num_ctx") {
         Some(AttributeValue::Int(asked)) => u64::try_from(*asked).ok(),
-        _ => find(&seen.models, model)?.loaded_context_length,
+        _ => find(&seen.call.models, model)?.loaded_context_length,
     }
 }
 

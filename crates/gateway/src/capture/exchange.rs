@@ -9,12 +9,20 @@ use std::{
 use andon_model::{Phase, Span, SpanId, TraceId, UnixNanos};
 use http::{HeaderName, Method, StatusCode, header};
 
-use super::{Shared, api::Api, observe, progress, tape::Tape, upstream::Known, wire::Headers};
+use super::{
+    Shared,
+    api::{Api, Family},
+    forecast::Forecast,
+    observe, progress,
+    tape::Tape,
+    upstream::Known,
+    wire::Headers,
+};
 use crate::{
     error::ErrorCode,
     headers::Caller,
-    live::{Fixed, ModelName, Running},
-    runtime::DiscoveredModel,
+    live::{Running, Subject},
+    runtime::{DiscoveredModel, RuntimeInfo},
 };
 
 /// Longest user agent or encoding that is kept.
@@ -33,8 +41,10 @@ pub(super) enum End {
     Refused(ErrorCode, String),
 }
 
-/// Everything that was seen of a call, to be read where nobody waits for it.
-pub(super) struct Seen {
+/// A call as its client made it. Held by the exchange and, while it runs, by whoever looks at the
+/// calls that run.
+pub(super) struct Call {
+    pub(super) shared: Arc<Shared>,
     pub(super) api: Api,
     pub(super) method: Method,
     /// Without the query, which may hold a key.
@@ -46,12 +56,75 @@ pub(super) struct Seen {
     /// Stands for the caller's API key.
     pub(super) key: Option<u64>,
     pub(super) start_ns: UnixNanos,
-    pub(super) duration_ns: u64,
-    pub(super) runtime: Option<Arc<Known>>,
+    /// Who answers, once that is known.
+    pub(super) runtime: OnceLock<Arc<Known>>,
     /// The runtime's models as last seen before the call.
     pub(super) models: Arc<Vec<DiscoveredModel>>,
-    pub(super) request: Arc<OnceLock<Tape>>,
-    pub(super) request_encoding: Option<Box<str>>,
+    /// The body, once it is whole.
+    pub(super) request: OnceLock<Tape>,
+    pub(super) encoding: Option<Box<str>>,
+    pub(super) forecast: Forecast,
+}
+
+impl Call {
+    fn new(shared: &Arc<Shared>, method: Method, path: &str, headers: Headers<'_>) -> Self {
+        Self {
+            api: Api::of(&method, path),
+            method,
+            path: path.into(),
+            caller: Caller::from_texts(|name| headers.text(name.as_str())),
+            span_id: SpanId::random(),
+            agent: text(headers, &header::USER_AGENT),
+            retries: headers.text(super::RETRY_COUNT).and_then(|text| text.parse().ok()),
+            key: shared.key_of(headers),
+            start_ns: Span::now_ns(),
+            runtime: OnceLock::new(),
+            models: shared.entrance.catalog.models(),
+            request: OnceLock::new(),
+            encoding: text(headers, &header::CONTENT_ENCODING),
+            forecast: Forecast::default(),
+            shared: Arc::clone(shared),
+        }
+    }
+
+    /// Who the runtime said that it is.
+    pub(super) fn runtime_info(&self) -> Option<&RuntimeInfo> {
+        self.runtime.get()?.info.as_ref()
+    }
+
+    /// The service name of the runtime's spans, also before it has said who it is.
+    pub(super) fn service(&self) -> &str {
+        let name = self.runtime_info().map(|info| &info.name);
+        match (name.or(self.shared.entrance.name.as_ref()), self.api.family()) {
+            (Some(name), _) => name,
+            (None, Family::Ollama) => "ollama",
+            (None, _) => "openai-compatible",
+        }
+    }
+
+    /// The app whose call it is: whose entrance this is, else what the client calls itself.
+    pub(super) fn app(&self) -> Option<String> {
+        let own = self.shared.entrance.app.clone();
+        own.or_else(|| self.agent.as_deref().and_then(product))
+    }
+}
+
+/// The product that a user agent names first; coding agents under the names people know.
+fn product(agent: &str) -> Option<String> {
+    let product = agent.split(['/', ' ', '(']).next()?.trim().to_lowercase();
+    let name = match product.as_str() {
+        "" => return None,
+        "claude-cli" => "claude-code",
+        "codex_cli_rs" => "codex",
+        _ => return Some(product),
+    };
+    Some(name.to_owned())
+}
+
+/// Everything that was seen of a call, to be read where nobody waits for it.
+pub(super) struct Seen {
+    pub(super) call: Arc<Call>,
+    pub(super) duration_ns: u64,
     pub(super) status: Option<StatusCode>,
     pub(super) answer: Option<Tape>,
     pub(super) answer_type: Option<Box<str>>,
@@ -60,7 +133,6 @@ pub(super) struct Seen {
 }
 
 pub(super) struct Exchange {
-    shared: Arc<Shared>,
     began: Instant,
     running: Option<Running>,
     /// The copy of the request, until it is whole.
@@ -75,41 +147,28 @@ impl Exchange {
         path: &str,
         headers: Headers<'_>,
     ) -> Self {
-        let api = Api::of(&method, path);
+        let call = Call::new(shared, method, path, headers);
         let common = &shared.common;
         let most = common.config.max_request_bytes;
-        let asked = api.is_model_call().then(|| Tape::new(Arc::clone(&common.budget), most));
+        let asked = call.api.is_model_call().then(|| Tape::new(Arc::clone(&common.budget), most));
         let seen = Box::new(Seen {
-            api,
-            method,
-            path: path.into(),
-            caller: Caller::from_texts(|name| headers.text(name.as_str())),
-            span_id: SpanId::random(),
-            agent: text(headers, &header::USER_AGENT),
-            retries: headers.text(super::RETRY_COUNT).and_then(|text| text.parse().ok()),
-            key: shared.key_of(headers),
-            start_ns: Span::now_ns(),
+            call: Arc::new(call),
             duration_ns: 0,
-            runtime: None,
-            models: shared.entrance.catalog.models(),
-            request: Arc::default(),
-            request_encoding: text(headers, &header::CONTENT_ENCODING),
             status: None,
             answer: None,
             answer_type: None,
             answer_encoding: None,
             end: End::ClientGone,
         });
-        let (shared, began) = (Arc::clone(shared), Instant::now());
-        Self { shared, began, running: None, asked, seen: Some(seen) }
+        Self { began: Instant::now(), running: None, asked, seen: Some(seen) }
     }
 
     pub(super) fn api(&self) -> Api {
-        self.seen.as_ref().map_or(Api::Other, |seen| seen.api)
+        self.seen.as_ref().map_or(Api::Other, |seen| seen.call.api)
     }
 
     pub(super) fn trace_id(&self) -> TraceId {
-        self.seen.as_ref().map_or_else(TraceId::random, |seen| seen.caller.trace_id)
+        self.seen.as_ref().map_or_else(TraceId::random, |seen| seen.call.caller.trace_id)
     }
 
     /// A piece of the request came.
@@ -123,30 +182,21 @@ impl Exchange {
     pub(super) fn asked_all(&mut self) {
         if let (Some(tape), Some(seen)) = (self.asked.take(), &self.seen) {
             // Nobody else fills it.
-            let _ = seen.request.set(tape);
+            let _ = seen.call.request.set(tape);
         }
     }
 
     /// The call goes to this runtime now; one to a model is seen among those that run.
     pub(super) fn passed_to(&mut self, runtime: Arc<Known>) {
-        let Some(seen) = &mut self.seen else { return };
-        if seen.api.is_model_call() {
-            let request = Arc::clone(&seen.request);
-            let running = self.shared.common.live.begin(Fixed {
-                trace_id: seen.caller.trace_id,
-                span_id: seen.span_id,
-                request_id: seen.caller.request_id.clone(),
-                service: observe::service(&self.shared.entrance, Some(&runtime), seen.api)
-                    .to_owned(),
-                route: seen.path.to_string(),
-                model: ModelName::Unread(Box::new(move || {
-                    super::api::model_of(request.get()?.bytes())
-                })),
-            });
+        let Some(seen) = &self.seen else { return };
+        let call = &seen.call;
+        let _ = call.runtime.set(runtime);
+        if call.api.is_model_call() {
+            let subject: Arc<dyn Subject> = call.clone();
+            let running = call.shared.common.live.begin(subject);
             running.state.enter(Phase::Prompt);
             self.running = Some(running);
         }
-        seen.runtime = Some(runtime);
     }
 
     /// The head of the answer came.
@@ -155,8 +205,8 @@ impl Exchange {
         seen.status = StatusCode::from_u16(status).ok();
         seen.answer_type = text(headers, &header::CONTENT_TYPE);
         seen.answer_encoding = text(headers, &header::CONTENT_ENCODING);
-        if seen.api.is_model_call() || !(200..300).contains(&status) {
-            let common = &self.shared.common;
+        if seen.call.api.is_model_call() || !(200..300).contains(&status) {
+            let common = &seen.call.shared.common;
             let most = common.config.max_answer_bytes;
             seen.answer = Some(Tape::new(Arc::clone(&common.budget), most));
         }
@@ -169,9 +219,10 @@ impl Exchange {
         }
         let Some(running) = &self.running else { return };
         // Looked for until the first token only, and only where one comes.
-        if running.state.phase() == Phase::Prompt
+        if matches!(running.state.phase(), Phase::Queue | Phase::Prompt)
             && let Some(progress) = progress::of(data)
         {
+            running.state.enter(Phase::Prompt);
             running.state.set_prompt(progress.done, progress.total, progress.cached);
             return;
         }
@@ -197,8 +248,8 @@ impl Drop for Exchange {
         if !observe::is_worth_a_span(&seen) {
             return;
         }
-        let shared = Arc::clone(&self.shared);
-        self.shared.common.recorder.record_later(move || Some(observe::observe(*seen, &shared)));
+        let recorder = &seen.call.shared.common.recorder.clone();
+        recorder.record_later(move || Some(observe::observe(*seen)));
     }
 }
 

@@ -7,7 +7,9 @@
 mod api;
 mod cut;
 mod exchange;
+mod forecast;
 mod lengths;
+mod memory;
 mod observe;
 mod progress;
 mod reading;
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::wire::{Admitted, Denied, Door};
 use self::{
+    forecast::Paces,
     lengths::Lengths,
     tape::Budget,
     threads::Threads,
@@ -102,6 +105,14 @@ struct Common {
 struct Past {
     threads: Threads,
     lengths: Lengths,
+    paces: Paces,
+}
+
+impl Past {
+    fn new() -> Self {
+        let (threads, lengths, paces) = (Threads::new(), Lengths::default(), Paces::default());
+        Self { threads, lengths, paces }
+    }
 }
 
 impl Shared {
@@ -131,7 +142,7 @@ impl Capture {
             live,
             recorder,
             keys: RandomState::new(),
-            past: Mutex::new(Past { threads: Threads::new(), lengths: Lengths::default() }),
+            past: Mutex::new(Past::new()),
         });
         Self::through(common, entrance)
     }

@@ -4,15 +4,14 @@ use andon_model::{Cause, LlmKind, Observation, RawText, Source, Span, SpanKind, 
 use http::StatusCode;
 
 use super::{
-    Entrance, Past, Shared,
-    api::{Api, Asked, Family, Told, error_message},
+    Past, Shared,
+    api::{Api, Asked, Told, error_message},
     cut::was_cut,
-    exchange::{End, Seen},
+    exchange::{Call, End, Seen},
     reading::{self, Framing},
     rhythm::Rhythm,
     tape::{Cut, Tape},
-    threads::{Asker, Call, Place},
-    upstream::Known,
+    threads::{Asker, Place, ToPlace},
 };
 use crate::{
     contents::Contents,
@@ -41,19 +40,8 @@ const POLLED: [&str; 11] = [
 
 pub(super) fn is_worth_a_span(seen: &Seen) -> bool {
     let went_well = seen.status.is_some_and(|status| status.is_success());
-    let is_read = !matches!(seen.method.as_str(), "POST" | "PUT" | "DELETE" | "PATCH");
-    !(went_well && is_read && POLLED.contains(&&*seen.path))
-}
-
-/// The service name of a runtime's spans, also before it has said who it is.
-pub(super) fn service<'a>(entrance: &'a Entrance, runtime: Option<&'a Known>, api: Api) -> &'a str {
-    let info = runtime.and_then(|runtime| runtime.info.as_ref());
-    let name = info.map(|info| &info.name).or(entrance.name.as_ref());
-    match (name, api.family()) {
-        (Some(name), _) => name,
-        (None, Family::Ollama) => "ollama",
-        (None, _) => "openai-compatible",
-    }
+    let is_read = !matches!(seen.call.method.as_str(), "POST" | "PUT" | "DELETE" | "PATCH");
+    !(went_well && is_read && POLLED.contains(&&*seen.call.path))
 }
 
 /// How a call came out.
@@ -64,18 +52,20 @@ struct Outcome {
     message: Option<String>,
 }
 
-pub(super) fn observe(seen: Seen, shared: &Shared) -> Observation {
-    let mut span = frame(&seen, shared);
-    let request = seen.request.get();
+pub(super) fn observe(seen: Seen) -> Observation {
+    let call = &*seen.call;
+    let shared = &call.shared;
+    let mut span = frame(&seen);
+    let request = call.request.get();
     for tape in request.into_iter().chain(&seen.answer) {
         note_cut(tape, &mut span, shared);
     }
-    if !seen.api.is_model_call() {
+    if !call.api.is_model_call() {
         let outcome = outcome(&seen, &Told::default());
         return finish(span, outcome, Contents::default());
     }
-    let encoding = seen.request_encoding.as_deref();
-    let asked = request.and_then(|tape| reading::request(seen.api, tape, encoding));
+    let encoding = call.encoding.as_deref();
+    let asked = request.and_then(|tape| reading::request(call.api, tape, encoding));
     if asked.is_none() && request.is_some_and(|tape| tape.total() > 0) {
         span.attributes.insert("andon.capture.opaque".to_owned(), "request".into());
     }
@@ -83,7 +73,7 @@ pub(super) fn observe(seen: Seen, shared: &Shared) -> Observation {
     span.attributes.append(&mut asked.attributes);
     let framing = Framing::of(seen.answer_type.as_deref());
     let (told, rhythm) = match &seen.answer {
-        Some(tape) => reading::answer(seen.api, tape, framing, seen.answer_encoding.as_deref()),
+        Some(tape) => reading::answer(call.api, tape, framing, seen.answer_encoding.as_deref()),
         None => Default::default(),
     };
     if told.unreadable > 0 {
@@ -106,7 +96,10 @@ pub(super) fn observe(seen: Seen, shared: &Shared) -> Observation {
         } else if outcome.cause == Cause::None && lost_its_cache(&place, &span) {
             outcome.cause = Cause::PromptCacheLost;
         }
-        put_in_place(&mut span, &seen, &place);
+        if answered {
+            past.paces.learn(&span, place.shared_bytes as f64 / place.bytes.max(1) as f64);
+        }
+        put_in_place(&mut span, call, &place);
     }
     drop(past);
     let contents = words(&mut span, asked, told);
@@ -114,41 +107,38 @@ pub(super) fn observe(seen: Seen, shared: &Shared) -> Observation {
 }
 
 /// What is known without reading a body.
-fn frame(seen: &Seen, shared: &Shared) -> Span {
-    let runtime = seen.runtime.as_deref();
-    let mut span = Span::new(
-        seen.caller.trace_id,
-        service(&shared.entrance, runtime, seen.api),
-        format!("{} {}", seen.method, seen.path),
-    );
-    span.span_id = seen.span_id;
-    span.parent_id = seen.caller.parent_id;
-    span.start_ns = seen.start_ns;
+fn frame(seen: &Seen) -> Span {
+    let call = &*seen.call;
+    let mut span =
+        Span::new(call.caller.trace_id, call.service(), format!("{} {}", call.method, call.path));
+    span.span_id = call.span_id;
+    span.parent_id = call.caller.parent_id;
+    span.start_ns = call.start_ns;
     span.duration_ns = seen.duration_ns;
     span.source = Source::Capture;
     span.kind = SpanKind::Client;
-    span.host.clone_from(&shared.common.config.host);
+    span.host.clone_from(&call.shared.common.config.host);
     span.resource = Some(span.name.clone());
-    span.http_method = Some(seen.method.to_string());
+    span.http_method = Some(call.method.to_string());
     span.http_status = match &seen.end {
         End::Refused(code, _) if code.is_bad_request() => Some(code.status().as_u16()),
         End::Refused(..) => Some(StatusCode::BAD_GATEWAY.as_u16()),
         _ => seen.status.map(|status| status.as_u16()),
     };
-    span.endpoint = Some(seen.path.to_string());
-    span.session_id.clone_from(&seen.caller.session_id);
-    span.user_id.clone_from(&seen.caller.user_id);
-    span.request_id = Some(seen.caller.request_id.clone());
-    span.ml_app = shared.entrance.app.clone().or_else(|| seen.agent.as_deref().and_then(app));
+    span.endpoint = Some(call.path.to_string());
+    span.session_id.clone_from(&call.caller.session_id);
+    span.user_id.clone_from(&call.caller.user_id);
+    span.request_id = Some(call.caller.request_id.clone());
+    span.ml_app = call.app();
     let attributes = &mut span.attributes;
     let mut note = |name: &str, value| attributes.insert(name.to_owned(), value);
-    if let Some(agent) = &seen.agent {
+    if let Some(agent) = &call.agent {
         note("user_agent.original", (&**agent).into());
     }
-    if let Some(retries) = seen.retries.filter(|retries| *retries > 0) {
+    if let Some(retries) = call.retries.filter(|retries| *retries > 0) {
         note("http.request.resend_count", retries.into());
     }
-    if let Some(runtime) = runtime {
+    if let Some(runtime) = call.runtime.get() {
         note("server.address", runtime.authority.as_str().into());
         if let Some(info) = &runtime.info {
             if let Some(version) = &info.version {
@@ -158,18 +148,6 @@ fn frame(seen: &Seen, shared: &Shared) -> Span {
         }
     }
     span
-}
-
-/// The product that a user agent names first; coding agents under the names people know.
-fn app(agent: &str) -> Option<String> {
-    let product = agent.split(['/', ' ', '(']).next()?.trim().to_lowercase();
-    let name = match product.as_str() {
-        "" => return None,
-        "claude-cli" => "claude-code",
-        "codex_cli_rs" => "codex",
-        _ => return Some(product),
-    };
-    Some(name.to_owned())
 }
 
 fn note_cut(tape: &Tape, span: &mut Span, shared: &Shared) {
@@ -183,24 +161,25 @@ fn note_cut(tape: &Tape, span: &mut Span, shared: &Shared) {
 }
 
 fn name(span: &mut Span, seen: &Seen, asked: &Asked, stats: &FinalStats) {
-    span.llm_kind = seen.api.llm_kind();
+    let call = &*seen.call;
+    span.llm_kind = call.api.llm_kind();
     span.model_requested.clone_from(&asked.model);
     span.model = stats.model.clone().or_else(|| asked.model.clone());
-    if let Some(operation) = seen.api.operation() {
-        let verb = if seen.api == Api::OllamaGenerate { "generate" } else { operation };
+    if let Some(operation) = call.api.operation() {
+        let verb = if call.api == Api::OllamaGenerate { "generate" } else { operation };
         let model = span.model_requested.as_deref().or(span.model.as_deref());
         span.name = model.map_or_else(|| verb.to_owned(), |model| format!("{verb} {model}"));
         span.attributes.insert("gen_ai.operation.name".to_owned(), operation.into());
     }
-    let info = seen.runtime.as_ref().and_then(|runtime| runtime.info.as_ref());
+    let info = call.runtime_info();
     span.provider = Some(match info {
         Some(info) if info.kind == RuntimeKind::Builtin => "andon".to_owned(),
         Some(info) => info.product.to_owned(),
         None => span.service.clone(),
     });
     // llama-server answers with what it holds, whatever name is asked for.
-    let only = seen.models.first().filter(|_| info.is_some_and(|it| it.product == "llama-server"));
-    let model = span.model.as_deref().and_then(|model| find(&seen.models, model)).or(only);
+    let only = call.models.first().filter(|_| info.is_some_and(|it| it.product == "llama-server"));
+    let model = span.model.as_deref().and_then(|model| find(&call.models, model)).or(only);
     if let Some(model) = model {
         span.context_length = model.loaded_context_length.or(model.context_length);
         if let Some(share) = model.on_gpu() {
@@ -234,19 +213,20 @@ fn account(span: &mut Span, told: &Told) {
 }
 
 fn place(seen: &Seen, asked: &Asked, span: &Span, past: &mut Past) -> Option<Place> {
-    if seen.api.llm_kind() != Some(LlmKind::Llm) {
+    let call = &*seen.call;
+    if call.api.llm_kind() != Some(LlmKind::Llm) {
         return None;
     }
     let user = asked.user.as_deref().or(span.user_id.as_deref());
-    let asker = Asker { app: span.ml_app.as_deref(), user, key: seen.key };
+    let asker = Asker { app: span.ml_app.as_deref(), user, key: call.key };
     let model = span.model.as_deref().unwrap_or_default();
-    past.threads.place(&Call {
+    past.threads.place(&ToPlace {
         asker: &asker,
         read_by: (&span.service, model),
         contents: asked.contents.as_slice(),
-        trace_id: seen.caller.trace_id,
-        retries: seen.retries.unwrap_or(0),
-        now: seen.start_ns,
+        trace_id: call.caller.trace_id,
+        retries: call.retries.unwrap_or(0),
+        now: call.start_ns,
     })
 }
 
@@ -260,7 +240,7 @@ fn lost_its_cache(place: &Place, span: &Span) -> bool {
 
 /// What an app with an SDK would have said of its conversation, and how much of the prompt was not
 /// new.
-fn put_in_place(span: &mut Span, seen: &Seen, place: &Place) {
+fn put_in_place(span: &mut Span, call: &Call, place: &Place) {
     let thread = format!("{:016x}", place.thread);
     if span.session_id.is_none() {
         span.session_id = Some(thread.clone());
@@ -272,7 +252,7 @@ fn put_in_place(span: &mut Span, seen: &Seen, place: &Place) {
     note("andon.turn.id", format!("{:016x}", place.turn).into());
     note("andon.turn.call", u64::from(place.call_of_turn).into());
     note("andon.turn.elapsed_ns", elapsed.into());
-    if seen.retries.is_some_and(|retries| retries > 0) {
+    if call.retries.is_some_and(|retries| retries > 0) {
         note("andon.call.first_trace_id", place.attempt.first_trace_id.to_string().into());
         note("andon.call.elapsed_ns", attempts_elapsed.into());
     }
@@ -355,7 +335,7 @@ fn outcome(seen: &Seen, told: &Told) -> Outcome {
 /// A long load, or one of a model that was not in memory when the call came.
 fn is_cold(seen: &Seen, asked: &Asked, stats: &FinalStats) -> bool {
     let load = stats.load_ns.unwrap_or(0);
-    let model = asked.model.as_deref().and_then(|model| find(&seen.models, model));
+    let model = asked.model.as_deref().and_then(|model| find(&seen.call.models, model));
     load >= nanoseconds(COLD_LOAD)
         || (load >= nanoseconds(WARM_LOAD) && model.is_some_and(|model| !model.loaded))
 }
@@ -363,7 +343,7 @@ fn is_cold(seen: &Seen, asked: &Asked, stats: &FinalStats) -> bool {
 /// A readable answer that never said its end: Ollama's repetition guard, for one.
 fn is_unfinished(seen: &Seen, told: &Told) -> bool {
     let whole = seen.answer.as_ref().is_some_and(|tape| tape.cut().is_none());
-    seen.api.is_model_call() && whole && !told.complete && told.unreadable == 0
+    seen.call.api.is_model_call() && whole && !told.complete && told.unreadable == 0
 }
 
 /// What the body of an error says: its message, else all of it.

@@ -4,17 +4,12 @@
 //! Nothing of a prompt is kept here but hashes with a key of this process, so nothing can be looked
 //! up in them from outside, and they are worthless after its end.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-};
+use std::hash::{BuildHasher, RandomState};
 
 use andon_model::{Part, RawContent, TraceId, UnixNanos};
 
-use super::lengths::Shape;
+use super::{lengths::Shape, memory::Memory};
 
-/// Hashes that a generation of each of the memories below holds; some 20 bytes each.
-const MOST_HASHES: usize = 1 << 15;
 /// A part is hashed in blocks of so many bytes, so that one that changed at its end is known to have
 /// kept its start.
 const BLOCK_BYTES: usize = 1_024;
@@ -23,30 +18,6 @@ const BLOCK_BYTES: usize = 1_024;
 const RETRIED_WITHIN_NS: u64 = 30 * 60 * 1_000_000_000;
 /// The very same messages again are a repetition for so long, and a new conversation later.
 const REPEATED_WITHIN_NS: u64 = 10 * 60 * 1_000_000_000;
-
-/// A map of two generations that forgets what was put in before both: whatever is in use is put in
-/// again and again, and stays.
-struct Memory<V> {
-    young: HashMap<u64, V>,
-    old: HashMap<u64, V>,
-}
-
-impl<V> Memory<V> {
-    fn new() -> Self {
-        Self { young: HashMap::new(), old: HashMap::new() }
-    }
-
-    fn insert(&mut self, key: u64, value: V) {
-        if self.young.len() >= MOST_HASHES {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(key, value);
-    }
-
-    fn get(&self, key: u64) -> Option<&V> {
-        self.young.get(&key).or_else(|| self.old.get(&key))
-    }
-}
 
 /// Who asks: conversations of different callers are never one.
 #[derive(Hash)]
@@ -57,7 +28,7 @@ pub(super) struct Asker<'a> {
 }
 
 /// A call to be placed.
-pub(super) struct Call<'a> {
+pub(super) struct ToPlace<'a> {
     pub(super) asker: &'a Asker<'a>,
     /// The service and the model, which have a cache of their own.
     pub(super) read_by: (&'a str, &'a str),
@@ -103,6 +74,13 @@ pub(super) struct Attempt {
     /// The trace of the first one, which is this one's own where there was none before.
     pub(super) first_trace_id: TraceId,
     pub(super) first_began_ns: UnixNanos,
+}
+
+/// What of a prompt was there before, seen from a call that still runs.
+pub(super) struct Before {
+    /// In bytes, 0 to 1.
+    pub(super) share: f64,
+    pub(super) start: Option<(Shape, u64)>,
 }
 
 /// One part of a prompt, in the order in which templates put them.
@@ -161,8 +139,8 @@ impl Threads {
     }
 
     /// Places a call; `None` for one without messages.
-    pub(super) fn place(&mut self, call: &Call<'_>) -> Option<Place> {
-        let &Call { asker, read_by, contents, trace_id, retries, now } = call;
+    pub(super) fn place(&mut self, call: &ToPlace<'_>) -> Option<Place> {
+        let &ToPlace { asker, read_by, contents, trace_id, retries, now } = call;
         let pieces = self.pieces(contents);
         if pieces.is_empty() {
             return None;
@@ -197,6 +175,26 @@ impl Threads {
             attempt,
             prompt,
         })
+    }
+
+    /// How much of a prompt was there before, without remembering it: a call that still runs.
+    pub(super) fn look(
+        &self,
+        asker: &Asker<'_>,
+        read_by: (&str, &str),
+        contents: &[RawContent],
+    ) -> Before {
+        let blocks: Vec<Block> =
+            self.pieces(contents).into_iter().flat_map(|piece| piece.blocks).collect();
+        let asker = self.key.hash_one(asker);
+        let chains = self.chains(self.key.hash_one((asker, read_by)), &blocks);
+        let shared = self.shared(&chains);
+        let bytes = |blocks: &[Block]| blocks.iter().map(|block| block.bytes).sum::<u64>();
+        let all = bytes(&blocks).max(1);
+        Before {
+            share: bytes(&blocks[..shared]) as f64 / all as f64,
+            start: self.counted_start(&chains),
+        }
     }
 
     /// A retry belongs to the call that began with the same prompt; all else begins a call.
@@ -285,23 +283,37 @@ impl Threads {
 
     fn cache(&mut self, scope: u64, pieces: &[Piece]) -> Cached {
         let blocks: Vec<Block> = pieces.iter().flat_map(|piece| piece.blocks.clone()).collect();
-        let mut chain = scope;
-        let chains: Vec<u64> = blocks
-            .iter()
-            .map(|block| {
-                chain = self.chain(chain, block.hash);
-                chain
-            })
-            .collect();
-        let is_new = |chain: &u64| self.prefixes.get(*chain).is_none();
-        let shared = chains.iter().position(is_new).unwrap_or(chains.len());
+        let chains = self.chains(scope, &blocks);
+        let shared = self.shared(&chains);
         let parted_at = self.parted(scope, pieces, shared);
-        let start = chains.iter().rev().find_map(|chain| self.counted.get(*chain).copied());
+        let start = self.counted_start(&chains);
+        let prompt = chains.last().copied().unwrap_or(scope);
         for (block, chain) in blocks.iter().zip(chains) {
             self.prefixes.insert(chain, ());
             self.known.insert(self.chain(scope, block.hash), ());
         }
-        Cached { shared, parted_at, start, prompt: chain }
+        Cached { shared, parted_at, start, prompt }
+    }
+
+    /// For each block the hash of all up to it.
+    fn chains(&self, scope: u64, blocks: &[Block]) -> Vec<u64> {
+        let mut chain = scope;
+        let next = |block: &Block| {
+            chain = self.chain(chain, block.hash);
+            chain
+        };
+        blocks.iter().map(next).collect()
+    }
+
+    /// Blocks from the start that an earlier prompt had too.
+    fn shared(&self, chains: &[u64]) -> usize {
+        let is_new = |chain: &u64| self.prefixes.get(*chain).is_none();
+        chains.iter().position(is_new).unwrap_or(chains.len())
+    }
+
+    /// Shape and true tokens of the longest earlier prompt that this one begins with.
+    fn counted_start(&self, chains: &[u64]) -> Option<(Shape, u64)> {
+        chains.iter().rev().find_map(|chain| self.counted.get(*chain).copied())
     }
 
     /// The part in which block `shared` lies, if half of what follows that part was there before: it
@@ -341,7 +353,14 @@ mod tests {
         now: UnixNanos,
     ) -> Option<Place> {
         let trace_id = TraceId::random();
-        threads.place(&Call { asker, read_by: ("r", model), contents, trace_id, retries: 0, now })
+        threads.place(&ToPlace {
+            asker,
+            read_by: ("r", model),
+            contents,
+            trace_id,
+            retries: 0,
+            now,
+        })
     }
 
     /// `s:` system, `d:` tool definition, `u:` user, `a:` assistant, `t:` tool.
@@ -435,7 +454,7 @@ mod tests {
         let mut threads = Threads::new();
         let mut ask = |text: &str, retries, now| {
             let contents = prompt(&[text]);
-            let call = Call {
+            let call = ToPlace {
                 asker: &ANNA,
                 read_by: ("r", "m"),
                 contents: &contents,
@@ -452,16 +471,5 @@ mod tests {
         // Asked anew, it is a call of its own; and so is a retry of what was never seen.
         assert_ne!(ask("u:hello", 0, 61 * SECOND), first);
         assert_eq!(ask("u:unseen", 2, 70 * SECOND).first_began_ns, 70 * SECOND);
-    }
-
-    #[test]
-    fn what_is_in_use_stays_and_the_rest_is_forgotten() {
-        let mut memory = Memory::new();
-        for key in 1..=3 * MOST_HASHES as u64 {
-            memory.insert(key, ());
-            memory.insert(0, ());
-        }
-        assert!(memory.get(0).is_some() && memory.get(1).is_none());
-        assert!(memory.young.len() + memory.old.len() <= 2 * MOST_HASHES);
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     error::{ChatError, ErrorCode},
     failure,
     headers::{self, Caller},
-    live::{CallState, Fixed, ModelName, Running},
+    live::{CallState, Fixed, Running},
     request::ChatRequest,
     runtime::{
         Dialect, Exchange, FinalStats, Generation, Resolved, RuntimeEvent, RuntimeInfo,
@@ -73,14 +73,14 @@ impl Call {
         );
         let model = request.model.clone().unwrap_or_else(|| route.model.clone());
         record.asked(&model, request.num_predict.unwrap_or(route.max_tokens), request.temperature);
-        let running = inner.live.begin(Fixed {
+        let running = inner.live.begin(Arc::new(Fixed {
             trace_id: caller.trace_id,
             span_id: record.llm_span().span_id,
             request_id: caller.request_id.clone(),
             service: Proxy::SERVICE.to_owned(),
             route: route.path.clone(),
-            model: ModelName::Known(model),
-        });
+            model,
+        }));
         // It is big, and handed on several times.
         Box::new(Self { proxy, route, caller, request, record, running, began })
     }

@@ -262,6 +262,8 @@ export const traces = {
     lost: "Reconnecting …",
     position: (place: string) => `place ${place}`,
     prompt: (done: string, total: string) => `${done} of ${total} tokens`,
+    about: (figure: string) => `about ${figure}`,
+    left: (time: string) => `${time} left`,
   },
   more: "Load more",
   loadingMore: "Loading more …",

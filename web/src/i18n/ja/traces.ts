@@ -234,6 +234,8 @@ export const traces: typeof en = {
     lost: "再接続しています…",
     position: (place) => `${place} 番目`,
     prompt: (done, total) => `${total} トークン中 ${done}`,
+    about: (figure) => `約 ${figure}`,
+    left: (time) => `残り ${time}`,
   },
   more: "さらに読み込む",
   loadingMore: "読み込んでいます…",

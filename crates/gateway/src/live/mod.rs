@@ -1,6 +1,9 @@
 //! Calls that run now. Each call's state is a handful of atomics that its own task writes; the
 //! registry's lock is taken when a call begins and ends, and by whoever looks.
 
+mod outlook;
+mod subject;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -10,11 +13,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use andon_model::{LiveCall, Phase, RequestId, Span, SpanId, TraceId, UnixNanos};
+use andon_model::{LiveCall, Phase, Span, SpanId, UnixNanos};
 use serde::Serialize;
 use tokio::sync::watch;
 
+pub(crate) use self::{
+    outlook::Outlook,
+    subject::{Fixed, Subject},
+};
+
 const UNKNOWN: u64 = u64::MAX;
+/// Calls that are over sooner need no forecast.
+const FORESEEN_AFTER: Duration = Duration::from_secs(1);
 
 /// The registry. Cheap to clone.
 #[derive(Clone)]
@@ -32,10 +42,10 @@ impl Default for LiveCalls {
 impl LiveCalls {
     /// What runs now, oldest first.
     pub fn snapshot(&self) -> Vec<LiveCall> {
-        let states: Vec<_> = self.lock().values().cloned().collect();
-        let mut calls: Vec<_> = states.iter().map(|state| state.look()).collect();
-        calls.sort_by_key(|call| call.start_ns);
-        calls
+        let mut states: Vec<_> = self.lock().values().cloned().collect();
+        states.sort_by_key(|state| state.start_ns);
+        line_up(&states);
+        states.iter().map(|state| state.look()).collect()
     }
 
     /// Changes whenever a call begins, ends or enters another phase.
@@ -43,9 +53,9 @@ impl LiveCalls {
         self.version.subscribe()
     }
 
-    pub(crate) fn begin(&self, fixed: Fixed) -> Running {
-        let state = Arc::new(CallState::new(fixed, self.version.clone()));
-        self.lock().insert(state.fixed.span_id, Arc::clone(&state));
+    pub(crate) fn begin(&self, subject: Arc<dyn Subject>) -> Running {
+        let state = Arc::new(CallState::new(subject, self.version.clone()));
+        self.lock().insert(state.span_id, Arc::clone(&state));
         state.changed();
         Running { calls: self.clone(), state }
     }
@@ -55,21 +65,32 @@ impl LiveCalls {
     }
 }
 
-/// What does not change during a call.
-pub(crate) struct Fixed {
-    pub(crate) trace_id: TraceId,
-    pub(crate) span_id: SpanId,
-    pub(crate) request_id: RequestId,
-    pub(crate) service: String,
-    pub(crate) route: String,
-    pub(crate) model: ModelName,
-}
-
-/// The model's name, or where it can be read once somebody looks: finding it in a captured request
-/// costs more than passing the request on.
-pub(crate) enum ModelName {
-    Known(String),
-    Unread(Box<dyn Fn() -> Option<String> + Send + Sync>),
+/// Says of each call whether it waits for others to the same model, where the runtime does not say it
+/// itself but works on so many at a time. `states`: oldest first.
+fn line_up(states: &[Arc<CallState>]) {
+    let mut lines: HashMap<(&str, &str), Vec<&CallState>> = HashMap::new();
+    for state in states {
+        lines.entry((state.subject.service(), state.model())).or_default().push(state);
+    }
+    for line in lines.values() {
+        let writing = line.iter().filter(|state| state.phase() == Phase::Generate).count();
+        for (ahead, state) in line.iter().enumerate() {
+            let Some(slots) = state.subject.slots() else { continue };
+            // More that write at a time than was known of: there are as many places.
+            let slots = writing.max(slots as usize);
+            match state.phase() {
+                Phase::Prompt | Phase::Queue if ahead >= slots => {
+                    state.set_queue_position((ahead + 1 - slots) as u32);
+                    state.enter(Phase::Queue);
+                }
+                Phase::Queue => {
+                    state.set_queue_position(0);
+                    state.enter(Phase::Prompt);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// A registered call; leaves the registry when dropped.
@@ -80,13 +101,14 @@ pub(crate) struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.calls.lock().remove(&self.state.fixed.span_id);
+        self.calls.lock().remove(&self.state.span_id);
         self.state.changed();
     }
 }
 
 pub(crate) struct CallState {
-    fixed: Fixed,
+    subject: Arc<dyn Subject>,
+    span_id: SpanId,
     model: OnceLock<String>,
     start_ns: UnixNanos,
     started: Instant,
@@ -120,9 +142,10 @@ pub struct PhaseEvent {
 }
 
 impl CallState {
-    fn new(fixed: Fixed, version: watch::Sender<u64>) -> Self {
+    fn new(subject: Arc<dyn Subject>, version: watch::Sender<u64>) -> Self {
         Self {
-            fixed,
+            span_id: subject.span_id(),
+            subject,
             model: OnceLock::new(),
             start_ns: Span::now_ns(),
             started: Instant::now(),
@@ -139,16 +162,15 @@ impl CallState {
     }
 
     pub(crate) fn span_id(&self) -> SpanId {
-        self.fixed.span_id
+        self.span_id
     }
 
     /// Empty while it is not known.
     fn model(&self) -> &str {
-        let read = match (&self.fixed.model, self.model.get()) {
-            (ModelName::Known(name), _) | (_, Some(name)) => return name,
-            (ModelName::Unread(read), None) => read(),
-        };
-        read.map_or("", |name| self.model.get_or_init(|| name))
+        if let Some(name) = self.model.get() {
+            return name;
+        }
+        self.subject.model().map_or("", |name| self.model.get_or_init(|| name))
     }
 
     fn changed(&self) {
@@ -211,13 +233,14 @@ impl CallState {
     }
 
     pub(crate) fn look(&self) -> LiveCall {
-        let now = self.phase_event();
+        let mut now = self.phase_event();
+        self.foresee(&mut now);
         LiveCall {
-            trace_id: self.fixed.trace_id,
-            span_id: self.fixed.span_id,
-            request_id: self.fixed.request_id.clone(),
-            service: self.fixed.service.clone(),
-            route: self.fixed.route.clone(),
+            trace_id: self.subject.trace_id(),
+            span_id: self.span_id,
+            request_id: self.subject.request_id().clone(),
+            service: self.subject.service().to_owned(),
+            route: self.subject.route().to_owned(),
             model: self.model().to_owned(),
             start_ns: self.start_ns,
             phase: now.phase,
@@ -231,6 +254,17 @@ impl CallState {
             tokens_per_s: now.tokens_per_s,
             eta_ms: now.eta_ms,
             eta_exact: now.eta_exact,
+        }
+    }
+
+    /// Fills in from what was learned where the runtime says nothing.
+    fn foresee(&self, now: &mut PhaseEvent) {
+        let in_phase = self.in_phase();
+        if now.phase != Phase::Prompt || now.prompt_total.is_some() || in_phase < FORESEEN_AFTER {
+            return;
+        }
+        if let Some(outlook) = Arc::clone(&self.subject).outlook() {
+            outlook.after(in_phase, now);
         }
     }
 
@@ -282,17 +316,19 @@ fn remaining_ms(share: f64, elapsed: Duration) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use andon_model::{RequestId, TraceId};
+
     use super::*;
 
-    fn fixed() -> Fixed {
-        Fixed {
+    pub(super) fn fixed() -> Arc<Fixed> {
+        Arc::new(Fixed {
             trace_id: TraceId::random(),
             span_id: SpanId::random(),
             request_id: RequestId::from_caller(None),
             service: "proxy".to_owned(),
             route: "/chat".to_owned(),
-            model: ModelName::Known("m".to_owned()),
-        }
+            model: "m".to_owned(),
+        })
     }
 
     #[test]
@@ -314,5 +350,59 @@ mod tests {
         assert_eq!(remaining_ms(0.01, Duration::from_secs(2)), None);
         assert_eq!(prompt_share(Some(60), Some(110), Some(10)), Some(0.5));
         assert_eq!(prompt_share(Some(10), Some(10), Some(10)), None);
+    }
+
+    /// One that goes to a runtime with so many places.
+    struct Placed(Arc<Fixed>, u32);
+
+    impl Subject for Placed {
+        fn trace_id(&self) -> TraceId {
+            self.0.trace_id
+        }
+
+        fn span_id(&self) -> SpanId {
+            self.0.span_id
+        }
+
+        fn request_id(&self) -> &RequestId {
+            &self.0.request_id
+        }
+
+        fn service(&self) -> &str {
+            &self.0.service
+        }
+
+        fn route(&self) -> &str {
+            &self.0.route
+        }
+
+        fn model(&self) -> Option<String> {
+            self.0.model()
+        }
+
+        fn slots(&self) -> Option<u32> {
+            Some(self.1)
+        }
+    }
+
+    #[test]
+    fn calls_that_wait_for_others_have_a_place() {
+        let calls = LiveCalls::default();
+        let mut running: Vec<Running> = Vec::new();
+        for _ in 0..4 {
+            let call = calls.begin(Arc::new(Placed(fixed(), 1)));
+            call.state.enter(Phase::Prompt);
+            running.push(call);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let places = || calls.snapshot().iter().map(|call| call.queue_position).collect::<Vec<_>>();
+        assert_eq!(places(), [None, Some(1), Some(2), Some(3)]);
+        running.remove(0);
+        assert_eq!(places(), [None, Some(1), Some(2)]);
+        assert_eq!(calls.snapshot()[0].phase, Phase::Prompt);
+        // Two write at a time: so there are two places.
+        running[0].state.enter(Phase::Generate);
+        running[1].state.enter(Phase::Generate);
+        assert_eq!(places(), [None, None, Some(1)]);
     }
 }
