@@ -14,6 +14,8 @@ use super::super::upstream::Known;
 /// Shorter than llama-server's five seconds: a connection that the runtime is about to close must
 /// not be given a call.
 const MAX_IDLE: Duration = Duration::from_secs(4);
+/// How often those that nobody needs are looked at.
+const TEND: Duration = Duration::from_secs(1);
 const MAX_KEPT: usize = 1_024;
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -63,13 +65,12 @@ impl Pool {
         }
     }
 
-    /// Closes what has grown old, until nothing is left.
+    /// Closes what has grown old or was closed by the runtime, until nothing is left.
     async fn tend(self) {
         loop {
-            tokio::time::sleep(MAX_IDLE).await;
+            tokio::time::sleep(TEND).await;
             let mut kept = self.lock();
-            let old = kept.idle.partition_point(|idle| idle.since.elapsed() > MAX_IDLE);
-            kept.idle.drain(..old);
+            kept.idle.retain(|idle| idle.since.elapsed() <= MAX_IDLE && is_quiet(&idle.stream));
             if kept.idle.is_empty() {
                 kept.is_tended = false;
                 return;
