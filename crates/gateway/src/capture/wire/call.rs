@@ -183,9 +183,13 @@ impl Call {
         if self.answer.input.is_empty() {
             return Ok(false);
         }
-        if self.answer.course.is_some() {
-            return self.answer.take(&mut self.exchange);
-        }
+        // What came of the body goes out in one write with the head.
+        let has_head = self.answer.course.is_none() && self.read_head()?;
+        Ok(self.answer.take(&mut self.exchange)? || has_head)
+    }
+
+    /// False: more must come first.
+    fn read_head(&mut self) -> Result<bool, Outcome> {
         let answer = &mut self.answer;
         let bad = |error| Outcome::BadAnswer(format!("gave an answer that is none: {error}"));
         let bytes = answer.input.bytes();
