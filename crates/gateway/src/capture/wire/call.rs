@@ -57,6 +57,7 @@ pub(super) struct Client {
 /// What is left of a call that is over.
 pub(super) struct Left {
     pub(super) exchange: Exchange,
+    pub(super) asker: Asker,
     /// What is still to come of the request.
     pub(super) body: Body,
     /// Whether the connection may have another call.
@@ -65,37 +66,57 @@ pub(super) struct Left {
     pub(super) runtime: Option<TcpStream>,
 }
 
+/// Boxed, so that a connection without a call is small, and a call is not moved about.
 pub(super) struct Call {
     pub(super) exchange: Exchange,
     asker: Asker,
-    runtime: TcpStream,
-    /// It had a call before, and the runtime may just have closed it.
-    was_kept: bool,
     upload: Upload,
     answer: Answer,
+    /// `None` until there is one.
+    runtime: Option<TcpStream>,
+    /// It had a call before, and the runtime may just have closed it.
+    was_kept: bool,
 }
 
 impl Call {
-    pub(super) fn new(
-        exchange: Exchange,
-        asker: Asker,
-        upload: Upload,
-        answer: Answer,
-        (runtime, was_kept): (TcpStream, bool),
-    ) -> Self {
-        Self { exchange, asker, runtime, was_kept, upload, answer }
+    /// `head`: as it goes to the runtime.
+    pub(super) fn new(exchange: Exchange, asker: Asker, head: Vec<u8>, body: Body) -> Box<Self> {
+        Box::new(Self {
+            exchange,
+            asker,
+            upload: Upload::new(head, body),
+            answer: Answer::default(),
+            runtime: None,
+            was_kept: false,
+        })
+    }
+
+    /// Takes what has come of the request's body.
+    pub(super) fn take(&mut self, client: &Client) -> Result<(), BadChunk> {
+        self.upload.take(&client.input, &mut self.exchange)
+    }
+
+    /// Names the runtime in the head, at the place for it.
+    pub(super) fn address(&mut self, host: &[u8], at: usize) {
+        self.upload.head.splice(at..at, host.iter().copied());
+    }
+
+    pub(super) fn go_on(&mut self, runtime: TcpStream, was_kept: bool) {
+        (self.runtime, self.was_kept) = (Some(runtime), was_kept);
+        self.upload.sent = 0;
+        self.upload.is_stopped = false;
+    }
+
+    /// Tells a client that waits for it that its body is wanted.
+    pub(super) fn ask_for_body(&mut self) {
+        if self.upload.held == 0 && !self.upload.body.is_complete() {
+            self.answer.own = CONTINUE.to_vec();
+        }
     }
 
     /// Whether the request can be sent once more, on another connection.
     pub(super) fn may_be_repeated(&self) -> bool {
         self.was_kept && self.upload.is_whole && !self.answer.has_begun
-    }
-
-    pub(super) fn repeat_on(&mut self, runtime: TcpStream) {
-        self.runtime = runtime;
-        self.was_kept = false;
-        self.upload.sent = 0;
-        self.upload.is_stopped = false;
     }
 
     /// Something of the answer has gone to the client, so nothing else can be said.
@@ -111,18 +132,19 @@ impl Call {
 
     /// Leaves the bytes of this request behind.
     pub(super) fn leave(self, client: &mut Client) -> Left {
-        let is_taken = !self.upload.is_stopped;
-        let body = self.upload.leave(&mut client.input);
+        client.input.consume(self.upload.held);
+        let body = self.upload.body;
         let is_sent = body.is_complete();
         // Bytes beyond the answer: what comes next on that connection could be anything.
-        let is_clean = self.answer.input.is_empty() && is_sent && is_taken;
+        let is_clean = self.answer.input.is_empty() && is_sent && !self.upload.is_stopped;
         let course = self.answer.course.as_ref();
         let runtime_stays = is_clean && course.is_some_and(|course| course.runtime_stays);
         Left {
             exchange: self.exchange,
+            asker: self.asker,
             body,
             client_stays: is_sent && course.is_some_and(|course| course.client_stays),
-            runtime: runtime_stays.then_some(self.runtime),
+            runtime: self.runtime.filter(|_| runtime_stays),
         }
     }
 
@@ -135,10 +157,12 @@ impl Call {
 
     /// Passes the request on and watches the client. Ready only when there is nobody any more.
     fn poll_up(&mut self, client: &mut Client, context: &mut Context<'_>) -> Poll<Outcome> {
+        let Some(runtime) = &mut self.runtime else { return Poll::Pending };
         loop {
-            let sent = self.upload.poll_send(&mut self.runtime, &client.input, context);
+            let sent = self.upload.poll_send(runtime, &client.input, context);
             let is_full = client.input.is_full();
-            if sent.is_ready() && (is_full || !self.may_be_repeated()) {
+            let may_be_repeated = self.was_kept && self.upload.is_whole && !self.answer.has_begun;
+            if sent.is_ready() && (is_full || !may_be_repeated) {
                 self.upload.let_go(&mut client.input);
             }
             if client.input.is_full() {
@@ -170,7 +194,8 @@ impl Call {
                 Ok(true) => continue,
                 Ok(false) => {}
             }
-            match ready!(self.answer.input.poll_fill(&mut self.runtime, context)) {
+            let Some(runtime) = &mut self.runtime else { return Poll::Pending };
+            match ready!(self.answer.input.poll_fill(runtime, context)) {
                 Ok(0) => return Poll::Ready(self.runtime_ended(None)),
                 Err(error) => return Poll::Ready(self.runtime_ended(Some(error))),
                 Ok(_) => self.answer.has_begun = true,
@@ -245,9 +270,9 @@ impl Call {
 
 /// The request on its way. Its body stays where it was read until it is written; on a connection
 /// that was kept until the answer begins, as long as there is room: it may have to be sent again.
-pub(super) struct Upload {
-    pub(super) head: Vec<u8>,
-    pub(super) body: Body,
+struct Upload {
+    head: Vec<u8>,
+    body: Body,
     /// Bytes at the start of the client's buffer that belong to the body.
     held: usize,
     /// Bytes of `head` and the held ones that were written.
@@ -259,24 +284,12 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// `head`: as it goes to the runtime.
-    pub(super) fn new(head: Vec<u8>, body: Body) -> Self {
+    fn new(head: Vec<u8>, body: Body) -> Self {
         Self { head, body, held: 0, sent: 0, is_whole: true, is_stopped: false }
     }
 
-    /// Nothing of a body that is to come has come.
-    pub(super) fn awaits_all(&self) -> bool {
-        self.held == 0 && !self.body.is_complete()
-    }
-
-    /// Leaves what was taken behind, and says what is still to come.
-    pub(super) fn leave(self, input: &mut Buffer) -> Body {
-        input.consume(self.held);
-        self.body
-    }
-
     /// Takes what has come of the body.
-    pub(super) fn take(&mut self, input: &Buffer, exchange: &mut Exchange) -> Result<(), BadChunk> {
+    fn take(&mut self, input: &Buffer, exchange: &mut Exchange) -> Result<(), BadChunk> {
         let came = &input.bytes()[self.held..];
         self.held += self.body.take(came, |data| exchange.asked(data))?;
         if self.body.is_complete() {
@@ -311,7 +324,8 @@ impl Upload {
 }
 
 /// The answer on its way.
-pub(super) struct Answer {
+#[derive(Default)]
+struct Answer {
     input: Buffer,
     /// Goes before what is in `input`: the head; of a body whose chunks are taken apart, all.
     own: Vec<u8>,
@@ -349,20 +363,6 @@ impl Course {
 }
 
 impl Answer {
-    /// `asks_for_body`: the client waits to hear that its body is wanted.
-    pub(super) fn new(asks_for_body: bool) -> Self {
-        let own = if asks_for_body { CONTINUE } else { b"" };
-        Self {
-            input: Buffer::default(),
-            own: own.to_vec(),
-            held: 0,
-            sent: 0,
-            course: None,
-            seen: 0,
-            has_begun: false,
-        }
-    }
-
     /// Takes what has come of the body. False: nothing.
     fn take(&mut self, exchange: &mut Exchange) -> Result<bool, Outcome> {
         let Some(course) = &mut self.course else { return Ok(false) };

@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     buffer::Buffer,
-    call::{Answer, Asker, Call, Client, Outcome, Upload},
+    call::{Asker, Call, Client, Left, Outcome},
     door::Door,
     framing::Body,
     head::{self, BadHead, MAX_HEAD, RequestHead},
@@ -57,13 +57,12 @@ pub(super) struct Connection {
     since: Instant,
 }
 
-/// A request whose head was read, and which may come in.
+/// A call that may come in.
 struct Asked {
-    exchange: Exchange,
-    asker: Asker,
-    upload: Upload,
+    call: Box<Call>,
     /// Where the runtime's name belongs in the head.
     host_at: usize,
+    /// The client waits to hear that its body is wanted.
     expects: bool,
 }
 
@@ -174,9 +173,9 @@ impl Connection {
         let mut forwarded = Vec::new();
         let host_at = rewrite::forward(&head, admitted.strips_key, &mut forwarded);
         let (len, expects) = (head.len, head.expects);
-        let upload = Upload::new(forwarded, head.body);
+        let call = Call::new(exchange, asker, forwarded, head.body);
         self.client.input.consume(len);
-        Ok(Some(Asked { exchange, asker, upload, host_at, expects }))
+        Ok(Some(Asked { call, host_at, expects }))
     }
 
     /// A refusal that takes the request's body with it, if it is there; else nobody knows where the
@@ -191,72 +190,61 @@ impl Connection {
 
     /// Passes a call on. True: the connection may have another one.
     async fn pass(&mut self, asked: Asked) -> bool {
-        let Asked { mut exchange, asker, mut upload, host_at, expects } = asked;
-        let runtime = match self.shared.upstream.known() {
-            Some(runtime) => runtime,
-            None => {
-                let shared = Arc::clone(&self.shared);
-                match self.unless_gone(Box::pin(shared.upstream.ready())).await {
-                    Some(Ok(runtime)) => runtime,
-                    Some(Err(reason)) => {
-                        let why = format!("Andon has no runtime to pass this to: {reason}");
-                        let body = upload.body;
-                        return self.fail(exchange, asker, body, ErrorCode::RuntimeDown, why).await;
-                    }
-                    None => return false,
-                }
-            }
+        let Asked { mut call, host_at, expects } = asked;
+        let runtime = match self.runtime().await {
+            Some(Ok(runtime)) => runtime,
+            Some(Err(why)) => return self.fail(call, ErrorCode::RuntimeDown, why).await,
+            None => return false,
         };
-        let host = runtime.host.as_bytes();
-        upload.head.splice(host_at..host_at, host.iter().copied());
-        exchange.passed_to(Arc::clone(&runtime));
-        if let Err(bad) = upload.take(&self.client.input, &mut exchange) {
-            let body = upload.leave(&mut self.client.input);
-            return self.fail(exchange, asker, body, ErrorCode::BadField, bad.to_string()).await;
+        call.address(runtime.host.as_bytes(), host_at);
+        call.exchange.passed_to(Arc::clone(&runtime));
+        if let Err(bad) = call.take(&self.client) {
+            return self.fail(call, ErrorCode::BadField, bad.to_string()).await;
         }
-        let connection = match self.shared.pool.take(&runtime) {
-            Some(kept) => (kept, true),
-            None => match self.connect(&runtime).await {
-                Some(Ok(fresh)) => (fresh, false),
-                Some(Err(why)) => {
-                    let body = upload.leave(&mut self.client.input);
-                    return self.fail(exchange, asker, body, ErrorCode::RuntimeDown, why).await;
-                }
+        if let Some(kept) = self.shared.pool.take(&runtime) {
+            call.go_on(kept, true);
+        } else {
+            match self.connect(&runtime).await {
+                Some(Ok(fresh)) => call.go_on(fresh, false),
+                Some(Err(why)) => return self.fail(call, ErrorCode::RuntimeDown, why).await,
                 None => return false,
-            },
-        };
-        let asks_for_body = expects && upload.awaits_all();
-        let call = Call::new(exchange, asker, upload, Answer::new(asks_for_body), connection);
-        self.drive(call, asker, runtime).await
+            }
+            // More may have come meanwhile.
+            if let Err(bad) = call.take(&self.client) {
+                return self.fail(call, ErrorCode::BadField, bad.to_string()).await;
+            }
+        }
+        if expects {
+            call.ask_for_body();
+        }
+        self.drive(call, runtime).await
     }
 
-    async fn drive(&mut self, mut call: Call, asker: Asker, runtime: Arc<Known>) -> bool {
+    async fn drive(&mut self, mut call: Box<Call>, runtime: Arc<Known>) -> bool {
         loop {
-            let outcome = poll_fn(|context| call.poll(&mut self.client, context)).await;
-            match outcome {
+            let (code, why) = match poll_fn(|context| call.poll(&mut self.client, context)).await {
                 Outcome::Answered => return self.answered(call, runtime).await,
                 Outcome::ClientGone => return false,
                 Outcome::Unanswered(_) if call.may_be_repeated() => {
                     match self.connect(&runtime).await {
-                        Some(Ok(fresh)) => call.repeat_on(fresh),
-                        Some(Err(why)) => {
-                            return self.broken(call, asker, ErrorCode::RuntimeDown, why).await;
+                        Some(Ok(fresh)) => {
+                            call.go_on(fresh, false);
+                            continue;
                         }
+                        Some(Err(why)) => (ErrorCode::RuntimeDown, why),
                         None => return false,
                     }
                 }
                 Outcome::Unanswered(why) => {
                     let why =
                         format!("the runtime at {} {why} without an answer", runtime.authority);
-                    return self.broken(call, asker, ErrorCode::StreamBroken, why).await;
+                    (ErrorCode::StreamBroken, why)
                 }
                 Outcome::BadAnswer(why) => {
                     let why = format!("the runtime at {} {why}", runtime.authority);
-                    return self.broken(call, asker, ErrorCode::StreamBroken, why).await;
+                    (ErrorCode::StreamBroken, why)
                 }
-                Outcome::BadRequest(bad) => {
-                    return self.broken(call, asker, ErrorCode::BadField, bad.to_string()).await;
-                }
+                Outcome::BadRequest(bad) => (ErrorCode::BadField, bad.to_string()),
                 Outcome::Broken(why) => {
                     if call.ends_by_close() {
                         // A mere end would look like a good one.
@@ -265,11 +253,12 @@ impl Connection {
                     call.exchange.ended(End::Broken(why));
                     return false;
                 }
-            }
+            };
+            return self.fail(call, code, why).await;
         }
     }
 
-    async fn answered(&mut self, call: Call, runtime: Arc<Known>) -> bool {
+    async fn answered(&mut self, call: Box<Call>, runtime: Arc<Known>) -> bool {
         let left = call.leave(&mut self.client);
         drop(left.exchange);
         if let Some(kept) = left.runtime {
@@ -281,25 +270,13 @@ impl Connection {
         left.client_stays
     }
 
-    /// A call that got no answer, or whose request turned out to be none.
-    async fn broken(&mut self, mut call: Call, asker: Asker, code: ErrorCode, why: String) -> bool {
+    /// Answers in the runtime's stead, if nothing of its answer has gone out.
+    async fn fail(&mut self, mut call: Box<Call>, code: ErrorCode, why: String) -> bool {
         if call.has_answered() {
             call.exchange.ended(End::Refused(code, why));
             return false;
         }
-        let left = call.leave(&mut self.client);
-        self.fail(left.exchange, asker, left.body, code, why).await
-    }
-
-    /// Answers in the runtime's stead.
-    async fn fail(
-        &mut self,
-        mut exchange: Exchange,
-        asker: Asker,
-        body: Body,
-        code: ErrorCode,
-        why: String,
-    ) -> bool {
+        let Left { mut exchange, asker, body, .. } = call.leave(&mut self.client);
         let status = match code.is_bad_request() {
             true => code.status(),
             false => StatusCode::BAD_GATEWAY,
@@ -346,6 +323,16 @@ impl Connection {
         let _ = timeout(PARTING, goodbye).await;
     }
 
+    /// Where calls go, waiting for a runtime that starts.
+    async fn runtime(&mut self) -> Option<Result<Arc<Known>, String>> {
+        if let Some(runtime) = self.shared.upstream.known() {
+            return Some(Ok(runtime));
+        }
+        let shared = Arc::clone(&self.shared);
+        let ready = self.unless_gone(Box::pin(shared.upstream.ready())).await?;
+        Some(ready.map_err(|reason| format!("Andon has no runtime to pass this to: {reason}")))
+    }
+
     async fn connect(&mut self, runtime: &Known) -> Option<Result<TcpStream, String>> {
         let connected = self.unless_gone(Box::pin(pool::connect(runtime))).await?;
         Some(connected.map_err(|error| {
@@ -389,4 +376,17 @@ fn malformed(bytes: &[u8], bad: BadHead) -> Box<Refusal> {
         trace_id: None,
         is_guess: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_thousand_of_them_are_a_small_thing() {
+        fn size<F>(_: impl FnOnce(Connection) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(size(Connection::run) < 1 << 10, "{}", size(Connection::run));
+    }
 }

@@ -40,7 +40,7 @@ impl Body {
         mut data: impl FnMut(&[u8]),
     ) -> Result<usize, BadChunk> {
         match self {
-            Self::Chunked(chunked) => return chunked.take(bytes, data),
+            Self::Chunked(chunked) => chunked.take(bytes, data),
             Self::Sized(left) => {
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left -= taken as u64;

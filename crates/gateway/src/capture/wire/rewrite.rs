@@ -35,8 +35,8 @@ pub(super) fn forward(head: &RequestHead<'_>, strip_key: bool, out: &mut Vec<u8>
         let is_length = name.eq_ignore_ascii_case("content-length");
         let is_again = is_length && std::mem::replace(&mut has_length, true);
         // Andon asks for the body itself.
-        let is_own = is_again || name.eq_ignore_ascii_case("expect");
-        if !is_own && !(strip_key && is_one_of(name, &KEYS)) && !is_hop_by_hop(head.headers, name) {
+        let is_own = name.eq_ignore_ascii_case("expect") || strip_key && is_one_of(name, &KEYS);
+        if !(is_again || is_own || is_hop_by_hop(head.headers, name)) {
             header(out, name, value);
         }
     }
