@@ -29,7 +29,7 @@ function olderOllama() {
     response.writeHead(200, { "content-type": "application/x-ndjson" });
     response.end(LAST_LINE);
   };
-  const routes = ollama(generate);
+  const routes = ollama(generate, { contextLength: null });
   const loaded = {
     name: "tiny:latest",
     size: 1_000,

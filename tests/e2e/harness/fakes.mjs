@@ -64,13 +64,18 @@ export const LAST_LINE = line({
 });
 
 /** Ollama's API with one model; `generate` answers POST /api/generate. */
-export function ollama(generate, { loaded = true } = {}) {
+export function ollama(generate, { loaded = true, contextLength = 8_192 } = {}) {
   const model = {
     name: NAME,
     model: NAME,
     size: 1_000,
     digest: "d".repeat(64),
-    details: { family: "tiny", parameter_size: "1M", quantization_level: "Q4_K_M" },
+    details: {
+      family: "tiny",
+      parameter_size: "1M",
+      quantization_level: "Q4_K_M",
+      context_length: contextLength,
+    },
   };
   return {
     "GET /api/version": (response) => json(response, { version: "0.33.4" }),
