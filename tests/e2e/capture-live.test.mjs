@@ -1,8 +1,10 @@
 // What is seen of a captured call while it runs, where the runtime itself says nothing: how far the
 // prompt should be, learned from earlier calls, and the place behind others.
 import assert from "node:assert/strict";
+import { appendFile, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { after, before, test } from "node:test";
-import { startAndon } from "./harness/andon.mjs";
+import { startAndon, temporaryFolder } from "./harness/andon.mjs";
 import { launch, openPage } from "./harness/browser.mjs";
 import { Fake, json, ollama } from "./harness/fakes.mjs";
 import { ask } from "./harness/http.mjs";
@@ -55,9 +57,12 @@ class SlowOllama {
 
 let runtime;
 let andon;
+let log;
 before(async () => {
   runtime = await new SlowOllama().start();
-  andon = await startAndon({ options: { runtime: runtime.fake.url } });
+  log = path.join(await temporaryFolder(), "server.log");
+  await writeFile(log, 'time=2026-01-01 level=INFO msg="Listening"\n');
+  andon = await startAndon({ options: { runtime: runtime.fake.url, "ollama-log": log } });
 });
 after(async () => {
   await andon?.end();
@@ -160,6 +165,31 @@ test("a load that should take its time is seen as one", async () => {
   });
   assert.ok(call.load_progress > 0 && call.load_progress < 0.5, `${call.load_progress}`);
   assert.ok(call.eta_ms > 10_000 && call.eta_ms < 20_000, `${call.eta_ms}`);
+  runtime.letGo();
+  await held;
+});
+
+test("what Ollama's own log says of a prompt is taken instead of a guess", async () => {
+  runtime.loaded = true;
+  runtime.holds = true;
+  const held = say(2_000, "logged", { stream: true });
+  await until("the runtime has it", () => runtime.held.length === 1);
+  const slot = (name, text) => `slot ${name}: id  0 | task 7 | ${text}\n`;
+  await appendFile(
+    log,
+    slot("  operator()", "new prompt, n_ctx_slot = 4096, n_keep = 4, task.n_tokens = 2007") +
+      slot("  operator()", "cached n_tokens = 7, memory_seq_rm [7, end)") +
+      slot(
+        "print_timing",
+        "prompt processing, n_tokens =    996, progress = 0.50, t = 9.96 s / 100.00 tokens per second",
+      ),
+  );
+  const call = await until("the log is read", async () => {
+    const [seen] = await andon.live();
+    return seen.prompt_total === 2_007 && seen.prompt_done > 7 && seen;
+  });
+  const { prompt_done: done, prompt_cached: cached, eta_exact: exact } = call;
+  assert.deepEqual([done, cached, exact], [1_003, 7, true]);
   runtime.letGo();
   await held;
 });

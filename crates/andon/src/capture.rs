@@ -1,10 +1,11 @@
 //! The capture's listeners, the doors in front of them, and the runtimes behind.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use andon_api::{Access, CaptureAddress, WatchedRuntime};
 use andon_gateway::{
-    Capture, CaptureConfig, Entrance, HttpClient, LiveCalls, Recorder, RuntimeCatalog,
+    Capture, CaptureConfig, Entrance, HttpClient, LiveCalls, OllamaLog, Recorder, RuntimeCatalog,
+    RuntimeInfo, RuntimeKind,
 };
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,8 @@ use crate::{
     config::{CapturePort, Config, RuntimeChoice},
     listen, runtime,
 };
+
+const LOOK_FOR_OLLAMA: Duration = Duration::from_secs(2);
 
 /// The ports that calls come to, the main one among them, taken.
 pub(crate) struct Ports(Vec<(TcpListener, CapturePort)>);
@@ -135,6 +138,30 @@ fn main_address(config: &Config) -> Option<String> {
         RuntimeChoice::At(authority) => Some(authority.clone()),
         RuntimeChoice::Auto | RuntimeChoice::Builtin => None,
     }
+}
+
+/// Follows the log of an Ollama on this machine, once there is one.
+pub(crate) async fn follow_log(config: Config, watched: Vec<RuntimeCatalog>, live: LiveCalls) {
+    let log = match config.ollama_log.as_str() {
+        "off" => return,
+        "auto" => OllamaLog::find(std::env::home_dir().as_deref()),
+        "journal" => Some(OllamaLog::Journal),
+        file => Some(OllamaLog::File(file.into())),
+    };
+    let Some(log) = log else { return };
+    let service = loop {
+        let infos = watched.iter().filter_map(|catalog| catalog.target().state().ready);
+        if let Some(info) = infos.into_iter().find(is_ollama_here) {
+            break info.name;
+        }
+        tokio::time::sleep(LOOK_FOR_OLLAMA).await;
+    };
+    log.follow(service, live).await;
+}
+
+fn is_ollama_here(info: &RuntimeInfo) -> bool {
+    let host = info.authority.rsplit_once(':').map_or("", |(host, _)| host);
+    info.kind == RuntimeKind::Ollama && matches!(host, "127.0.0.1" | "localhost" | "[::1]")
 }
 
 /// The password is asked for only where other machines can reach the port.

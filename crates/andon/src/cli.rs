@@ -61,6 +61,9 @@ pub(crate) struct Settings {
     /// Where the built-in runtime listens [default: 127.0.0.1:11434, or any free port]
     #[arg(long, env = "ANDON_RUNTIME_LISTEN", value_name = "ADDRESS")]
     pub(crate) runtime_listen: Option<String>,
+    /// Ollama's own log, which tells how far a prompt is read: a file, journal, or off [default: auto]
+    #[arg(long, env = "ANDON_OLLAMA_LOG", value_name = "FILE")]
+    pub(crate) ollama_log: Option<String>,
     /// GGUF file, or a folder of them, for the built-in runtime [default: DATA/models]
     #[arg(long, env = "ANDON_MODEL", value_name = "PATH")]
     pub(crate) model: Option<PathBuf>,

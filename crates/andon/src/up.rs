@@ -141,6 +141,8 @@ impl House {
             recorder.clone(),
         );
         let runtimes = captured.watched(config, &catalog, &client, &last);
+        let catalogs = runtimes.iter().map(|runtime| runtime.catalog.clone()).collect();
+        tokio::spawn(capture::follow_log(config.clone(), catalogs, live.clone()));
         let entrances =
             capture::Entrances::new(&runtimes, host.clone(), live.clone(), recorder.clone());
         let api = ApiState::new(Parts {

@@ -32,8 +32,8 @@ pub use proxy::{Proxy, ProxyConfig};
 pub use recorder::{DropCounts, Recorded, Recorder, RecorderConfig};
 pub use request::{ChatRequest, Role, Turn};
 pub use runtime::{
-    Crash, DetectError, DiscoveredModel, HttpClient, RuntimeCatalog, RuntimeInfo, RuntimeKind,
-    RuntimeLoad, RuntimeState, RuntimeTarget, detect, http_client, list_models,
+    Crash, DetectError, DiscoveredModel, HttpClient, OllamaLog, RuntimeCatalog, RuntimeInfo,
+    RuntimeKind, RuntimeLoad, RuntimeState, RuntimeTarget, detect, http_client, list_models,
 };
 
 use serde::{Deserialize, Serialize};

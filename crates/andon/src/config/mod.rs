@@ -36,6 +36,7 @@ struct File {
     capture_listen: Option<String>,
     runtime: Option<String>,
     runtime_listen: Option<String>,
+    ollama_log: Option<String>,
     model: Option<PathBuf>,
     context_length: Option<u32>,
     keep_alive: Option<String>,
@@ -54,7 +55,7 @@ struct File {
     apps: Option<Vec<runtimes::AppTable>>,
 }
 
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "data",
     "listen",
     "proxy_listen",
@@ -62,6 +63,7 @@ const KEYS: [&str; 23] = [
     "capture_listen",
     "runtime",
     "runtime_listen",
+    "ollama_log",
     "model",
     "context_length",
     "keep_alive",
@@ -102,6 +104,8 @@ pub(crate) struct Config {
     pub(crate) capture_listen: Option<SocketAddr>,
     pub(crate) runtime: RuntimeChoice,
     pub(crate) runtime_listen: SocketAddr,
+    /// `auto`, `off`, `journal` or a file.
+    pub(crate) ollama_log: String,
     pub(crate) model: PathBuf,
     pub(crate) context_length: u32,
     pub(crate) keep_alive: String,
@@ -182,6 +186,7 @@ impl Config {
             file.runtime_listen,
             "127.0.0.1:11434",
         );
+        let ollama_log = merge.text("ollama_log", settings.ollama_log, file.ollama_log, "auto");
         let model = merge.take("model", settings.model, file.model, data.join("models"));
         let said_language = settings.lang.or(file.lang);
         let privacy = merge.text("privacy", settings.privacy, file.privacy, "mask:10");
@@ -204,6 +209,7 @@ impl Config {
                 url => RuntimeChoice::At(authority("runtime", url)?),
             },
             runtime_listen: address("runtime_listen", &runtime_listen)?,
+            ollama_log,
             model,
             context_length: merge.take(
                 "context_length",

@@ -60,6 +60,21 @@ impl LiveCalls {
         Running { calls: self.clone(), state }
     }
 
+    /// How far a prompt of a service is read, told by other means than the call's answer, which say
+    /// not of which call: taken for the one that is being read, if there is just one.
+    pub(crate) fn prompt_read(&self, service: &str, read: PromptRead) {
+        let mut states: Vec<_> = self.lock().values().cloned().collect();
+        states.sort_by_key(|state| state.start_ns);
+        line_up(&states);
+        let is_read = |state: &&Arc<CallState>| {
+            state.phase() == Phase::Prompt && state.subject.service() == service
+        };
+        let mut candidates = states.iter().filter(is_read);
+        if let (Some(state), None) = (candidates.next(), candidates.next()) {
+            state.set_prompt(read.done, read.total, read.cached);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<SpanId, Arc<CallState>>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,6 +106,14 @@ fn line_up(states: &[Arc<CallState>]) {
             }
         }
     }
+}
+
+/// How far a prompt is read, in tokens. The cached ones count as read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PromptRead {
+    pub(crate) done: u64,
+    pub(crate) total: u64,
+    pub(crate) cached: u64,
 }
 
 /// A registered call; leaves the registry when dropped.

@@ -7,6 +7,7 @@ mod dialect;
 mod load;
 mod models;
 pub(crate) mod ollama;
+mod ollama_log;
 pub(crate) mod openai;
 
 use std::{fmt, time::Duration};
@@ -24,6 +25,7 @@ pub(crate) use dialect::{Dialect, FinalStats, Generation, RuntimeEvent, code_of,
 pub use load::RuntimeLoad;
 pub(crate) use models::find;
 pub use models::{DiscoveredModel, list_models};
+pub use ollama_log::OllamaLog;
 
 use crate::error::{ChatError, ErrorCode};
 
