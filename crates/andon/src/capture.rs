@@ -100,12 +100,11 @@ pub(crate) struct Entrances(Vec<(Option<String>, Capture)>);
 
 impl Entrances {
     pub(crate) fn new(
+        config: CaptureConfig,
         watched: &[WatchedRuntime],
-        host: Option<String>,
         live: LiveCalls,
         recorder: Recorder,
     ) -> Self {
-        let config = CaptureConfig { host, ..CaptureConfig::default() };
         let mut captures: Vec<(Option<String>, Capture)> = Vec::new();
         for runtime in watched {
             let entrance = Entrance {

@@ -4,8 +4,8 @@ use std::{process::ExitCode, sync::Arc, time::Instant};
 
 use andon_api::{Access, ApiState, Parts};
 use andon_gateway::{
-    Gateway, GatewayConfig, HttpClient, LiveCalls, Proxy, ProxyConfig, ProxyLink, Recorder,
-    RecorderConfig, RuntimeCatalog, http_client,
+    CaptureConfig, Gateway, GatewayConfig, HttpClient, LiveCalls, Proxy, ProxyConfig, ProxyLink,
+    Recorder, RecorderConfig, RuntimeCatalog, http_client,
 };
 use andon_host::{Machine, RuntimePids};
 use andon_privacy::Protector;
@@ -143,8 +143,9 @@ impl House {
         let runtimes = captured.watched(config, &catalog, &client, &last);
         let catalogs = runtimes.iter().map(|runtime| runtime.catalog.clone()).collect();
         tokio::spawn(capture::follow_log(config.clone(), catalogs, live.clone()));
+        let captured = CaptureConfig { host: host.clone(), ..config.capture.clone() };
         let entrances =
-            capture::Entrances::new(&runtimes, host.clone(), live.clone(), recorder.clone());
+            capture::Entrances::new(captured, &runtimes, live.clone(), recorder.clone());
         let api = ApiState::new(Parts {
             store,
             protector,

@@ -2,6 +2,7 @@
 //! errors that name the nearest known one.
 
 mod runtimes;
+mod values;
 
 use std::{
     fmt::Display,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use andon_api::Password;
-use andon_gateway::{ProxyConfig, Route};
+use andon_gateway::{CaptureConfig, ProxyConfig, Route};
 use andon_model::Policy;
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -22,6 +23,7 @@ use crate::{
 };
 
 pub(crate) use self::runtimes::{CapturePort, FurtherRuntime};
+use self::values::{address, address_or_off, authority, duration, password};
 
 const DEFAULT_FILE: &str = "andon.toml";
 
@@ -51,11 +53,21 @@ struct File {
     allowed_hosts: Option<Vec<String>>,
     allowed_origins: Option<Vec<String>>,
     routes: Option<Vec<Route>>,
+    capture: CaptureTable,
     runtimes: Option<Vec<runtimes::RuntimeTable>>,
     apps: Option<Vec<runtimes::AppTable>>,
 }
 
-const KEYS: [&str; 24] = [
+/// `[capture]`: what may be copied of calls, in bytes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CaptureTable {
+    max_request_bytes: Option<usize>,
+    max_answer_bytes: Option<usize>,
+    max_held_bytes: Option<usize>,
+}
+
+const KEYS: [&str; 25] = [
     "data",
     "listen",
     "proxy_listen",
@@ -78,6 +90,7 @@ const KEYS: [&str; 24] = [
     "allowed_hosts",
     "allowed_origins",
     "routes",
+    "capture",
     "runtimes",
     "apps",
 ];
@@ -123,6 +136,7 @@ pub(crate) struct Config {
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) routes: Vec<Route>,
+    pub(crate) capture: CaptureConfig,
     /// Beside `runtime`.
     pub(crate) runtimes: Vec<FurtherRuntime>,
     /// Beside `capture_listen`.
@@ -161,6 +175,31 @@ impl Merge {
         default: &str,
     ) -> String {
         self.take(name, said, file, default.to_owned())
+    }
+}
+
+impl CaptureTable {
+    fn merge(&self, merge: &mut Merge) -> CaptureConfig {
+        let defaults = CaptureConfig::default();
+        let mut take = |name, said, default| merge.take(name, None, said, default);
+        CaptureConfig {
+            max_request_bytes: take(
+                "capture.max_request_bytes",
+                self.max_request_bytes,
+                defaults.max_request_bytes,
+            ),
+            max_answer_bytes: take(
+                "capture.max_answer_bytes",
+                self.max_answer_bytes,
+                defaults.max_answer_bytes,
+            ),
+            max_held_bytes: take(
+                "capture.max_held_bytes",
+                self.max_held_bytes,
+                defaults.max_held_bytes,
+            ),
+            ..defaults
+        }
     }
 }
 
@@ -256,6 +295,7 @@ impl Config {
                 Vec::new(),
             ),
             routes: merge.take("routes", None, file.routes, Route::defaults()),
+            capture: file.capture.merge(&mut merge),
             runtimes,
             capture_ports,
             data,
@@ -353,73 +393,13 @@ fn edits(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn address(name: &str, text: &str) -> anyhow::Result<SocketAddr> {
-    text.replace("localhost", "127.0.0.1").parse().with_context(|| {
-        format!("{name}: {text:?} is no address; write one such as 127.0.0.1:3000")
-    })
-}
-
-fn address_or_off(name: &str, text: &str) -> anyhow::Result<Option<SocketAddr>> {
-    if text == "off" { Ok(None) } else { address(name, text).map(Some) }
-}
-
-/// `http://host:port/` or `host:port`.
-fn authority(name: &str, text: &str) -> anyhow::Result<String> {
-    if text.starts_with("https://") {
-        bail!("{name}: https is not supported yet; reach it through a tunnel or over http");
-    }
-    let authority = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-    let ok = authority.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
-    });
-    if !ok {
-        bail!("{name}: {text:?} is no address; write one such as http://127.0.0.1:11434");
-    }
-    Ok(authority.to_owned())
-}
-
-/// `30s`, `500ms`, `2m`, or seconds.
-fn duration(name: &str, text: &str) -> anyhow::Result<Duration> {
-    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "s" | "" => 1.0,
-        "m" => 60.0,
-        "h" => 3_600.0,
-        other => bail!("{name}: unknown unit {other:?}; use ms, s, m or h"),
-    };
-    let value: f64 = digits
-        .parse()
-        .with_context(|| format!("{name}: {text:?} is no time; write one such as 30s"))?;
-    let seconds = value * unit;
-    if !(0.001..=86_400.0).contains(&seconds) {
-        bail!("{name}: {text:?} must be from 1ms to 24h");
-    }
-    Ok(Duration::from_secs_f64(seconds))
-}
-
-fn password(file: Option<&Path>) -> anyhow::Result<Option<String>> {
-    let text = match file {
-        Some(file) => Some(
-            std::fs::read_to_string(file)
-                .with_context(|| format!("cannot read the password file {}", file.display()))?,
-        ),
-        None => std::env::var("ANDON_PASSWORD").ok(),
-    };
-    let text = text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
-    if file.is_some() && text.as_ref().is_some_and(String::is_empty) {
-        bail!("the password file is empty");
-    }
-    Ok(text.filter(|text| !text.is_empty()))
-}
-
 /// `andon config show`.
 pub(crate) fn show(args: &ConfigArgs) -> anyhow::Result<()> {
     let ConfigAction::Show(settings) = &args.action;
     let config = Config::load((**settings).clone())?;
     let mut out = std::io::stdout().lock();
     for (name, value, origin) in &config.origins {
-        write_line(&mut out, &format_args!("{name:<16} {value:<44} {origin}"))?;
+        write_line(&mut out, &format_args!("{name:<26} {value:<40} {origin}"))?;
     }
     Ok(())
 }
@@ -457,16 +437,5 @@ mod tests {
         let runtime = Some("http://localhost:11435".to_owned());
         let message = error(Settings { runtime, ..Settings::default() });
         assert!(message.contains("ring"), "{message}");
-    }
-
-    #[test]
-    fn times_and_addresses_are_checked_with_an_example_of_a_good_one() {
-        assert_eq!(duration("t", "1500ms").unwrap(), Duration::from_millis(1500));
-        assert_eq!(duration("t", "2m").unwrap(), Duration::from_secs(120));
-        assert!(duration("t", "0s").is_err());
-        assert!(duration("t", "fast").is_err());
-        assert_eq!(authority("r", "http://127.0.0.1:11434/").unwrap(), "127.0.0.1:11434");
-        assert!(authority("r", "127.0.0.1").is_err());
-        assert!(authority("r", "https://x:1").is_err());
     }
 }

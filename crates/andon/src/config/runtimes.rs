@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
-use super::{address, authority};
+use super::values::{address, authority};
 
 /// More of either than anybody has; each of them costs a connection and a look every five seconds.
 const MOST: usize = 64;
