@@ -111,12 +111,12 @@ impl Door for Access {
 
 impl Rules {
     fn knows_host(&self, host: &str) -> bool {
-        let name = host_name(host).to_lowercase();
-        let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-        is_address
-            || name == "localhost"
-            || name.ends_with(".localhost")
-            || self.hosts.contains(&name)
+        let name = host_name(host);
+        if name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+            return true;
+        }
+        let name = name.to_lowercase();
+        name == "localhost" || name.ends_with(".localhost") || self.hosts.contains(&name)
     }
 
     fn allows_origin(&self, origin: &str, host: Option<&str>, path: &str) -> bool {
@@ -358,6 +358,27 @@ mod tests {
         for host in ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil.example:3000"] {
             assert!(!access.0.knows_host(host), "{host}");
         }
+    }
+
+    #[test]
+    fn a_programs_key_opens_the_door_and_goes_no_further() {
+        let access = rules();
+        let admit = |host: &'static str, key: Option<(&str, &'static str)>| {
+            access.admit(&|name| match name {
+                "host" => Some(host.as_bytes()),
+                name => key.filter(|(named, _)| *named == name).map(|(_, key)| key.as_bytes()),
+            })
+        };
+        let open = Ok(Admitted { strips_key: true });
+        assert_eq!(admit("localhost", Some(("authorization", "Bearer open sesame"))), open);
+        assert_eq!(admit("localhost", Some(("x-api-key", "open sesame"))), open);
+        for (key, is_guess) in [(None, false), (Some(("x-api-key", "open")), true)] {
+            let denied = admit("localhost", key).unwrap_err();
+            assert_eq!((denied.status, denied.is_guess), (StatusCode::UNAUTHORIZED, is_guess));
+        }
+        let strange = admit("evil.example", Some(("x-api-key", "open sesame"))).unwrap_err();
+        assert_eq!((strange.status, strange.is_guess), (StatusCode::FORBIDDEN, false));
+        assert_eq!(access.admit(&|_| None).unwrap_err().status, StatusCode::FORBIDDEN);
     }
 
     #[test]

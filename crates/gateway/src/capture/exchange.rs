@@ -171,6 +171,10 @@ impl Exchange {
         self.seen.as_ref().map_or_else(TraceId::random, |seen| seen.call.caller.trace_id)
     }
 
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
     /// A piece of the request came.
     pub(super) fn asked(&mut self, data: &[u8]) {
         if let Some(tape) = &mut self.asked {

@@ -9,6 +9,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{io::AsyncWrite, net::TcpStream};
@@ -23,6 +24,9 @@ use crate::capture::exchange::{End, Exchange};
 
 /// Andon asks for a body itself, so that the runtime need not be waited for.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A kept connection that the runtime had closed says so by then.
+const CLOSED_BEFORE: Duration = Duration::from_secs(1);
 
 /// What a call's client said of itself.
 #[derive(Debug, Clone, Copy)]
@@ -114,9 +118,11 @@ impl Call {
         }
     }
 
-    /// Whether the request can be sent once more, on another connection.
+    /// Whether the request can be sent once more, on another connection: the runtime had closed this
+    /// one before it came. Later on, it may be the request that the runtime dies of.
     pub(super) fn may_be_repeated(&self) -> bool {
-        self.was_kept && self.upload.is_whole && !self.answer.has_begun
+        let is_young = || self.exchange.began().elapsed() < CLOSED_BEFORE;
+        self.was_kept && self.upload.is_whole && !self.answer.has_begun && is_young()
     }
 
     /// Something of the answer has gone to the client, so nothing else can be said.

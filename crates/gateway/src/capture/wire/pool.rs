@@ -98,3 +98,47 @@ pub(super) async fn connect(runtime: &Known) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     Ok(stream)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn runtime(authority: &str) -> Arc<Known> {
+        let host = http::HeaderValue::from_str(authority).unwrap();
+        Arc::new(Known { authority: authority.parse().unwrap(), host, info: None })
+    }
+
+    #[tokio::test]
+    async fn only_an_open_connection_to_the_same_runtime_is_given() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = runtime(&listener.local_addr().unwrap().to_string());
+        let pool = Pool::default();
+        let mut far = Vec::new();
+        for _ in 0..3 {
+            pool.put(connect(&here).await.unwrap(), Arc::clone(&here));
+            far.push(listener.accept().await.unwrap().0);
+        }
+        assert!(pool.take(&here).is_some());
+        // The last one kept is closed from afar.
+        drop(far.remove(1));
+        let kept = pool.lock().idle.pop().unwrap();
+        std::future::poll_fn(|context| kept.stream.poll_read_ready(context)).await.unwrap();
+        pool.lock().idle.push(kept);
+        assert!(pool.take(&here).is_some());
+        assert!(pool.take(&here).is_none(), "it was thrown away");
+        pool.put(connect(&here).await.unwrap(), Arc::clone(&here));
+        assert!(pool.take(&runtime("127.0.0.1:1")).is_none());
+    }
+
+    #[tokio::test]
+    async fn one_that_has_grown_old_is_not_given() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = runtime(&listener.local_addr().unwrap().to_string());
+        let pool = Pool::default();
+        pool.put(connect(&here).await.unwrap(), Arc::clone(&here));
+        pool.lock().idle[0].since -= MAX_IDLE * 2;
+        assert!(pool.take(&here).is_none());
+    }
+}
