@@ -146,15 +146,25 @@ impl Connection {
             }
             return Ok(None);
         };
+        let len = head.len;
+        let admitted = self.admit(head);
+        self.client.input.consume(len);
         self.seen = 0;
+        match admitted {
+            Ok(asked) => Ok(Some(asked)),
+            Err((refusal, body)) => Err(Box::new(self.after(body, refusal))),
+        }
+    }
+
+    /// Makes a call of a head, if the door lets it in.
+    fn admit(&self, head: RequestHead<'_>) -> Result<Asked, (Refusal, Body)> {
         let asker = Asker {
             asks_head: head.method == "HEAD",
             is_http10: head.is_http10,
             stays: head.keeps_alive,
         };
-        let Ok(method) = Method::from_bytes(head.method.as_bytes()) else {
-            return Err(malformed(bytes, BadHead::Target));
-        };
+        // Any word is a method; an empty one would not have been read.
+        let method = Method::from_bytes(head.method.as_bytes()).unwrap_or_default();
         let header = |name: &str| match name {
             "host" => head.host(),
             name => head.headers.get(name),
@@ -163,19 +173,14 @@ impl Connection {
             Ok(admitted) => admitted,
             Err(denied) => {
                 let family = Api::of(&method, head.path()).family();
-                let refusal = Refusal::at_the_door(family, asker, denied);
-                let (len, body) = (head.len, head.body);
-                self.client.input.consume(len);
-                return Err(Box::new(self.after(body, refusal)));
+                return Err((Refusal::at_the_door(family, asker, denied), head.body));
             }
         };
         let exchange = Exchange::begin(&self.shared, method, head.path(), head.headers);
         let mut forwarded = Vec::new();
         let host_at = rewrite::forward(&head, admitted.strips_key, &mut forwarded);
-        let (len, expects) = (head.len, head.expects);
         let call = Call::new(exchange, asker, forwarded, head.body);
-        self.client.input.consume(len);
-        Ok(Some(Asked { call, host_at, expects }))
+        Ok(Asked { call, host_at, expects: head.expects })
     }
 
     /// A refusal that takes the request's body with it, if it is there; else nobody knows where the
@@ -198,22 +203,15 @@ impl Connection {
         };
         call.address(runtime.host.as_bytes(), host_at);
         call.exchange.passed_to(Arc::clone(&runtime));
+        let (stream, was_kept) = match self.link(&runtime).await {
+            Some(Ok(link)) => link,
+            Some(Err(why)) => return self.fail(call, ErrorCode::RuntimeDown, why).await,
+            None => return false,
+        };
         if let Err(bad) = call.take(&self.client) {
             return self.fail(call, ErrorCode::BadField, bad.to_string()).await;
         }
-        if let Some(kept) = self.shared.pool.take(&runtime) {
-            call.go_on(kept, true);
-        } else {
-            match self.connect(&runtime).await {
-                Some(Ok(fresh)) => call.go_on(fresh, false),
-                Some(Err(why)) => return self.fail(call, ErrorCode::RuntimeDown, why).await,
-                None => return false,
-            }
-            // More may have come meanwhile.
-            if let Err(bad) = call.take(&self.client) {
-                return self.fail(call, ErrorCode::BadField, bad.to_string()).await;
-            }
-        }
+        call.go_on(stream, was_kept);
         if expects {
             call.ask_for_body();
         }
@@ -276,6 +274,8 @@ impl Connection {
             call.exchange.ended(End::Refused(code, why));
             return false;
         }
+        // So that the copy holds what has come. If that is wrong, the code says so already.
+        let _ = call.take(&self.client);
         let Left { mut exchange, asker, body, .. } = call.leave(&mut self.client);
         let status = match code.is_bad_request() {
             true => code.status(),
@@ -331,6 +331,14 @@ impl Connection {
         let shared = Arc::clone(&self.shared);
         let ready = self.unless_gone(Box::pin(shared.upstream.ready())).await?;
         Some(ready.map_err(|reason| format!("Andon has no runtime to pass this to: {reason}")))
+    }
+
+    /// A connection to the runtime, and whether it had a call before.
+    async fn link(&mut self, runtime: &Known) -> Option<Result<(TcpStream, bool), String>> {
+        if let Some(kept) = self.shared.pool.take(runtime) {
+            return Some(Ok((kept, true)));
+        }
+        Some(self.connect(runtime).await?.map(|fresh| (fresh, false)))
     }
 
     async fn connect(&mut self, runtime: &Known) -> Option<Result<TcpStream, String>> {

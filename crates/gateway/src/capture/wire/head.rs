@@ -258,6 +258,8 @@ fn body_of_answer(headers: Headers<'_>, is_http10: bool) -> Result<Body, BadHead
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn request(text: &str) -> Result<Body, BadHead> {
@@ -372,6 +374,19 @@ mod tests {
             ["Content-Length: 1\nContent-Length: 2\n", "Transfer-Encoding: gzip\n", "a: b\n c\n"]
         {
             assert!(answer(&format!("HTTP/1.1 200 OK\n{bad}"), false).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(
+            start in "(GET|POST|X) [ -~]{0,20} HTTP/1\\.[0-2]\r\n|HTTP/1\\.[01] [0-9]{0,4} ?[a-z]{0,4}\r\n|",
+            rest in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let bytes = [start.as_bytes(), &rest, b"\r\n\r\n"].concat();
+            let _ = RequestHead::read(&bytes, &mut room()).map(|head| head.map(|head| head.path().len()));
+            let _ = AnswerHead::read(&bytes, false, &mut room()).is_ok();
+            let _ = target_of(&bytes);
         }
     }
 
