@@ -9,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 profile=${BENCH_PROFILE:-release}
 target=${CARGO_TARGET_DIR:-target}
 out=bench/out
+peers=()
 
 # The pages are a part of the binary.
 scripts/web.sh
@@ -22,6 +23,16 @@ scripts/model.sh
 source scripts/packages.sh
 have nginx || install_packages "a baseline for the capture" nginx-light || true
 
+# The usual proxy; its 750 MB of packages are for this alone.
+litellm=.cache/litellm
+if [[ ! -x $litellm/bin/litellm ]]; then
+    python3 -m venv "$litellm" && "$litellm/bin/python" -m pip install --quiet \
+        --disable-pip-version-check 'litellm[proxy]==1.108.7' || rm -rf "$litellm"
+fi
+if [[ -x $litellm/bin/litellm ]]; then
+    peers+=(--litellm "$litellm/bin/litellm")
+fi
+
 mkdir -p "$out"
 read -r -a more <<<"${ARGS:-}"
 exec "$target/bench/release/andon-bench" \
@@ -29,4 +40,4 @@ exec "$target/bench/release/andon-bench" \
     --direct "$target/$profile/examples/bench_direct" \
     --model data/models/gemma-3-270m-q4_k_m.gguf \
     --card crates/runtime/cards/gemma-3-270m.toml \
-    --out "$out" ${more[@]+"${more[@]}"}
+    --out "$out" ${peers[@]+"${peers[@]}"} ${more[@]+"${more[@]}"}

@@ -1,14 +1,7 @@
 //! What the capture costs, beside nginx as a bare reverse proxy: one connection, many connections,
 //! and the pieces of a stream. Recording is on. By turns, so that the machine's mood meets all.
 
-use std::{
-    fs::{self, File},
-    net::TcpListener,
-    path::Path,
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -18,6 +11,7 @@ use crate::{
     fake::{FakeRuntime, MODEL, clock_ns},
     http::{Connection, Request},
     overhead::{Way, percentiles},
+    peers::Peer,
     process::{self, Andon},
     report::{Part, Row, Target, short},
     statistics::Sample,
@@ -30,65 +24,12 @@ const ROUNDS: usize = 7;
 const CONNECTIONS: usize = 32;
 const CALLS_A_ROUND: usize = 40_000;
 const STREAMS: usize = 12;
-const SIGN: &str = "\"done\":true";
-
-/// One reverse proxy, as bare as it can be.
-struct Nginx {
-    child: Child,
-    authority: String,
-}
-
-impl Nginx {
-    /// `None` where it is not installed.
-    fn start(folder: &Path, upstream: &str) -> Result<Option<Self>> {
-        let authority = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let at = folder.join("nginx");
-        fs::create_dir_all(&at)?;
-        let at = fs::canonicalize(at)?;
-        let root = at.display();
-        let config = format!(
-            "daemon off; worker_processes 1; pid {root}/pid; error_log {root}/log;\n\
-             events {{ worker_connections 4096; }}\n\
-             http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {root}/b;\n\
-             proxy_temp_path {root}/p; fastcgi_temp_path {root}/f; uwsgi_temp_path {root}/u;\n\
-             scgi_temp_path {root}/s; tcp_nodelay on;\n\
-             upstream u {{ server {upstream}; keepalive 128; keepalive_requests 100000000; }}\n\
-             server {{ listen {authority}; location / {{ proxy_pass http://u; proxy_buffering off;\n\
-             proxy_http_version 1.1; proxy_set_header Connection \"\"; }} }} }}\n"
-        );
-        let file = at.join("conf");
-        fs::write(&file, config)?;
-        let started = Command::new("nginx")
-            .arg("-p")
-            .arg(&at)
-            .arg("-c")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(at.join("stderr"))?)
-            .spawn();
-        let Ok(child) = started else { return Ok(None) };
-        let nginx = Self { child, authority };
-        let began = Instant::now();
-        while Connection::open(&nginx.authority).is_err() {
-            ensure!(began.elapsed() < Duration::from_secs(10), "nginx does not listen");
-            thread::sleep(Duration::from_millis(5));
-        }
-        Ok(Some(nginx))
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // Its worker ends with it.
-        if let Some(pid) =
-            i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw)
-        {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-        let _ = self.child.wait();
-    }
-}
+const CHAT: &str = "/v1/chat/completions";
+/// It is a hundred times slower.
+const LITELLM_BLOCKS: usize = 5;
+const LITELLM_CALLS: usize = 60;
+const LITELLM_LOAD: usize = 1_500;
+pub(crate) const SIGN: &str = "\"done\":true";
 
 pub(crate) fn measure(settings: &Settings) -> Result<Part> {
     let mut part = Part { name: "capture", ..Part::default() };
@@ -98,13 +39,14 @@ pub(crate) fn measure(settings: &Settings) -> Result<Part> {
     let log = settings.out.join("capture.log");
     let mut andon = Andon::start(&settings.andon, &data, &log, &["--runtime", &runtime])?;
     andon.wait_for_answer("/readyz")?;
-    let nginx = Nginx::start(&settings.work, &stub.authority)?;
+    let nginx = Peer::nginx(&settings.work, &stub.authority)?;
     if nginx.is_none() {
         part.notes.push("nginx is not installed: nothing to compare with".to_owned());
     }
     let nginx = nginx.as_ref().map(|nginx| nginx.authority.as_str());
     let raw_one = one_connection(settings, &stub.authority, &andon.capture, nginx, &mut part)?;
     let raw_many = many_connections(&stub.authority, &andon.capture, nginx, &mut part)?;
+    let raw_litellm = litellm(settings, &stub.authority, &andon, &mut part)?;
     let status = andon.get("/api/v1/status")?;
     let resident = process::resident(andon.pid())?.total;
     part.rows.push(Row {
@@ -121,11 +63,12 @@ pub(crate) fn measure(settings: &Settings) -> Result<Part> {
     part.notes.push(format!("left out of the records, by cause: {}", status["dropped"]));
     andon.stop()?;
     let raw_streams = streams(settings, &mut part)?;
-    part.raw = json!({"one": raw_one, "many": raw_many, "streams": raw_streams});
+    part.raw = json!({"one": raw_one, "many": raw_many, "streams": raw_streams,
+        "litellm": raw_litellm});
     Ok(part)
 }
 
-fn question() -> Value {
+pub(crate) fn question() -> Value {
     json!({"model": MODEL, "stream": true, "options": {"num_predict": 40},
         "prompt": "What is the capital of Japan?"})
 }
@@ -182,8 +125,12 @@ fn one_connection(
 
 /// Requests a second with so many calls under way: one thread writes to all connections, then reads
 /// all answers, so that the client's own switching is not what is measured.
-fn load(authority: &str, calls: usize) -> Result<f64> {
-    let request = Request::post(authority, "/api/generate", "*/*", &question().to_string());
+pub(crate) fn load(authority: &str, calls: usize) -> Result<f64> {
+    load_of(authority, "/api/generate", &question(), calls)
+}
+
+fn load_of(authority: &str, path: &str, body: &Value, calls: usize) -> Result<f64> {
+    let request = Request::post(authority, path, "*/*", &body.to_string());
     let mut connections =
         (0..CONNECTIONS).map(|_| Connection::open(authority)).collect::<Result<Vec<_>>>()?;
     let began = Instant::now();
@@ -244,6 +191,60 @@ fn many_connections(
         .collect())
 }
 
+/// The usual proxy beside it, with one call as both know it.
+fn litellm(settings: &Settings, stub: &str, andon: &Andon, part: &mut Part) -> Result<Value> {
+    let peer = match &settings.litellm {
+        Some(program) => Peer::litellm(program, &settings.work, stub)?,
+        None => None,
+    };
+    let Some(peer) = peer else {
+        part.notes.push("LiteLLM is not installed: not beside it".to_owned());
+        return Ok(Value::Null);
+    };
+    let body = json!({"model": "stub",
+        "messages": [{"role": "user", "content": "What is the capital of Japan?"}]});
+    let way = |name, authority| Way::new(name, authority, CHAT, "*/*", &body, "\"finish_reason\"");
+    let mut ways = [
+        way("direct chat", stub)?,
+        way("capture chat", &andon.capture)?,
+        way("LiteLLM", &peer.authority)?,
+    ];
+    for _ in 0..LITELLM_BLOCKS {
+        for way in &mut ways {
+            way.block(LITELLM_CALLS)?;
+        }
+    }
+    let median = |way: &Way| Sample::new(way.all.clone()).median();
+    let [direct, ours, theirs] = [0, 1, 2].map(|at| median(&ways[at]));
+    let spread: Sample = (0..LITELLM_BLOCKS)
+        .map(|at| {
+            let of = |way: usize| ways[way].blocks[at].median();
+            (of(1) - of(0)) / (of(2) - of(0))
+        })
+        .collect();
+    part.rows.push(Row {
+        name: "added to a chat at one connection, p50".to_owned(),
+        unit: "µs",
+        baseline_name: "added by LiteLLM",
+        baseline: theirs - direct,
+        measured: ours - direct,
+        value: (ours - direct) / (theirs - direct),
+        value_unit: "×",
+        spread: (spread.least(), spread.most()),
+        target: None,
+    });
+    let memory = process::resident(peer.pid())?.total;
+    let rate = load_of(&peer.authority, CHAT, &body, LITELLM_LOAD)?;
+    part.notes.push(format!(
+        "LiteLLM: {} requests a second at {CONNECTIONS} connections, {} MB",
+        short(rate),
+        short(memory)
+    ));
+    part.notes.extend(ways.iter().map(percentiles));
+    Ok(json!({"per_s": rate, "resident_mb": memory,
+        "us": ways.map(|way| Sample::new(way.all).to_json())}))
+}
+
 /// How much later a stream's pieces come through the capture: each says when it was written.
 fn streams(settings: &Settings, part: &mut Part) -> Result<Value> {
     let fake = FakeRuntime::start()?;
@@ -252,7 +253,7 @@ fn streams(settings: &Settings, part: &mut Part) -> Result<Value> {
     let log = settings.out.join("capture-streams.log");
     let mut andon = Andon::start(&settings.andon, &data, &log, &["--runtime", &runtime])?;
     andon.wait_for_answer("/readyz")?;
-    let nginx = Nginx::start(&settings.work.join("streams"), &fake.authority)?;
+    let nginx = Peer::nginx(&settings.work.join("streams"), &fake.authority)?;
     let ways =
         [Some(&fake.authority), Some(&andon.capture), nginx.as_ref().map(|it| &it.authority)];
     let mut delays = [const { Vec::new() }; 3];

@@ -97,6 +97,8 @@ pub(crate) struct Answers {
     running: Vec<u8>,
     version: Vec<u8>,
     unknown: Vec<u8>,
+    begun: Vec<u8>,
+    chat: Vec<u8>,
 }
 
 impl Answers {
@@ -108,23 +110,40 @@ impl Answers {
             "expires_at": "2099-01-01T00:00:00Z", "details": details});
         let created = "2026-01-01T00:00:00.000000Z";
         let first = json!({"model": MODEL, "created_at": created, "response": "Hi", "done": false});
+        let word = json!({"model": MODEL, "created_at": created, "done": false,
+            "message": {"role": "assistant", "content": "Hi"}});
+        let mut begun = chunked(&format!("{word}\n"));
+        // Without its last, empty chunk.
+        begun.truncate(begun.len() - b"0\r\n\r\n".len());
         let last = json!({"model": MODEL, "created_at": created, "response": "", "done": true,
             "done_reason": "stop", "total_duration": 40_000, "load_duration": 10_000,
             "prompt_eval_count": 26, "prompt_eval_duration": 10_000, "eval_count": 1,
             "eval_duration": 10_000});
+        let chat = json!({"id": "c-1", "object": "chat.completion", "created": 1_767_225_600,
+            "model": "stub", "usage": {"prompt_tokens": 14, "completion_tokens": 1,
+            "total_tokens": 15}, "choices": [{"index": 0, "finish_reason": "stop",
+            "message": {"role": "assistant", "content": "Tokyo"}}]});
         let models = json!({"models": [model]}).to_string();
         Self {
             generate: chunked(&format!("{first}\n{last}\n")),
             tags: whole("200 OK", &models),
             running: whole("200 OK", &models),
             version: whole("200 OK", &json!({"version": "0.33.3"}).to_string()),
+            begun,
+            chat: whole("200 OK", &chat.to_string()),
             unknown: whole("404 Not Found", &json!({"error": "not found"}).to_string()),
         }
+    }
+
+    /// The head and the first piece of a stream.
+    pub(crate) fn begun(&self) -> &[u8] {
+        &self.begun
     }
 
     pub(crate) fn to(&self, path: &str) -> &[u8] {
         match path {
             "/api/generate" => &self.generate,
+            "/v1/chat/completions" => &self.chat,
             "/api/tags" => &self.tags,
             "/api/ps" => &self.running,
             "/api/version" => &self.version,

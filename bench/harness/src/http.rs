@@ -82,6 +82,11 @@ impl Connection {
         Ok(self.stream.get_mut().write_all(&request.0)?)
     }
 
+    /// Waits for the first byte of an answer, and leaves it there.
+    pub(crate) fn first_byte(&mut self) -> Result<u8> {
+        self.stream.fill_buf()?.first().copied().context("the connection was closed")
+    }
+
     pub(crate) fn read(&mut self) -> Result<Answer> {
         self.read_answer().with_context(|| format!("reading an answer of {}", self.authority))
     }

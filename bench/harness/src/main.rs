@@ -2,7 +2,7 @@
 //! turns. Absolute figures of a shared machine say little a day later; ratios do.
 //!
 //! Usage: `andon-bench --andon FILE --direct FILE --model FILE --card FILE --out DIR
-//! [--parts overhead,start,memory,capture,throughput] [--pairs N] [--threads N] [--calls N]`.
+//! [--litellm FILE] [--parts overhead,start,memory,capture,soak,throughput] [--pairs N] [--threads N] [--calls N]`.
 //! Prints a Markdown table and writes it to `DIR/table.md`, with all numbers in
 //! `DIR/results.json`. Exit status 1: a part could not be measured. A missed target is a result,
 //! not a failure.
@@ -12,9 +12,11 @@ mod fake;
 mod http;
 mod memory;
 mod overhead;
+mod peers;
 mod process;
 mod prompt;
 mod report;
+mod soak;
 mod startup;
 mod statistics;
 mod stub;
@@ -31,7 +33,7 @@ use anyhow::{Context, Result, bail, ensure};
 use report::Part;
 use serde_json::{Map, Value, json};
 
-const PARTS: [&str; 5] = ["overhead", "start", "memory", "capture", "throughput"];
+const PARTS: [&str; 6] = ["overhead", "start", "memory", "capture", "soak", "throughput"];
 const MOST_PAIRS: usize = 100;
 const MOST_CALLS: usize = 1_000_000;
 
@@ -42,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) direct: PathBuf,
     pub(crate) model: PathBuf,
     pub(crate) card: PathBuf,
+    /// LiteLLM's program, to be measured beside the capture.
+    pub(crate) litellm: Option<PathBuf>,
     pub(crate) out: PathBuf,
     /// Data folders of the Andons that are measured; emptied at the start.
     pub(crate) work: PathBuf,
@@ -57,8 +61,10 @@ impl Settings {
         let mut given = Map::new();
         while let Some(flag) = arguments.next() {
             let name = flag.strip_prefix("--").with_context(|| format!("unexpected {flag}"))?;
-            let known =
-                ["andon", "direct", "model", "card", "out", "parts", "pairs", "threads", "calls"];
+            let known = [
+                "andon", "direct", "model", "card", "litellm", "out", "parts", "pairs", "threads",
+                "calls",
+            ];
             ensure!(known.contains(&name), "unknown flag {flag}");
             let value = arguments.next().with_context(|| format!("{flag} needs a value"))?;
             given.insert(name.to_owned(), Value::String(value));
@@ -87,6 +93,7 @@ impl Settings {
             direct: path("direct")?,
             model: path("model")?,
             card: path("card")?,
+            litellm: text("litellm").map(PathBuf::from),
             work: out.join("work"),
             out,
             parts,
@@ -133,6 +140,7 @@ fn run() -> Result<bool> {
             "overhead" => overhead::measure(&settings, &filled),
             "start" => startup::measure(&settings, &filled),
             "capture" => capture::measure(&settings),
+            "soak" => soak::measure(&settings),
             "memory" => memory::measure(&settings),
             _ => throughput::measure(&settings),
         };

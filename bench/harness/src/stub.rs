@@ -18,6 +18,8 @@ use rustix::{
 use crate::fake::Answers;
 
 const MAX_EVENTS: usize = 256;
+/// What is asked here begins to be answered, and goes on for ever.
+pub(crate) const HELD: &str = "/api/chat";
 const LISTENER: u64 = u64::MAX;
 
 pub(crate) struct Stub {
@@ -85,7 +87,8 @@ fn answer(peer: &mut Peer, answers: &Answers) -> Result<()> {
         }
     }
     while let Some((path, length)) = whole_request(&peer.read)? {
-        peer.stream.write_all(answers.to(&path))?;
+        let answer = if path == HELD { answers.begun() } else { answers.to(&path) };
+        peer.stream.write_all(answer)?;
         peer.read.drain(..length);
     }
     Ok(())

@@ -28,6 +28,9 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let mut config = Config::load(*settings)?;
     let machine = andon_host::machine();
+    if let Some(files) = andon_host::raise_open_files() {
+        tracing::debug!(files, "may have so many files open");
+    }
     let listener = listen::bind("listen", config.listen).await?;
     config.listen = listener.local_addr()?;
     let proxy_listener = match config.proxy_listen {
