@@ -205,6 +205,26 @@ describe("answers of a real llama-server", { skip: missing(LLAMA_SERVER_FIXTURES
     assert.equal(span.attributes["andon.timings.measured"], undefined);
   });
 
+  test("its slots, busy and idle, and who waits for one", async () => {
+    const load = async () => (await andon.get("/api/v1/runtimes")).json.runtimes[0];
+    const idle = await until("it was asked", async () => {
+      const runtime = await load();
+      return runtime.load.slots !== null && runtime;
+    });
+    assert.deepEqual([idle.load.slots, idle.load.running, idle.load.waiting], [2, 0, null]);
+    const [model] = idle.models;
+    assert.deepEqual([model.quantization, model.loaded_context_length], ["Q4_K - Medium", 2048]);
+
+    replay.idle["/slots"] = await recorded("033-slots-busy");
+    replay.idle["/metrics"] = await recorded("035-metrics-busy");
+    const busy = await until("it was asked again", async () => {
+      const runtime = await load();
+      return runtime.load.running > 0 && runtime.load;
+    });
+    assert.deepEqual([busy.slots, busy.running, busy.waiting], [2, 2, 1]);
+    assert.ok(Math.abs(busy.cache_hits - 810 / (810 + 1861)) < 1e-9, `${busy.cache_hits}`);
+  });
+
   test("how far the prompt is read shows while it is read", async () => {
     const call = await recorded("008-chat-stream-progress-timings");
     replay.next = call;

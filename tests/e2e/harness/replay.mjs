@@ -40,8 +40,10 @@ export class Replay {
   static async start({ pace = 0.1 } = {}) {
     const replay = new Replay();
     replay.pace = pace;
-    const [models, props] = await Promise.all([recorded("002-models"), recorded("003-props")]);
-    replay.idle = { "/v1/models": models, "/props": props };
+    const [models, props, slots] = await Promise.all(
+      ["002-models", "003-props", "004-slots-idle"].map(recorded),
+    );
+    replay.idle = { "/v1/models": models, "/props": props, "/slots": slots };
     replay.server = http.createServer((request, response) => replay.#serve(request, response));
     await new Promise((resolve) => replay.server.listen(0, "127.0.0.1", resolve));
     replay.url = `http://127.0.0.1:${replay.server.address().port}`;
