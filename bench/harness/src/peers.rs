@@ -64,6 +64,8 @@ impl Peer {
             .args(["--telemetry", "False", "--config"])
             .arg(&file)
             .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+            // Nobody but this program calls it.
+            .env("LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY", "true")
             .env("LITELLM_LOG", "ERROR");
         Self::start(command, authority, &at, Duration::from_secs(120))
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Spans that go to the store together.
 const BATCH: usize = 256;
-/// Pause after a batch. Waking this thread costs a call more than recording it does, so it is woken
+/// Pause after a batch that was not full. Waking this thread costs a call more than recording it does, so it is woken
 /// once in a while and not once a call.
 const GATHER: Duration = Duration::from_millis(5);
 
@@ -27,10 +27,6 @@ pub(crate) fn spawn_keeper(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let (done, ended) = oneshot::channel();
     thread::Builder::new().name("andon-keep".to_owned()).spawn(move || {
-        // A call that is answered now goes before one that is written down.
-        if let Err(error) = andon_host::give_way() {
-            tracing::debug!(%error, "the keeper has the priority of all others");
-        }
         runtime.block_on(keep_spans(recorded, recorder, protector, store, stop));
         // Nobody may be waiting any more.
         let _ = done.send(());
@@ -75,7 +71,8 @@ async fn keep_spans(
                 recorder.count_store_unavailable(spans);
             }
         }
-        if !stopped {
+        // A full batch was not all: whoever pauses now falls behind.
+        if !stopped && spans < BATCH as u64 {
             tokio::time::sleep(GATHER).await;
         }
     }
