@@ -441,6 +441,20 @@ describe("connections", () => {
     assert.equal(calls, 2);
   });
 
+  test("a runtime that dies of a request does not get it again", async () => {
+    let calls = 0;
+    runtime.answer = (socket, text, next) => {
+      next();
+      calls += 1;
+      if (calls === 2) setTimeout(() => socket.destroy(), 1_200);
+      else socket.write(OK);
+    };
+    const client = new Client();
+    await client.ask(post, /ok$/);
+    assert.match(await client.ask(post, /\}$/), /^HTTP\/1.1 502 [^]*without an answer/);
+    assert.equal(calls, 2);
+  });
+
   test("one that the runtime wants closed, or wrote too much on, is left", async () => {
     const answers = [OK.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"), `${OK}HTTP/1.1 200`];
     for (const answer of answers) {
