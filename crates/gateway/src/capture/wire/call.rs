@@ -113,9 +113,7 @@ impl Call {
 
     /// Tells a client that waits for it that its body is wanted.
     pub(super) fn ask_for_body(&mut self) {
-        if self.upload.held == 0 && !self.upload.body.is_complete() {
-            self.answer.own = CONTINUE.to_vec();
-        }
+        self.answer.own = CONTINUE.to_vec();
     }
 
     /// Whether the request can be sent once more, on another connection: the runtime had closed this
@@ -165,6 +163,10 @@ impl Call {
     fn poll_up(&mut self, client: &mut Client, context: &mut Context<'_>) -> Poll<Outcome> {
         let Some(runtime) = &mut self.runtime else { return Poll::Pending };
         loop {
+            // Also what came while there was no connection.
+            if let Err(bad) = self.upload.take(&client.input, &mut self.exchange) {
+                return Poll::Ready(Outcome::BadRequest(bad));
+            }
             let sent = self.upload.poll_send(runtime, &client.input, context);
             let is_full = client.input.is_full();
             let may_be_repeated = self.was_kept && self.upload.is_whole && !self.answer.has_begun;
@@ -174,13 +176,9 @@ impl Call {
             if client.input.is_full() {
                 return Poll::Pending;
             }
-            match ready!(client.input.poll_fill(&mut client.stream, context)) {
-                Ok(0) | Err(_) => return Poll::Ready(Outcome::ClientGone),
-                Ok(_) => {
-                    if let Err(bad) = self.upload.take(&client.input, &mut self.exchange) {
-                        return Poll::Ready(Outcome::BadRequest(bad));
-                    }
-                }
+            let came = ready!(client.input.poll_fill(&mut client.stream, context));
+            if !matches!(came, Ok(1..)) {
+                return Poll::Ready(Outcome::ClientGone);
             }
         }
     }

@@ -208,11 +208,8 @@ impl Connection {
             Some(Err(why)) => return self.fail(call, ErrorCode::RuntimeDown, why).await,
             None => return false,
         };
-        if let Err(bad) = call.take(&self.client) {
-            return self.fail(call, ErrorCode::BadField, bad.to_string()).await;
-        }
         call.go_on(stream, was_kept);
-        if expects {
+        if expects && self.client.input.is_empty() {
             call.ask_for_body();
         }
         self.drive(call, runtime).await
