@@ -441,6 +441,29 @@ describe("connections", () => {
     assert.equal(calls, 2);
   });
 
+  test("a body that comes while such a connection is replaced is not forgotten", async () => {
+    const [head, body] = [post.slice(0, -4), post.slice(-4)];
+    for (let time = 0; time < 40; time += 1) {
+      let calls = 0;
+      runtime.answer = (socket, text, next) => {
+        if (calls === 1) {
+          calls += 1;
+          socket.resetAndDestroy();
+        } else if (isWhole(text)) {
+          next();
+          calls += 1;
+          socket.write(OK);
+        }
+      };
+      const client = new Client();
+      await client.ask(post, /ok$/);
+      client.socket.write(head);
+      await new Promise((resolve) => setTimeout(resolve, time % 3));
+      await client.ask(body, /ok$/);
+      client.socket.destroy();
+    }
+  });
+
   test("a runtime that dies of a request does not get it again", async () => {
     let calls = 0;
     runtime.answer = (socket, text, next) => {
