@@ -60,6 +60,14 @@ pub(super) struct Entry {
     frames: Vec<Position>,
 }
 
+/// A vector begins with room for four, and most traces of apps have one span in one frame.
+fn push<T>(all: &mut Vec<T>, one: T) {
+    if all.len() < 4 {
+        all.reserve_exact(1);
+    }
+    all.push(one);
+}
+
 impl TraceIndex {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
@@ -122,7 +130,7 @@ impl TraceIndex {
             Entry { start_ns: time_ns, end_ns: time_ns, ..Entry::default() }
         });
         if entry.frames.last() != Some(&at) {
-            entry.frames.push(at);
+            push(&mut entry.frames, at);
             self.frames += 1;
         }
         true
@@ -138,7 +146,7 @@ impl TraceIndex {
             }
             Some(_) => {}
             None if entry.digests.len() < self.limits.spans_per_trace => {
-                entry.digests.push(self.digester.digest(span, segment));
+                push(&mut entry.digests, self.digester.digest(span, segment));
                 self.spans += 1;
             }
             None => entry.uncounted_spans += 1,
