@@ -128,6 +128,20 @@ test("an app with a port to itself is known by it", async () => {
   assert.deepEqual([span.service, span.ml_app], ["gpu-box", "open-webui"]);
 });
 
+test("apps, users and conversations are taken from the headers that apps send", async () => {
+  const told = async (headers) => {
+    const chat = await ask(`${urls.box}/v1/chat/completions`, { json: CHAT, headers });
+    const span = spanOf(await andon.traceWith(chat.headers["x-trace-id"], "gpu-box"), "gpu-box");
+    return [span.ml_app, span.user_id, span.session_id];
+  };
+  const openWebui = { "x-openwebui-user-id": "u1", "x-openwebui-chat-id": "c1", "x-title": "Chat" };
+  assert.deepEqual(await told(openWebui), ["Chat", "u1", "c1"]);
+  const agent = { "user-agent": "codex_cli_rs/0.99 (Debian)", session_id: "s1" };
+  assert.deepEqual(await told(agent), ["codex", null, "s1"]);
+  const own = { "x-andon-app": "nightly job", "x-title": "Chat", "x-session-id": "s2" };
+  assert.deepEqual(await told({ ...own, "user-agent": "curl/8" }), ["nightly job", null, "s2"]);
+});
+
 test("what each runtime says of itself, its models and its work", async () => {
   const [main, box] = await runtimes();
   assert.deepEqual(main.capture, [{ address: andon.flags["capture-listen"], app: null }]);

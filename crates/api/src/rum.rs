@@ -93,14 +93,16 @@ fn span(event: RumAction) -> Option<Span> {
     };
     span.error_type = event.error_type.as_deref().map(short);
     let attributes = event.attributes.into_iter().take(MAX_ATTRIBUTES);
-    span.attributes.extend(attributes.map(|(name, value)| (short(&name), short_value(value))));
+    for (name, value) in attributes {
+        span.attributes.set(short(&name), short_value(value));
+    }
     if let Some(view) = event.view_id {
-        span.attributes.insert("view.id".to_owned(), short(&view).into());
+        span.attributes.set("view.id", short(&view));
     }
     if let Some(url) = event.url {
         // What stands behind the question mark may be anybody's secret.
         let path = url.split(['?', '#']).next().unwrap_or_default();
-        span.attributes.insert("url.full".to_owned(), short(path).into());
+        span.attributes.set("url.full", short(path));
     }
     Some(span)
 }

@@ -10,6 +10,15 @@ pub const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
 pub(crate) const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+/// The names that apps have for a conversation: Andon's own, Open WebUI's (with
+/// `ENABLE_FORWARD_USER_INFO_HEADERS`), Codex's.
+const SESSION_IDS: [HeaderName; 4] = [
+    SESSION_ID,
+    HeaderName::from_static("x-openwebui-chat-id"),
+    HeaderName::from_static("session_id"),
+    HeaderName::from_static("conversation_id"),
+];
+const USER_IDS: [HeaderName; 2] = [USER_ID, HeaderName::from_static("x-openwebui-user-id")];
 pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Longest session or user id that is kept.
@@ -39,8 +48,8 @@ impl Caller {
             trace_id: context.map_or_else(TraceId::random, |context| context.trace_id),
             parent_id: context.map(|context| context.parent_id),
             request_id: RequestId::from_caller(text(&REQUEST_ID)),
-            session_id: text(&SESSION_ID).and_then(bounded_id),
-            user_id: text(&USER_ID).and_then(bounded_id),
+            session_id: SESSION_IDS.iter().find_map(&text).and_then(bounded_id),
+            user_id: USER_IDS.iter().find_map(&text).and_then(bounded_id),
             wants_stream: text(&header::ACCEPT)
                 .is_some_and(|accept| accept.contains(sse::CONTENT_TYPE)),
         }

@@ -1,10 +1,57 @@
 //! Attributes: what a span knows beyond the columns.
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, btree_map},
+    ops::Index,
+};
 
 use serde::{Deserialize, Serialize};
 
-pub type Attributes = BTreeMap<String, AttributeValue>;
+/// Attributes by their names. Most names are constants of Andon's own, and cost nothing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Attributes(BTreeMap<Cow<'static, str>, AttributeValue>);
+
+impl Attributes {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets an attribute, whatever it was before.
+    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<AttributeValue>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    pub fn get(&self, name: &str) -> Option<&AttributeValue> {
+        self.0.get(name)
+    }
+
+    /// Takes over all of `other`.
+    pub fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+}
+
+impl Index<&str> for Attributes {
+    type Output = AttributeValue;
+
+    /// # Panics
+    ///
+    /// Where there is none of this name.
+    fn index(&self, name: &str) -> &AttributeValue {
+        &self.0[name]
+    }
+}
+
+impl<'a> IntoIterator for &'a Attributes {
+    type Item = (&'a Cow<'static, str>, &'a AttributeValue);
+    type IntoIter = btree_map::Iter<'a, Cow<'static, str>, AttributeValue>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
 
 /// One attribute's value. Untagged, so that JSON shows the bare value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -155,7 +155,7 @@ fn trace() -> Vec<Span> {
             span.kind = SpanKind::Server;
             span.duration_ns = u64::from(span.span_id.as_bytes()[0]) * 1_000_003;
             span.session_id = Some(span.span_id.to_string());
-            span.attributes.insert("andon.threads".to_owned(), 2_i64.into());
+            span.attributes.set("andon.threads", 2_i64);
             if service == "proxy" {
                 span.llm_kind = Some(LlmKind::Llm);
                 span.model = Some("gemma3:270m".to_owned());

@@ -144,7 +144,7 @@ mod tests {
             ("yes", AttributeValue::Bool(true)),
             ("text", AttributeValue::Text("東京🗼".to_owned())),
         ] {
-            span.attributes.insert(name.to_owned(), value);
+            span.attributes.set(name, value);
         }
         let protector = Protector::new(Policy::Full, NoticeLanguage::English);
         let record = Record::Spans(protector.protect(vec![Observation::from(span.clone())]));

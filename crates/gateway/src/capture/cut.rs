@@ -79,9 +79,7 @@ fn say(span: &mut Span, tokens: u64, limit: Option<u64>, estimate: Estimate) {
         _ => STEP,
     };
     let enough = (all + estimate.error as u64 + room).div_ceil(STEP) * STEP;
-    let mut note = |name: &str, value: AttributeValue| {
-        span.attributes.insert(name.to_owned(), value);
-    };
+    let mut note = |name: &'static str, value: AttributeValue| span.attributes.set(name, value);
     note("andon.prompt.cut_tokens", lost.into());
     note("andon.prompt.estimated_tokens", all.into());
     note("andon.prompt.enough_context", enough.into());

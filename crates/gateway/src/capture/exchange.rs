@@ -28,6 +28,11 @@ use crate::{
 /// Longest user agent or encoding that is kept.
 const MAX_TEXT: usize = 200;
 
+/// Where apps write their names: Andon's own header, and OpenRouter's, which many send to whatever
+/// speaks OpenAI's API.
+const APP_NAMES: [HeaderName; 2] =
+    [HeaderName::from_static("x-andon-app"), HeaderName::from_static("x-title")];
+
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum End {
@@ -52,6 +57,8 @@ pub(super) struct Call {
     pub(super) caller: Caller,
     pub(super) span_id: SpanId,
     pub(super) agent: Option<Box<str>>,
+    /// The app, where it says itself which one it is.
+    named: Option<Box<str>>,
     pub(super) retries: Option<u64>,
     /// Stands for the caller's API key.
     pub(super) key: Option<u64>,
@@ -75,6 +82,7 @@ impl Call {
             caller: Caller::from_texts(|name| headers.text(name.as_str())),
             span_id: SpanId::random(),
             agent: text(headers, &header::USER_AGENT),
+            named: APP_NAMES.iter().find_map(|name| text(headers, name)),
             retries: headers.text(super::RETRY_COUNT).and_then(|text| text.parse().ok()),
             key: shared.key_of(headers),
             start_ns: Span::now_ns(),
@@ -105,7 +113,8 @@ impl Call {
     /// The app whose call it is: whose entrance this is, else what the client calls itself.
     pub(super) fn app(&self) -> Option<String> {
         let own = self.shared.entrance.app.clone();
-        own.or_else(|| self.agent.as_deref().and_then(product))
+        let named = || self.named.as_deref().and_then(crate::headers::bounded_id);
+        own.or_else(named).or_else(|| self.agent.as_deref().and_then(product))
     }
 }
 

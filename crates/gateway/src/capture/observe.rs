@@ -1,6 +1,8 @@
 //! From everything that was seen of a call to its span.
 
-use andon_model::{Cause, LlmKind, Observation, RawText, Source, Span, SpanKind, Status, Timings};
+use andon_model::{
+    AttributeValue, Cause, LlmKind, Observation, RawText, Source, Span, SpanKind, Status, Timings,
+};
 use http::StatusCode;
 
 use super::{
@@ -67,17 +69,17 @@ pub(super) fn observe(seen: Seen) -> Observation {
     let encoding = call.encoding.as_deref();
     let asked = request.and_then(|tape| reading::request(call.api, tape, encoding));
     if asked.is_none() && request.is_some_and(|tape| tape.total() > 0) {
-        span.attributes.insert("andon.capture.opaque".to_owned(), "request".into());
+        span.attributes.set("andon.capture.opaque", "request");
     }
     let mut asked = asked.unwrap_or_default();
-    span.attributes.append(&mut asked.attributes);
+    span.attributes.append(std::mem::take(&mut asked.attributes));
     let framing = Framing::of(seen.answer_type.as_deref());
     let (told, rhythm) = match &seen.answer {
         Some(tape) => reading::answer(call.api, tape, framing, seen.answer_encoding.as_deref()),
         None => Default::default(),
     };
     if told.unreadable > 0 {
-        span.attributes.insert("andon.capture.unreadable".to_owned(), told.unreadable.into());
+        span.attributes.set("andon.capture.unreadable", told.unreadable);
     }
     let mut outcome = outcome(&seen, &told);
     if outcome.status == Status::Ok && is_cold(&seen, &asked, &told.stats) {
@@ -131,7 +133,7 @@ fn frame(seen: &Seen) -> Span {
     span.request_id = Some(call.caller.request_id.clone());
     span.ml_app = call.app();
     let attributes = &mut span.attributes;
-    let mut note = |name: &str, value| attributes.insert(name.to_owned(), value);
+    let mut note = |name: &'static str, value: AttributeValue| attributes.set(name, value);
     if let Some(agent) = &call.agent {
         note("user_agent.original", (&**agent).into());
     }
@@ -157,7 +159,7 @@ fn note_cut(tape: &Tape, span: &mut Span, shared: &Shared) {
         Cut::TooLong => "too long",
         Cut::NoMemory => "no memory",
     };
-    span.attributes.insert("andon.capture.cut".to_owned(), why.into());
+    span.attributes.set("andon.capture.cut", why);
 }
 
 fn name(span: &mut Span, seen: &Seen, asked: &Asked, stats: &FinalStats) {
@@ -169,7 +171,7 @@ fn name(span: &mut Span, seen: &Seen, asked: &Asked, stats: &FinalStats) {
         let verb = if call.api == Api::OllamaGenerate { "generate" } else { operation };
         let model = span.model_requested.as_deref().or(span.model.as_deref());
         span.name = model.map_or_else(|| verb.to_owned(), |model| format!("{verb} {model}"));
-        span.attributes.insert("gen_ai.operation.name".to_owned(), operation.into());
+        span.attributes.set("gen_ai.operation.name", operation);
     }
     let info = call.runtime_info();
     span.provider = Some(match info {
@@ -183,11 +185,10 @@ fn name(span: &mut Span, seen: &Seen, asked: &Asked, stats: &FinalStats) {
     if let Some(model) = model {
         span.context_length = model.loaded_context_length.or(model.context_length);
         if let Some(share) = model.on_gpu() {
-            span.attributes.insert("andon.model.on_gpu".to_owned(), share.into());
+            span.attributes.set("andon.model.on_gpu", share);
         }
         if let Some(quantization) = &model.quantization {
-            let value = quantization.as_str().into();
-            span.attributes.insert("andon.model.quantization".to_owned(), value);
+            span.attributes.set("andon.model.quantization", quantization.as_str());
         }
     }
     span.model_digest = stats.digest.clone().or(model.and_then(|model| model.digest.clone()));
@@ -200,7 +201,7 @@ fn account(span: &mut Span, told: &Told) {
     span.cached_tokens = stats.cached_tokens;
     span.reasoning_tokens = stats.reasoning_tokens;
     span.finish_reason.clone_from(&stats.finish_reason);
-    let mut note = |name: &str, value| span.attributes.insert(name.to_owned(), value);
+    let mut note = |name: &'static str, value: AttributeValue| span.attributes.set(name, value);
     if let Some(threads) = stats.threads {
         note("andon.runtime.threads", threads.into());
     }
@@ -247,7 +248,7 @@ fn put_in_place(span: &mut Span, call: &Call, place: &Place) {
     }
     let elapsed = span.end_ns().saturating_sub(place.turn_began_ns);
     let attempts_elapsed = span.end_ns().saturating_sub(place.attempt.first_began_ns);
-    let mut note = |name: &str, value| span.attributes.insert(name.to_owned(), value);
+    let mut note = |name: &'static str, value: AttributeValue| span.attributes.set(name, value);
     note("gen_ai.conversation.id", thread.into());
     note("andon.turn.id", format!("{:016x}", place.turn).into());
     note("andon.turn.call", u64::from(place.call_of_turn).into());
@@ -272,10 +273,10 @@ fn timings(told: &Told, rhythm: &Rhythm, framing: Framing, span: &mut Span) -> T
     let outside = stats.eval_ns.is_none() && stats.prompt_eval_ns.is_none();
     let first = rhythm.first_ns().filter(|_| streamed);
     if let Some(gap) = rhythm.p95_gap_ns().filter(|_| streamed) {
-        span.attributes.insert("andon.stream.p95_gap_ns".to_owned(), gap.into());
+        span.attributes.set("andon.stream.p95_gap_ns", gap);
     }
     if outside && first.is_some() {
-        span.attributes.insert("andon.timings.measured".to_owned(), "outside".into());
+        span.attributes.set("andon.timings.measured", "outside");
     }
     let inside = stats.queue_ns.filter(|ns| *ns >= nanoseconds(RESIDUAL_QUEUE));
     let known = told.complete && stats.queue_ns.is_some();
@@ -364,7 +365,7 @@ fn words(span: &mut Span, asked: Asked, told: Told) -> Contents {
         output.into_contents(&mut contents);
     }
     if choices > 1 {
-        span.attributes.insert("andon.response.choices".to_owned(), (choices as u64).into());
+        span.attributes.set("andon.response.choices", choices as u64);
     }
     contents
 }

@@ -105,7 +105,7 @@ impl GatewayRecord {
         span.error_type = Some(error.code.as_str().to_owned());
         span.cause = Some(error.code.cause());
         if let Some(phase) = error.phase {
-            span.attributes.insert("andon.error.phase".to_owned(), phase.as_str().into());
+            span.attributes.set("andon.error.phase", phase.as_str());
         }
         self.record(span, Vec::new(), Some(RawText::new(inner.unwrap_or(&error.message))));
         timings

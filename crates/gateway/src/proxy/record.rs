@@ -123,9 +123,9 @@ impl CallRecord {
             proxy.model_requested = Some(model.to_owned());
         }
         let attributes = &mut self.llm.attributes;
-        attributes.insert("gen_ai.request.max_tokens".to_owned(), u64::from(num_predict).into());
+        attributes.set("gen_ai.request.max_tokens", u64::from(num_predict));
         if let Some(temperature) = temperature {
-            attributes.insert("gen_ai.request.temperature".to_owned(), temperature.into());
+            attributes.set("gen_ai.request.temperature", temperature);
         }
     }
 
@@ -145,12 +145,12 @@ impl CallRecord {
         llm.context_length = resolved.context_length;
         llm.pid = runtime.pid;
         let attributes = &mut llm.attributes;
-        attributes.insert("server.address".to_owned(), runtime.authority.as_str().into());
+        attributes.set("server.address", runtime.authority.as_str());
         if let Some(version) = &runtime.version {
-            attributes.insert("andon.runtime.version".to_owned(), version.as_str().into());
+            attributes.set("andon.runtime.version", version.as_str());
         }
         if let Some(note) = &resolved.note {
-            attributes.insert("andon.note".to_owned(), note.as_str().into());
+            attributes.set("andon.note", note.as_str());
         }
         if let Some(proxy) = &mut self.proxy {
             proxy.model = Some(resolved.model.clone());
@@ -189,10 +189,10 @@ impl CallRecord {
         llm.cause = Some(if cold { Cause::ColdStart } else { Cause::None });
         llm.model_digest = stats.digest.clone().or(llm.model_digest.take());
         if let Some(threads) = stats.threads {
-            llm.attributes.insert("andon.runtime.threads".to_owned(), threads.into());
+            llm.attributes.set("andon.runtime.threads", threads);
         }
         if let Some(total) = stats.total_ns {
-            llm.attributes.insert("andon.runtime.total_ns".to_owned(), total.into());
+            llm.attributes.set("andon.runtime.total_ns", total);
         }
         let total_ns = self.close(None);
         (TimingsMs::new(&timings, total_ns), cold)
@@ -206,7 +206,7 @@ impl CallRecord {
         llm.timings = timings;
         llm.cause = Some(error.code.cause());
         if let Some(phase) = error.phase {
-            llm.attributes.insert("andon.error.phase".to_owned(), phase.as_str().into());
+            llm.attributes.set("andon.error.phase", phase.as_str());
         }
         let total_ns = self.close(Some(error));
         TimingsMs::new(&timings, total_ns)
@@ -232,7 +232,7 @@ impl CallRecord {
         let outside = stats.eval_ns.is_none() && stats.prompt_eval_ns.is_none();
         if outside {
             let text = "outside".to_owned();
-            self.llm.attributes.insert("andon.timings.measured".to_owned(), text.into());
+            self.llm.attributes.set("andon.timings.measured", text);
         }
         Timings {
             queue_ns: Some(waited.unwrap_or(0) + inside.unwrap_or(0)),

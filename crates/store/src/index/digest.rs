@@ -1,7 +1,11 @@
 //! A span cut down to what the list needs of it. Services, names and models repeat from span to
 //! span, so spans that share all of these share one [`Shape`].
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
 
 use andon_model::{Cause, LlmKind, Source, Span, SpanId, SpanKind, Status, Timings};
 
@@ -10,7 +14,7 @@ const MAX_TEXT_CHARS: usize = 256;
 /// The set of shapes is swept when it has doubled, from this size on.
 const SWEEP_FROM: usize = 1_024;
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub(super) struct Shape {
     pub(super) service: Box<str>,
     pub(super) name: Box<str>,
@@ -21,6 +25,66 @@ pub(super) struct Shape {
     pub(super) kind: SpanKind,
     pub(super) llm_kind: Option<LlmKind>,
     pub(super) source: Source,
+}
+
+/// A shape as it lies in a span: most are known, and looking for one must cost no allocation.
+#[derive(PartialEq, Eq, Hash)]
+struct Outline<'a> {
+    service: &'a str,
+    name: &'a str,
+    resource: Option<&'a str>,
+    model: Option<&'a str>,
+    model_requested: Option<&'a str>,
+    error_type: Option<&'a str>,
+    kind: SpanKind,
+    llm_kind: Option<LlmKind>,
+    source: Source,
+}
+
+impl<'a> Outline<'a> {
+    fn of(span: &'a Span) -> Self {
+        Self {
+            service: cut(&span.service),
+            name: cut(&span.name),
+            resource: span.resource.as_deref().map(cut),
+            model: span.model.as_deref().map(cut),
+            model_requested: span.model_requested.as_deref().map(cut),
+            error_type: span.error_type.as_deref().map(cut),
+            kind: span.kind,
+            llm_kind: span.llm_kind,
+            source: span.source,
+        }
+    }
+
+    fn to_shape(&self) -> Shape {
+        Shape {
+            service: self.service.into(),
+            name: self.name.into(),
+            resource: self.resource.map(Box::from),
+            model: self.model.map(Box::from),
+            model_requested: self.model_requested.map(Box::from),
+            error_type: self.error_type.map(Box::from),
+            kind: self.kind,
+            llm_kind: self.llm_kind,
+            source: self.source,
+        }
+    }
+}
+
+impl Shape {
+    fn outline(&self) -> Outline<'_> {
+        Outline {
+            service: &self.service,
+            name: &self.name,
+            resource: self.resource.as_deref(),
+            model: self.model.as_deref(),
+            model_requested: self.model_requested.as_deref(),
+            error_type: self.error_type.as_deref(),
+            kind: self.kind,
+            llm_kind: self.llm_kind,
+            source: self.source,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -77,15 +141,18 @@ impl Digest {
 /// Makes digests, and holds one of each shape.
 #[derive(Debug, Default)]
 pub(super) struct Digester {
-    shapes: HashSet<Arc<Shape>>,
+    /// By the hash of their outline. Two of one hash are too rare to be worth more than a shape
+    /// that nobody shares.
+    shapes: HashMap<u64, Arc<Shape>>,
+    hasher: RandomState,
     sweep_at: usize,
 }
 
 impl Digester {
     pub(super) fn digest(&mut self, span: &Span, segment: u64) -> Digest {
         let is_call = matches!(span.llm_kind, Some(LlmKind::Llm | LlmKind::Embedding));
-        let session = span.session_id.as_deref().map(cut);
-        let request = span.request_id.as_ref().map(|id| cut(id.as_str()));
+        let session = span.session_id.as_deref().map(|id| cut(id).into());
+        let request = span.request_id.as_ref().map(|id| cut(id.as_str()).into());
         let ids =
             (session.is_some() || request.is_some()).then(|| Box::new(Ids { session, request }));
         let llm = is_call.then(|| {
@@ -113,34 +180,29 @@ impl Digester {
     }
 
     fn shape(&mut self, span: &Span) -> Arc<Shape> {
-        let shape = Shape {
-            service: cut(&span.service),
-            name: cut(&span.name),
-            resource: span.resource.as_deref().map(cut),
-            model: span.model.as_deref().map(cut),
-            model_requested: span.model_requested.as_deref().map(cut),
-            error_type: span.error_type.as_deref().map(cut),
-            kind: span.kind,
-            llm_kind: span.llm_kind,
-            source: span.source,
-        };
-        if let Some(known) = self.shapes.get(&shape) {
+        let outline = Outline::of(span);
+        let hash = self.hasher.hash_one(&outline);
+        if let Some(known) = self.shapes.get(&hash).filter(|shape| shape.outline() == outline) {
             return Arc::clone(known);
         }
         if self.shapes.len() >= self.sweep_at.max(SWEEP_FROM) {
-            self.shapes.retain(|shape| Arc::strong_count(shape) > 1);
+            self.shapes.retain(|_, shape| Arc::strong_count(shape) > 1);
             self.sweep_at = self.shapes.len() * 2;
         }
-        let shape = Arc::new(shape);
-        self.shapes.insert(Arc::clone(&shape));
+        let shape = Arc::new(outline.to_shape());
+        self.shapes.insert(hash, Arc::clone(&shape));
         shape
     }
 }
 
-fn cut(text: &str) -> Box<str> {
+/// Not counted in characters where its bytes are too few for so many: nearly always.
+fn cut(text: &str) -> &str {
+    if text.len() <= MAX_TEXT_CHARS {
+        return text;
+    }
     match text.char_indices().nth(MAX_TEXT_CHARS) {
-        Some((end, _)) => text[..end].into(),
-        None => text.into(),
+        Some((end, _)) => &text[..end],
+        None => text,
     }
 }
 
@@ -165,6 +227,6 @@ mod tests {
     #[test]
     fn long_texts_are_cut_between_characters() {
         assert_eq!(cut(&"東".repeat(1_000)).chars().count(), MAX_TEXT_CHARS);
-        assert_eq!(&*cut("short"), "short");
+        assert_eq!(cut("short"), "short");
     }
 }

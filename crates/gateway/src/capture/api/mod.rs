@@ -280,7 +280,7 @@ fn tool_definitions(tools: &Value, asked: &mut Asked) {
     for tool in tools {
         asked.contents.push(Part::Tool, Some("definition"), RawText::new(tool.to_string()));
     }
-    asked.attributes.insert("andon.request.tools".to_owned(), (tools.len() as u64).into());
+    asked.attributes.set("andon.request.tools", tools.len() as u64);
 }
 
 /// The part that a message of this role belongs to.

@@ -80,7 +80,7 @@ fn options(body: &Value, asked: &mut Asked) {
         let mut named = parameters::SAMPLING.iter().chain([&LIMIT]);
         let named = named.any(|(field, _)| field == name);
         if let (false, Some(value)) = (named, parameters::plain(value)) {
-            asked.attributes.insert(format!("andon.request.options.{name}"), value);
+            asked.attributes.set(format!("andon.request.options.{name}"), value);
         }
     }
     parameters::take(
@@ -95,10 +95,10 @@ fn options(body: &Value, asked: &mut Asked) {
     );
     match &body["format"] {
         Value::String(format) if !format.is_empty() => {
-            asked.attributes.insert("gen_ai.output.type".to_owned(), format.as_str().into());
+            asked.attributes.set("gen_ai.output.type", format.as_str());
         }
         Value::Object(_) => {
-            asked.attributes.insert("gen_ai.output.type".to_owned(), "json".into());
+            asked.attributes.set("gen_ai.output.type", "json");
         }
         _ => {}
     }
@@ -107,7 +107,7 @@ fn options(body: &Value, asked: &mut Asked) {
         ignored.map(|(field, right)| format!("{field} has no effect here; use {right}")).collect();
     if !warnings.is_empty() {
         let text = AttributeValue::Text(warnings.join("; "));
-        asked.attributes.insert("andon.warning".to_owned(), text);
+        asked.attributes.set("andon.warning", text);
     }
 }
 

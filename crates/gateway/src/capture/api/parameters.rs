@@ -25,7 +25,7 @@ pub(super) const SAMPLING: [Field; 6] = [
 pub(super) fn take(from: &Value, fields: &[Field], asked: &mut Asked) {
     for (field, attribute) in fields {
         if let Some(value) = from.get(field).and_then(plain) {
-            asked.attributes.insert((*attribute).to_owned(), value);
+            asked.attributes.set(*attribute, value);
         }
     }
 }
