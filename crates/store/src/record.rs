@@ -16,6 +16,9 @@ pub enum Record {
     Processes(Vec<ProcessSample>),
 }
 
+/// What a span usually takes, its field names included.
+const SPAN_BYTES: usize = 1_536;
+
 /// The kinds of frames. Numbers are on disk for good.
 pub(crate) mod kind {
     pub(crate) const SPANS: u8 = 1;
@@ -59,10 +62,15 @@ impl Record {
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>, StoreError> {
         match self {
-            Self::Spans(batch) => named(batch.get()),
-            Self::Evaluations(evaluations) => named(evaluations),
-            Self::Host(samples) => named(samples),
-            Self::Processes(samples) => named(samples),
+            Self::Spans(batch) => {
+                let SpanBatch { spans, contents, .. } = batch.get();
+                let texts: usize = contents.iter().map(|content| content.text.len()).sum();
+                let most_names = (spans.len() + contents.len()) * SPAN_BYTES;
+                named(batch.get(), most_names + texts)
+            }
+            Self::Evaluations(evaluations) => named(evaluations, 0),
+            Self::Host(samples) => named(samples, 0),
+            Self::Processes(samples) => named(samples, 0),
         }
     }
 }
@@ -93,7 +101,7 @@ impl Stored {
 
 /// The bytes by which a trace's id stands in an encoded record, to look for it without decoding.
 pub(crate) fn needle(id: TraceId) -> Result<Vec<u8>, StoreError> {
-    named(&id)
+    named(&id, 0)
 }
 
 /// What belongs to one trace in one frame.
@@ -113,8 +121,12 @@ pub(crate) fn of_trace(stored: Stored, id: TraceId) -> (Vec<Span>, Vec<Content>,
     }
 }
 
-fn named<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
-    rmp_serde::to_vec_named(value).map_err(|error| StoreError::Encode(error.to_string()))
+/// `room`: bytes that it will likely take.
+fn named<T: Serialize>(value: &T, room: usize) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::with_capacity(room);
+    let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
+    value.serialize(&mut serializer).map_err(|error| StoreError::Encode(error.to_string()))?;
+    Ok(bytes)
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(payload: &[u8]) -> Option<T> {

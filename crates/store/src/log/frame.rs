@@ -58,15 +58,13 @@ impl Header {
 
 /// A whole frame, ready to be written.
 pub(crate) fn encode(kind: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(PREFIX_LEN + 1 + payload.len().min(4096));
+    let packed =
+        (payload.len() >= COMPRESS_FROM).then(|| lz4_flex::block::compress_prepend_size(payload));
+    let body = packed.as_deref().unwrap_or(payload);
+    let mut frame = Vec::with_capacity(PREFIX_LEN + 1 + body.len());
     frame.resize(PREFIX_LEN, 0);
-    if payload.len() >= COMPRESS_FROM {
-        frame.push(kind | COMPRESSED);
-        frame.extend(lz4_flex::block::compress_prepend_size(payload));
-    } else {
-        frame.push(kind);
-        frame.extend_from_slice(payload);
-    }
+    frame.push(if packed.is_some() { kind | COMPRESSED } else { kind });
+    frame.extend_from_slice(body);
     let length = (frame.len() - PREFIX_LEN) as u32;
     let crc = crc32c::crc32c(&frame[PREFIX_LEN..]);
     frame[..4].copy_from_slice(&length.to_le_bytes());
