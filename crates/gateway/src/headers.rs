@@ -1,5 +1,7 @@
 //! Headers that Andon reads and writes: trace, request, session and user ids, `Server-Timing`.
 
+use std::ops::Deref;
+
 use andon_model::{RequestId, SpanId, TraceContext, TraceId};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -24,22 +26,16 @@ pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-tim
 /// Longest session or user id that is kept.
 const MAX_ID_CHARS: usize = 200;
 
-/// Who called, and in which trace.
+/// In which trace a call is, and whose it is.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller {
+pub(crate) struct Context {
     pub(crate) trace_id: TraceId,
     pub(crate) parent_id: Option<SpanId>,
-    pub(crate) request_id: RequestId,
     pub(crate) session_id: Option<String>,
     pub(crate) user_id: Option<String>,
-    pub(crate) wants_stream: bool,
 }
 
-impl Caller {
-    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
-        Self::from_texts(|name| headers.get(name).and_then(|value| value.to_str().ok()))
-    }
-
+impl Context {
     /// `text` gives the value of a header that is text.
     pub(crate) fn from_texts<'h>(text: impl Fn(&HeaderName) -> Option<&'h str>) -> Self {
         let context: Option<TraceContext> =
@@ -47,12 +43,56 @@ impl Caller {
         Self {
             trace_id: context.map_or_else(TraceId::random, |context| context.trace_id),
             parent_id: context.map(|context| context.parent_id),
-            request_id: RequestId::from_caller(text(&REQUEST_ID)),
             session_id: SESSION_IDS.iter().find_map(&text).and_then(bounded_id),
             user_id: USER_IDS.iter().find_map(&text).and_then(bounded_id),
+        }
+    }
+}
+
+/// Who called, and how the answer should come.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    context: Context,
+    pub(crate) request_id: RequestId,
+    pub(crate) wants_stream: bool,
+}
+
+impl Caller {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        Self {
+            context: Context::from_texts(text),
+            request_id: RequestId::from_caller(text(&REQUEST_ID)),
             wants_stream: text(&header::ACCEPT)
                 .is_some_and(|accept| accept.contains(sse::CONTENT_TYPE)),
         }
+    }
+}
+
+impl Caller {
+    /// The same one, a span further down.
+    pub(crate) fn below(&self, span: Option<SpanId>) -> Self {
+        let mut below = self.clone();
+        below.context.parent_id = span.or(self.parent_id);
+        below
+    }
+
+    /// What the body says of conversation and user goes before what the headers say.
+    pub(crate) fn prefer(&mut self, session_id: Option<&String>, user_id: Option<&String>) {
+        if session_id.is_some() {
+            self.context.session_id = session_id.cloned();
+        }
+        if user_id.is_some() {
+            self.context.user_id = user_id.cloned();
+        }
+    }
+}
+
+impl Deref for Caller {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        &self.context
     }
 }
 

@@ -62,7 +62,19 @@ struct Waiting {
 /// What was seen, or the bytes of it and how to read them.
 enum Seen {
     Read(Box<Observation>),
-    Unread(Box<dyn FnOnce() -> Option<Observation> + Send>),
+    Unread(Box<dyn Unread>),
+}
+
+/// A call that was copied and is still to be read, where spans are protected and stored.
+pub(crate) trait Unread: Send {
+    /// `None`: there is nothing to record.
+    fn read(self: Box<Self>) -> Option<Observation>;
+}
+
+impl<F: FnOnce() -> Option<Observation> + Send> Unread for F {
+    fn read(self: Box<Self>) -> Option<Observation> {
+        self()
+    }
 }
 
 struct Shared {
@@ -97,10 +109,10 @@ impl Recorder {
         self.send(Seen::Read(Box::new(observation)), bytes);
     }
 
-    /// Hands on a call that is still to be read: `read` runs where spans are protected and stored,
-    /// so that no call waits for it. The bytes that it holds have a bound of their own.
-    pub(crate) fn record_later(&self, read: impl FnOnce() -> Option<Observation> + Send + 'static) {
-        self.send(Seen::Unread(Box::new(read)), SPAN_BYTES);
+    /// Hands on a call that is still to be read, so that no call waits for that. The bytes that it
+    /// holds have a bound of their own.
+    pub(crate) fn record_later(&self, unread: Box<dyn Unread>) {
+        self.send(Seen::Unread(unread), SPAN_BYTES);
     }
 
     fn send(&self, seen: Seen, bytes: usize) {
@@ -163,7 +175,7 @@ impl Shared {
             Seen::Read(observation) => return Some(*observation),
             Seen::Unread(read) => read,
         };
-        match catch_unwind(AssertUnwindSafe(read)) {
+        match catch_unwind(AssertUnwindSafe(|| read.read())) {
             Ok(observation) => observation.map(|mut observation| {
                 self.cut(&mut observation);
                 observation
@@ -196,8 +208,8 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_cannot_be_read_is_counted_and_the_next_one_kept() {
         let (recorder, mut recorded) = Recorder::new(RecorderConfig::default());
-        recorder.record_later(|| unreachable!("a fault in reading"));
-        recorder.record_later(|| Some(Span::new(TraceId::random(), "s", "n").into()));
+        recorder.record_later(Box::new(|| unreachable!("a fault in reading")));
+        recorder.record_later(Box::new(|| Some(Span::new(TraceId::random(), "s", "n").into())));
         assert_eq!(recorded.next(10).await.unwrap().len(), 1);
         assert_eq!(recorder.drop_counts().unreadable, 1);
     }

@@ -157,18 +157,18 @@ pub struct RequestId(String);
 impl RequestId {
     pub const MAX_CHARS: usize = 128;
 
-    /// Takes the caller's id when it is printable ASCII of at most [`Self::MAX_CHARS`]; else makes one.
+    /// Takes the caller's id when it is good; else makes one.
     pub fn from_caller(given: Option<&str>) -> Self {
-        match given.map(str::trim) {
-            Some(id)
-                if !id.is_empty()
-                    && id.len() <= Self::MAX_CHARS
-                    && id.bytes().all(|byte| byte.is_ascii_graphic()) =>
-            {
-                Self(id.to_owned())
-            }
-            _ => Self(TraceId::random().to_string()),
-        }
+        given.and_then(Self::given).unwrap_or_else(|| Self(TraceId::random().to_string()))
+    }
+
+    /// A caller's id, if it is printable ASCII of at most [`Self::MAX_CHARS`].
+    pub fn given(id: &str) -> Option<Self> {
+        let id = id.trim();
+        let is_good = !id.is_empty()
+            && id.len() <= Self::MAX_CHARS
+            && id.bytes().all(|byte| byte.is_ascii_graphic());
+        is_good.then(|| Self(id.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {

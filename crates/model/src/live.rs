@@ -34,7 +34,7 @@ impl Phase {
 pub struct LiveCall {
     pub trace_id: TraceId,
     pub span_id: SpanId,
-    pub request_id: RequestId,
+    pub request_id: Option<RequestId>,
     pub service: String,
     pub route: String,
     pub model: String,

@@ -559,7 +559,7 @@ export interface components {
              * @description 1 = next in line; only while `phase` is `queue`.
              */
             queue_position: number | null;
-            request_id: components["schemas"]["RequestId"];
+            request_id: components["schemas"]["RequestId"] | null;
             route: string;
             service: string;
             span_id: components["schemas"]["SpanId"];

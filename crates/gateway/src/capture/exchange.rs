@@ -2,26 +2,29 @@
 //! left, it is handed to the recorder, once.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, OnceLock},
     time::Instant,
 };
 
-use andon_model::{Phase, Span, SpanId, TraceId, UnixNanos};
+use andon_model::{Observation, Phase, RequestId, Span, SpanId, TraceId, UnixNanos};
 use http::{HeaderName, Method, StatusCode, header};
 
 use super::{
     Shared,
-    api::{Api, Family},
+    api::{self, Api, Family},
     forecast::Forecast,
     observe, progress,
+    reading::Framing,
     tape::Tape,
     upstream::Known,
     wire::Headers,
 };
 use crate::{
     error::ErrorCode,
-    headers::Caller,
+    headers::{Context, REQUEST_ID},
     live::{Running, Subject},
+    recorder::Unread,
     runtime::{DiscoveredModel, RuntimeInfo},
 };
 
@@ -53,8 +56,10 @@ pub(super) struct Call {
     pub(super) api: Api,
     pub(super) method: Method,
     /// Without the query, which may hold a key.
-    pub(super) path: Box<str>,
-    pub(super) caller: Caller,
+    pub(super) path: Cow<'static, str>,
+    pub(super) caller: Context,
+    /// Where the client gave one.
+    pub(super) request_id: Option<RequestId>,
     pub(super) span_id: SpanId,
     pub(super) agent: Option<Box<str>>,
     /// The app, where it says itself which one it is.
@@ -78,8 +83,9 @@ impl Call {
         Self {
             api: Api::of(&method, path),
             method,
-            path: path.into(),
-            caller: Caller::from_texts(|name| headers.text(name.as_str())),
+            path: api::known_path(path).map_or_else(|| path.to_owned().into(), Cow::Borrowed),
+            caller: Context::from_texts(|name| headers.text(name.as_str())),
+            request_id: headers.text(REQUEST_ID.as_str()).and_then(RequestId::given),
             span_id: SpanId::random(),
             agent: text(headers, &header::USER_AGENT),
             named: APP_NAMES.iter().find_map(|name| text(headers, name)),
@@ -136,9 +142,15 @@ pub(super) struct Seen {
     pub(super) duration_ns: u64,
     pub(super) status: Option<StatusCode>,
     pub(super) answer: Option<Tape>,
-    pub(super) answer_type: Option<Box<str>>,
+    pub(super) framing: Framing,
     pub(super) answer_encoding: Option<Box<str>>,
     pub(super) end: End,
+}
+
+impl Unread for Seen {
+    fn read(self: Box<Self>) -> Option<Observation> {
+        Some(observe::observe(*self))
+    }
 }
 
 pub(super) struct Exchange {
@@ -165,7 +177,7 @@ impl Exchange {
             duration_ns: 0,
             status: None,
             answer: None,
-            answer_type: None,
+            framing: Framing::Whole,
             answer_encoding: None,
             end: End::ClientGone,
         });
@@ -216,7 +228,7 @@ impl Exchange {
     pub(super) fn answered(&mut self, status: u16, headers: Headers<'_>) {
         let Some(seen) = &mut self.seen else { return };
         seen.status = StatusCode::from_u16(status).ok();
-        seen.answer_type = text(headers, &header::CONTENT_TYPE);
+        seen.framing = Framing::of(headers.text(header::CONTENT_TYPE.as_str()));
         seen.answer_encoding = text(headers, &header::CONTENT_ENCODING);
         if seen.call.api.is_model_call() || !(200..300).contains(&status) {
             let common = &seen.call.shared.common;
@@ -262,7 +274,7 @@ impl Drop for Exchange {
             return;
         }
         let recorder = &seen.call.shared.common.recorder.clone();
-        recorder.record_later(move || Some(observe::observe(*seen)));
+        recorder.record_later(seen);
     }
 }
 

@@ -104,8 +104,8 @@ impl Subject for Call {
         self.span_id
     }
 
-    fn request_id(&self) -> &RequestId {
-        &self.caller.request_id
+    fn request_id(&self) -> Option<&RequestId> {
+        self.request_id.as_ref()
     }
 
     fn service(&self) -> &str {
@@ -126,10 +126,10 @@ impl Subject for Call {
         }
         if self.request.get().is_some() && !self.forecast.asked.swap(true, Relaxed) {
             let recorder = self.shared.common.recorder.clone();
-            recorder.record_later(move || {
+            recorder.record_later(Box::new(move || {
                 let _ = self.forecast.outlook.set(outlook(&self));
                 None
-            });
+            }));
         }
         None
     }

@@ -73,7 +73,7 @@ pub(super) fn observe(seen: Seen) -> Observation {
     }
     let mut asked = asked.unwrap_or_default();
     span.attributes.append(std::mem::take(&mut asked.attributes));
-    let framing = Framing::of(seen.answer_type.as_deref());
+    let framing = seen.framing;
     let (told, rhythm) = match &seen.answer {
         Some(tape) => reading::answer(call.api, tape, framing, seen.answer_encoding.as_deref()),
         None => Default::default(),
@@ -130,7 +130,7 @@ fn frame(seen: &Seen) -> Span {
     span.endpoint = Some(call.path.to_string());
     span.session_id.clone_from(&call.caller.session_id);
     span.user_id.clone_from(&call.caller.user_id);
-    span.request_id = Some(call.caller.request_id.clone());
+    span.request_id.clone_from(&call.request_id);
     span.ml_app = call.app();
     let attributes = &mut span.attributes;
     let mut note = |name: &'static str, value: AttributeValue| attributes.set(name, value);

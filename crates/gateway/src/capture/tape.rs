@@ -10,6 +10,8 @@ use std::{
     time::Instant,
 };
 
+use smallvec::SmallVec;
+
 /// What is kept of the end of a body that was longer than its most.
 const TAIL_BYTES: usize = 64 << 10;
 /// Pieces whose times are kept.
@@ -57,7 +59,8 @@ pub(super) struct Tape {
     budget: Arc<Budget>,
     most: usize,
     bytes: Vec<u8>,
-    marks: Vec<Mark>,
+    /// A whole answer comes in one or two pieces.
+    marks: SmallVec<[Mark; 2]>,
     tail: Vec<u8>,
     total: u64,
     charged: usize,
@@ -71,7 +74,7 @@ impl Tape {
             budget,
             most,
             bytes: Vec::new(),
-            marks: Vec::new(),
+            marks: SmallVec::new(),
             tail: Vec::new(),
             total: 0,
             charged: 0,

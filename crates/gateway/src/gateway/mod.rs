@@ -157,8 +157,7 @@ async fn handle(
         Ok(question) => Arc::new(question),
         Err(error) => return gateway.refuse(&caller, &method, path, began, &error),
     };
-    caller.session_id = question.session_id.clone().or(caller.session_id);
-    caller.user_id = question.user_id.clone().or(caller.user_id);
+    caller.prefer(question.session_id.as_ref(), question.user_id.as_ref());
     let mut record = gateway.record(&caller, "POST", path, began);
     record.asks(&route, &question);
     match &gateway.0.proxy {

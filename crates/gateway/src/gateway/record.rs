@@ -57,8 +57,7 @@ impl GatewayRecord {
 
     /// The caller as the part behind should see it: one span further down.
     pub(super) fn caller_behind(&self, caller: &Caller) -> Caller {
-        let parent_id = self.span.as_ref().map(|span| span.span_id).or(caller.parent_id);
-        Caller { parent_id, ..caller.clone() }
+        caller.below(self.span.as_ref().map(|span| span.span_id))
     }
 
     pub(super) fn span(&self) -> Option<&Span> {

@@ -148,8 +148,9 @@ impl Relay {
             events.extend_from_slice(&sse::event("done", &fields));
             let mut response = response::streamed(&self.caller, Body::from(events.freeze()));
             // All of it is there already, so the head can tell the times.
-            let Caller { trace_id, request_id, .. } = &self.caller;
-            headers::write_ids(response.headers_mut(), *trace_id, request_id, &timings);
+            let caller = &self.caller;
+            let headers = response.headers_mut();
+            headers::write_ids(headers, caller.trace_id, &caller.request_id, &timings);
             response
         } else {
             response::whole(&self.caller, &fields, &timings)

@@ -264,7 +264,7 @@ impl CallState {
         LiveCall {
             trace_id: self.subject.trace_id(),
             span_id: self.span_id,
-            request_id: self.subject.request_id().clone(),
+            request_id: self.subject.request_id().cloned(),
             service: self.subject.service().to_owned(),
             route: self.subject.route().to_owned(),
             model: self.model().to_owned(),
@@ -390,8 +390,8 @@ mod tests {
             self.0.span_id
         }
 
-        fn request_id(&self) -> &RequestId {
-            &self.0.request_id
+        fn request_id(&self) -> Option<&RequestId> {
+            self.0.request_id()
         }
 
         fn service(&self) -> &str {

@@ -10,7 +10,8 @@ use super::Outlook;
 pub(crate) trait Subject: Send + Sync {
     fn trace_id(&self) -> TraceId;
     fn span_id(&self) -> SpanId;
-    fn request_id(&self) -> &RequestId;
+    /// `None` where the caller gave none and hears of none.
+    fn request_id(&self) -> Option<&RequestId>;
     fn service(&self) -> &str;
     fn route(&self) -> &str;
 
@@ -49,8 +50,8 @@ impl Subject for Fixed {
         self.span_id
     }
 
-    fn request_id(&self) -> &RequestId {
-        &self.request_id
+    fn request_id(&self) -> Option<&RequestId> {
+        Some(&self.request_id)
     }
 
     fn service(&self) -> &str {

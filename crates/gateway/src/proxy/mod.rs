@@ -154,8 +154,7 @@ async fn handle(State((proxy, route)): State<(Proxy, Arc<Route>)>, request: Requ
         Ok(request) => Arc::new(request),
         Err(error) => return proxy.refuse(&caller, &line, &error),
     };
-    caller.session_id = request.session_id.clone().or(caller.session_id);
-    caller.user_id = request.user_id.clone().or(caller.user_id);
+    caller.prefer(request.session_id.as_ref(), request.user_id.as_ref());
     let call = Call::new(proxy, route, caller.clone(), request, line.began);
     response::of_call(caller, call, |end| end).await
 }

@@ -43,6 +43,24 @@ pub(super) enum Api {
     Other,
 }
 
+/// The paths that nearly all calls have, so that they need not be copied.
+const USUAL_PATHS: [&str; 9] = [
+    "/api/generate",
+    "/api/chat",
+    "/api/embed",
+    "/api/embeddings",
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/responses",
+    "/v1/messages",
+];
+
+/// A path as a constant, if it is one of the usual ones.
+pub(super) fn known_path(path: &str) -> Option<&'static str> {
+    USUAL_PATHS.into_iter().find(|usual| *usual == path)
+}
+
 impl Api {
     pub(super) fn of(method: &Method, path: &str) -> Self {
         let path = path.strip_suffix('/').unwrap_or(path);
