@@ -4,19 +4,29 @@ use std::{sync::Arc, thread, time::Duration};
 
 use andon_gateway::{Recorded, Recorder};
 use andon_host::Sample;
+use andon_model::Observation;
 use andon_privacy::Protector;
 use andon_store::{Record, Store, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// Spans that go to the store together.
-const BATCH: usize = 256;
+/// Spans that go to the store together; few, because whoever takes over waits for their end.
+const BATCH: usize = 64;
+/// The same while a flood is caught up with.
+const FLOOD_BATCH: usize = 256;
 /// Pause after a batch that was not full. Waking this thread costs a call more than recording it does, so it is woken
 /// once in a while and not once a call.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// Protects and stores on a thread of its own, so that no call waits while another one's texts are
+/// So many spans that wait are more than the keeper will get to beside everything else.
+const BEHIND: usize = 512;
+
+/// Protects and stores on threads of its own, so that no call waits while another one's texts are
 /// masked. The receiver hears of its end.
+///
+/// One thread does it, and gives way to whoever answers a call. In a flood it would get no time at
+/// all and spans would have to be dropped: then a second one, which gives way to nobody, goes on
+/// where it stands until it has caught up.
 pub(crate) fn spawn_keeper(
     recorded: Recorded,
     recorder: Recorder,
@@ -24,41 +34,112 @@ pub(crate) fn spawn_keeper(
     store: Arc<dyn Store>,
     stop: CancellationToken,
 ) -> std::io::Result<oneshot::Receiver<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let keeper = Arc::new(Keeper {
+        recorded: Mutex::new(recorded),
+        recorder,
+        protector,
+        store,
+        behind: Notify::new(),
+    });
     let (done, ended) = oneshot::channel();
-    thread::Builder::new().name("andon-keep".to_owned()).spawn(move || {
-        runtime.block_on(keep_spans(recorded, recorder, protector, store, stop));
-        // Nobody may be waiting any more.
-        let _ = done.send(());
-    })?;
+    let (helper, helper_stop) = (Arc::clone(&keeper), stop.clone());
+    spawn(
+        "andon-keep",
+        false,
+        move || keeper.keep(stop),
+        move || {
+            // Nobody may be waiting any more.
+            let _ = done.send(());
+        },
+    )?;
+    spawn("andon-keep-2", true, move || helper.catch_up(helper_stop), || {})?;
     Ok(ended)
 }
 
-/// Protects and stores until it is stopped, and then what still waits. What the store cannot take
-/// is counted.
-async fn keep_spans(
-    mut recorded: Recorded,
+/// Runs what `work` gives on a thread of its own, and `ended` after it.
+fn spawn<F: Future<Output = ()>>(
+    name: &str,
+    is_urgent: bool,
+    work: impl FnOnce() -> F + Send + 'static,
+    ended: impl FnOnce() + Send + 'static,
+) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        if !is_urgent && let Err(error) = andon_host::give_way() {
+            tracing::debug!(%error, "the keeper has the priority of all others");
+        }
+        runtime.block_on(work());
+        ended();
+    })?;
+    Ok(())
+}
+
+struct Keeper {
+    /// Held from taking spans to handing them on, so that they keep their order.
+    recorded: Mutex<Recorded>,
     recorder: Recorder,
     protector: Protector,
     store: Arc<dyn Store>,
-    stop: CancellationToken,
-) {
-    let mut stopped = false;
-    loop {
-        let observations = tokio::select! {
-            observations = recorded.next(BATCH) => observations,
-            () = stop.cancelled(), if !stopped => {
-                stopped = true;
-                recorded.close();
+    behind: Notify,
+}
+
+impl Keeper {
+    /// Protects and stores until it is stopped, and then what still waits.
+    async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        let mut stopped = false;
+        loop {
+            if !stopped && self.recorder.waiting() > BEHIND {
+                self.behind.notify_one();
+                tokio::time::sleep(GATHER).await;
                 continue;
             }
-        };
-        let Some(observations) = observations else { return };
+            let mut recorded = self.recorded.lock().await;
+            let observations = tokio::select! {
+                observations = recorded.next(BATCH) => observations,
+                () = stop.cancelled(), if !stopped => {
+                    stopped = true;
+                    recorded.close();
+                    continue;
+                }
+            };
+            let Some(observations) = observations else { return };
+            // A full batch was not all: whoever pauses now falls behind.
+            let is_all = observations.len() < BATCH;
+            self.store(observations);
+            drop(recorded);
+            if !stopped && is_all {
+                tokio::time::sleep(GATHER).await;
+            }
+        }
+    }
+
+    /// Takes over whenever the other one has fallen behind.
+    async fn catch_up(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.behind.notified() => {}
+                () = stop.cancelled() => return,
+            }
+            while self.recorder.waiting() > FLOOD_BATCH && !stop.is_cancelled() {
+                let mut recorded = self.recorded.lock().await;
+                // The other one may have been quicker: whoever stops it needs the lock.
+                let observations = tokio::select! {
+                    observations = recorded.next(FLOOD_BATCH) => observations,
+                    () = stop.cancelled() => return,
+                };
+                let Some(observations) = observations else { return };
+                self.store(observations);
+            }
+        }
+    }
+
+    /// What the store cannot take is counted.
+    fn store(&self, observations: Vec<Observation>) {
         let spans = observations.len() as u64;
         // The answer is not waited for: the store commits groups, and has its own bound.
-        match store.append(Record::Spans(protector.protect(observations))) {
+        match self.store.append(Record::Spans(self.protector.protect(observations))) {
             Ok(ack) => {
-                let recorder = recorder.clone();
+                let recorder = self.recorder.clone();
                 tokio::spawn(async move {
                     if let Err(error) = ack.await {
                         tracing::warn!(%error, spans, "spans were not stored");
@@ -68,12 +149,8 @@ async fn keep_spans(
             }
             Err(error) => {
                 tracing::warn!(%error, spans, "spans were not stored");
-                recorder.count_store_unavailable(spans);
+                self.recorder.count_store_unavailable(spans);
             }
-        }
-        // A full batch was not all: whoever pauses now falls behind.
-        if !stopped && spans < BATCH as u64 {
-            tokio::time::sleep(GATHER).await;
         }
     }
 }

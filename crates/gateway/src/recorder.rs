@@ -125,6 +125,11 @@ impl Recorder {
         }
     }
 
+    /// Spans that wait to be taken.
+    pub fn waiting(&self) -> usize {
+        self.sender.max_capacity() - self.sender.capacity()
+    }
+
     pub(crate) fn count_texts_cut(&self) {
         self.shared.texts_cut.fetch_add(1, Ordering::Relaxed);
     }

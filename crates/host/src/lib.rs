@@ -21,6 +21,7 @@ mod limits;
 mod machine;
 mod parse;
 mod port;
+mod priority;
 mod processes;
 mod rates;
 mod role;
@@ -32,6 +33,7 @@ pub use disk::{DiskSpace, disk_free};
 pub use limits::raise_open_files;
 pub use machine::{Machine, machine};
 pub use port::port_holder;
+pub use priority::give_way;
 pub use role::{ROLE_ANDON, ROLE_RUNTIME};
 pub use sampler::{Config, RuntimePids, Sample, Sampler, spawn};
 
