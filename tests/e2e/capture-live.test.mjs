@@ -120,7 +120,7 @@ test("how far a prompt should be is learned from earlier ones, and marked as suc
     return seen.prompt_done > call.prompt_done && seen;
   });
   assert.ok(later.eta_ms < call.eta_ms);
-  await assertShown(/about [\d,]+ of [\d,]+ tokens · about \d+ s left/);
+  await assertShown(/about \d+ s left · about [\d,]+ of [\d,]+ tokens/);
   runtime.letGo();
   assert.equal((await held).status, 200);
 });

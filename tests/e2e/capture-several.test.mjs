@@ -178,7 +178,7 @@ test("the page shows them all, and leads to their traces", async () => {
     assert.match(await words("gpu-box"), /vllm 0\.20\.0/);
     assert.ok((await words("gpu-box")).includes(urls.web), await words("gpu-box"));
     assert.match(await words("gpu-box"), /open-webui/);
-    assert.match(await words("late"), /nobody answers/);
+    assert.match(await words("late"), /Nobody answers|応答がありません/);
     await card("gpu-box").getByRole("link").click();
     await page.waitForURL("**/andon/traces?q=service%3Agpu-box");
     await page.getByTestId("trace-row").first().waitFor();

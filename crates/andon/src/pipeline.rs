@@ -7,7 +7,7 @@ use andon_host::Sample;
 use andon_model::Observation;
 use andon_privacy::Protector;
 use andon_store::{Record, Store, StoreError};
-use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Spans that go to the store together; few, because whoever takes over waits for their end.
@@ -17,9 +17,6 @@ const FLOOD_BATCH: usize = 256;
 /// Pause after a batch that was not full. Waking this thread costs a call more than recording it does, so it is woken
 /// once in a while and not once a call.
 const GATHER: Duration = Duration::from_millis(5);
-
-/// So many spans that wait are more than the keeper will get to beside everything else.
-const BEHIND: usize = 512;
 
 /// Protects and stores on threads of its own, so that no call waits while another one's texts are
 /// masked. The receiver hears of its end.
@@ -34,13 +31,7 @@ pub(crate) fn spawn_keeper(
     store: Arc<dyn Store>,
     stop: CancellationToken,
 ) -> std::io::Result<oneshot::Receiver<()>> {
-    let keeper = Arc::new(Keeper {
-        recorded: Mutex::new(recorded),
-        recorder,
-        protector,
-        store,
-        behind: Notify::new(),
-    });
+    let keeper = Arc::new(Keeper { recorded: Mutex::new(recorded), recorder, protector, store });
     let (done, ended) = oneshot::channel();
     let (helper, helper_stop) = (Arc::clone(&keeper), stop.clone());
     spawn(
@@ -80,7 +71,6 @@ struct Keeper {
     recorder: Recorder,
     protector: Protector,
     store: Arc<dyn Store>,
-    behind: Notify,
 }
 
 impl Keeper {
@@ -88,8 +78,8 @@ impl Keeper {
     async fn keep(self: Arc<Self>, stop: CancellationToken) {
         let mut stopped = false;
         loop {
-            if !stopped && self.recorder.waiting() > BEHIND {
-                self.behind.notify_one();
+            if !stopped && self.recorder.is_flooded() {
+                self.recorder.call_for_help();
                 tokio::time::sleep(GATHER).await;
                 continue;
             }
@@ -113,11 +103,11 @@ impl Keeper {
         }
     }
 
-    /// Takes over whenever the other one has fallen behind.
+    /// Takes over in a flood, until hardly more waits than the other one takes at a time.
     async fn catch_up(self: Arc<Self>, stop: CancellationToken) {
         loop {
             tokio::select! {
-                () = self.behind.notified() => {}
+                () = self.recorder.flooded() => {}
                 () = stop.cancelled() => return,
             }
             while self.recorder.waiting() > FLOOD_BATCH && !stop.is_cancelled() {

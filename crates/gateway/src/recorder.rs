@@ -8,16 +8,21 @@ use std::sync::{
 };
 
 use andon_model::{Observation, RawText};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// What a span itself is taken to weigh.
 const SPAN_BYTES: usize = 512;
+
+/// In a flood, help is called for at every so manyth span.
+const CALL_EVERY: usize = 64;
 
 /// Bounds of what may wait to be protected and stored.
 #[derive(Debug, Clone, Copy)]
 pub struct RecorderConfig {
     pub max_waiting: usize,
     pub max_waiting_bytes: usize,
+    /// So many spans that wait are a flood: whoever helps then is woken.
+    pub flood: usize,
     /// Longest text of one content that is handed on; the rest is cut (its length is lost too).
     pub max_content_bytes: usize,
 }
@@ -25,7 +30,12 @@ pub struct RecorderConfig {
 impl Default for RecorderConfig {
     fn default() -> Self {
         // Ten thousand streams may end at once, when a runtime does.
-        Self { max_waiting: 32_768, max_waiting_bytes: 32 << 20, max_content_bytes: 1 << 20 }
+        Self {
+            max_waiting: 32_768,
+            max_waiting_bytes: 32 << 20,
+            flood: 512,
+            max_content_bytes: 1 << 20,
+        }
     }
 }
 
@@ -84,6 +94,7 @@ struct Shared {
     store_unavailable: AtomicU64,
     unreadable: AtomicU64,
     texts_cut: AtomicU64,
+    flooded: Notify,
 }
 
 impl Recorder {
@@ -96,6 +107,7 @@ impl Recorder {
             store_unavailable: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             texts_cut: AtomicU64::new(0),
+            flooded: Notify::new(),
         });
         (Self { sender, shared: Arc::clone(&shared) }, Recorded { receiver, shared })
     }
@@ -123,11 +135,31 @@ impl Recorder {
             shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             shared.queue_full.fetch_add(1, Ordering::Relaxed);
         }
+        // Not at each call: whoever helps is awake by then.
+        let waiting = self.waiting();
+        if waiting >= shared.config.flood && waiting.is_multiple_of(CALL_EVERY) {
+            self.call_for_help();
+        }
     }
 
     /// Spans that wait to be taken.
     pub fn waiting(&self) -> usize {
         self.sender.max_capacity() - self.sender.capacity()
+    }
+
+    /// More spans wait than are taken beside everything else.
+    pub fn is_flooded(&self) -> bool {
+        self.waiting() >= self.shared.config.flood
+    }
+
+    /// Wakes whoever waits for a flood.
+    pub fn call_for_help(&self) {
+        self.shared.flooded.notify_one();
+    }
+
+    /// Waits for a flood.
+    pub async fn flooded(&self) {
+        self.shared.flooded.notified().await;
     }
 
     pub(crate) fn count_texts_cut(&self) {

@@ -45,6 +45,9 @@ enum Work<R> {
     Close,
 }
 
+/// So many times a commit's bytes may wait as they are in memory, before they are packed.
+const UNPACKED: usize = 2;
+
 impl<R: Send + 'static> Committer<R> {
     pub(super) fn new(
         options: Options,
@@ -116,9 +119,9 @@ impl<R: Send + 'static> Committer<R> {
     }
 
     fn due(&self, intake: &Intake<R>, now: Instant) -> Instant {
-        // Records that pack well fill the intake long before they fill a commit.
+        // Records that pack well take memory long before they fill a commit.
         let much = intake.bytes >= self.options.commit_bytes
-            || intake.weight >= self.options.pending_bytes / 2;
+            || intake.weight >= UNPACKED * self.options.commit_bytes;
         let at_once = intake.urgent || intake.closing || much;
         if at_once { now } else { self.pace.due(now) }
     }

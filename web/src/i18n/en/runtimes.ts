@@ -6,6 +6,7 @@ export const runtimes = {
   builtin: "built in (llama.cpp)",
   healthy: "answers",
   down: "not there",
+  noAnswer: (address: string) => `Nobody answers at ${address}.`,
   traces: "Traces",
   connect: "Apps connect to",
   only: (app: string) => `for ${app} alone`,

@@ -8,6 +8,7 @@ export const runtimes: typeof en = {
   builtin: "内蔵 (llama.cpp)",
   healthy: "応答あり",
   down: "応答なし",
+  noAnswer: (address) => `${address} から応答がありません。`,
   traces: "トレース",
   connect: "アプリの接続先",
   only: (app) => `${app} 専用`,
