@@ -78,7 +78,7 @@ impl Keeper {
     async fn keep(self: Arc<Self>, stop: CancellationToken) {
         let mut stopped = false;
         loop {
-            if !stopped && self.recorder.is_flooded() {
+            if !stop.is_cancelled() && self.recorder.is_flooded() {
                 self.recorder.call_for_help();
                 tokio::time::sleep(GATHER).await;
                 continue;
@@ -161,5 +161,39 @@ pub(crate) async fn keep_samples(mut samples: mpsc::Receiver<Sample>, store: Arc
                 tracing::debug!(%error, "a sample was not stored");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use andon_gateway::RecorderConfig;
+    use andon_model::{Policy, Span, TraceId};
+    use andon_privacy::NoticeLanguage;
+    use andon_store::{Config, EmbeddedStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_in_a_flood_is_stored_before_the_end() {
+        const SPANS: u64 = 5_000;
+        let folder = std::env::temp_dir().join(format!("andon-keeper-{}", std::process::id()));
+        let store: Arc<dyn Store> =
+            Arc::new(EmbeddedStore::open(&folder, Config::default()).unwrap());
+        let (recorder, recorded) = Recorder::new(RecorderConfig::default());
+        for _ in 0..SPANS {
+            recorder.record(Span::new(TraceId::random(), "s", "n").into());
+        }
+        assert!(recorder.is_flooded());
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let protector = Protector::new(Policy::default(), NoticeLanguage::English);
+        let ended =
+            spawn_keeper(recorded, recorder.clone(), protector, Arc::clone(&store), stop).unwrap();
+        tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
+        store.flush().unwrap();
+        assert_eq!(store.state().spans, SPANS);
+        assert_eq!(recorder.drop_counts().queue_full, 0);
+        store.close();
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }
