@@ -211,6 +211,14 @@ test("one that is down is said to be, by its name, and taken up when it comes", 
   assert.equal(answer.text, LAST_LINE);
 });
 
+test("the doctor looks at them all", async () => {
+  const args = ["doctor", "--data", path.join(folder, "elsewhere"), "--lang", "en"];
+  const program = new Program(BINARY, args, { cwd: folder, env: environment() });
+  await program.exit;
+  assert.match(program.stdout, /ok +runtime +gpu-box: vllm 0\.20\.0/);
+  assert.match(program.stdout, /ok +capture +127\.0\.0\.1:\d+: andon \(\d+\)/);
+});
+
 test("a mistake in the file is named with its place", async () => {
   const wrong = await temporaryFolder();
   const cases = [

@@ -51,6 +51,7 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     let mut findings = Findings { lang: config.language, bad: false };
     let running = ports(&mut findings, &config);
     runtime(&mut findings, &config, running).await;
+    further_runtimes(&mut findings, &config).await;
     disk(&mut findings, &config);
     memory(&mut findings);
     clock(&mut findings);
@@ -60,12 +61,14 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
 /// Returns whether an Andon runs already.
 fn ports(findings: &mut Findings, config: &Config) -> bool {
     let mut running = false;
-    let ports = [
+    let own = [
         ("listen", Some(config.listen)),
         ("proxy", config.proxy_listen),
         ("capture", config.capture_listen),
     ];
-    for (name, address) in ports.into_iter().filter_map(|(name, at)| Some((name, at?))) {
+    let own = own.into_iter().filter_map(|(name, at)| Some((name, at?)));
+    let further = config.capture_ports.iter().map(|port| ("capture", port.listen));
+    for (name, address) in own.chain(further) {
         if std::net::TcpListener::bind(address).is_ok() {
             let text = format!("{address} {}", findings.pick("は空いています", "is free"));
             findings.say(Verdict::Good, name, &text);
@@ -93,6 +96,23 @@ fn ports(findings: &mut Findings, config: &Config) -> bool {
         findings.say(verdict, name, &text);
     }
     running
+}
+
+/// Those of `[[runtimes]]`. One that is down is no fault of this machine: it is taken up when it comes.
+async fn further_runtimes(findings: &mut Findings, config: &Config) {
+    let client = http_client();
+    for further in &config.runtimes {
+        let (verdict, text) = match detect(&client, &further.authority).await {
+            Ok(info) => {
+                let version = info.version.unwrap_or_default();
+                let address = &further.authority;
+                let text = format!("{}: {} {version} http://{address}", further.name, info.product);
+                (Verdict::Good, text)
+            }
+            Err(error) => (Verdict::Warning, format!("{}: {error}", further.name)),
+        };
+        findings.say(verdict, "runtime", &text);
+    }
 }
 
 async fn runtime(findings: &mut Findings, config: &Config, andon_runs: bool) {
