@@ -13,14 +13,12 @@ use std::{
 
 use andon_model::{RequestId, Span, SpanId, TraceId};
 
-use super::{api, exchange::Call, lengths::Shape, reading, threads::Asker};
+use super::{api, exchange::Call, lengths::Shape, memory::learned, reading, threads::Asker};
 use crate::{
     live::{Outlook, Subject},
     runtime::{RuntimeKind, find},
 };
 
-/// Models of which it is remembered.
-const MOST_MODELS: usize = 256;
 /// Calls that a rate rests on.
 const MOST_SAMPLES: usize = 16;
 /// Prompts that are shorter say more of the call than of the reading.
@@ -51,14 +49,7 @@ impl Paces {
     /// runtimes that do not say what they had in their cache.
     pub(super) fn learn(&mut self, span: &Span, before: f64) {
         let Some(model) = &span.model else { return };
-        let key = (span.service.clone(), model.clone());
-        if !self.known.contains_key(&key) && self.known.len() >= MOST_MODELS {
-            // Which one goes matters little: the next calls teach it again.
-            if let Some(some) = self.known.keys().next().cloned() {
-                self.known.remove(&some);
-            }
-        }
-        let pace = self.known.entry(key).or_default();
+        let pace = learned(&mut self.known, (span.service.clone(), model.clone()));
         if let (Some(all), Some(ns)) = (span.input_tokens, span.timings.prompt_eval_ns) {
             let new = match span.cached_tokens {
                 Some(cached) => all.saturating_sub(cached) as f64,
@@ -173,7 +164,7 @@ fn outlook(call: &Call) -> Option<Outlook> {
 mod tests {
     use andon_model::Timings;
 
-    use super::*;
+    use super::{super::memory::MOST_MODELS, *};
 
     const MS: u64 = 1_000_000;
 

@@ -11,8 +11,8 @@ use std::collections::{HashMap, VecDeque};
 
 use andon_model::RawContent;
 
-/// Models whose lengths are remembered.
-const MOST_MODELS: usize = 256;
+use super::memory::learned;
+
 /// Prompts that an estimate rests on.
 const MOST_SAMPLES: usize = 64;
 /// Tokens an ASCII byte, another byte, a message, a prompt: typical of today's tokenizers.
@@ -91,13 +91,7 @@ impl Lengths {
 
     /// Learns from a prompt that was read whole.
     pub(super) fn learn(&mut self, model: &str, shape: Shape, tokens: u64) {
-        if !self.models.contains_key(model) && self.models.len() >= MOST_MODELS {
-            // Which one goes matters little: the next prompts teach it again.
-            if let Some(some) = self.models.keys().next().cloned() {
-                self.models.remove(&some);
-            }
-        }
-        let samples = self.models.entry(model.to_owned()).or_default();
+        let samples = learned(&mut self.models, model.to_owned());
         samples.last.push_back((shape, tokens as f64));
         if samples.last.len() > MOST_SAMPLES {
             samples.last.pop_front();
@@ -167,7 +161,7 @@ fn solve(mut matrix: [[f64; 4]; 4], mut right: [f64; 4]) -> Option<[f64; 4]> {
 mod tests {
     use andon_model::{Part, RawText};
 
-    use super::*;
+    use super::{super::memory::MOST_MODELS, *};
 
     fn prompt(texts: &[String]) -> Vec<RawContent> {
         let content = |text: &String| RawContent {

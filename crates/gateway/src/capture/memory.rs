@@ -1,6 +1,6 @@
-//! What is remembered of hashes, within bounds.
+//! What is remembered of hashes and of models, within bounds.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::Hash};
 
 /// Hashes that a generation holds; some 20 bytes each.
 const MOST_HASHES: usize = 1 << 15;
@@ -27,6 +27,24 @@ impl<V> Memory<V> {
     pub(super) fn get(&self, key: u64) -> Option<&V> {
         self.young.get(&key).or_else(|| self.old.get(&key))
     }
+}
+
+/// Models of which something is remembered at a time.
+pub(super) const MOST_MODELS: usize = 256;
+
+/// What was learned of `key`, or nothing yet. Where too many are known, some other one goes: which
+/// matters little, for its next calls teach it again.
+pub(super) fn learned<K: Clone + Eq + Hash, V: Default>(
+    known: &mut HashMap<K, V>,
+    key: K,
+) -> &mut V {
+    if known.len() >= MOST_MODELS
+        && !known.contains_key(&key)
+        && let Some(some) = known.keys().next().cloned()
+    {
+        known.remove(&some);
+    }
+    known.entry(key).or_default()
 }
 
 #[cfg(test)]
