@@ -27,6 +27,15 @@ impl Attributes {
         self.0.get(name)
     }
 
+    /// Bytes of names and texts.
+    pub fn weight(&self) -> usize {
+        let text = |value: &AttributeValue| match value {
+            AttributeValue::Text(text) => text.len(),
+            AttributeValue::Bool(_) | AttributeValue::Int(_) | AttributeValue::Float(_) => 8,
+        };
+        self.0.iter().map(|(name, value)| name.len() + text(value)).sum()
+    }
+
     /// Takes over all of `other`.
     pub fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);

@@ -2,19 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Policy, SpanId, TraceId, UnixNanos};
+use crate::{Policy, SpanId, TraceId, UnixNanos, named::named};
 
-/// Which part of a call a text was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Part {
-    Input,
-    Output,
-    System,
-    Tool,
-    Document,
-    /// What a model thought before it answered.
-    Thinking,
+named! {
+    /// Which part of a call a text was.
+    pub enum Part {
+        Input = "input",
+        Output = "output",
+        System = "system",
+        Tool = "tool",
+        Document = "document",
+        /// What a model thought before it answered.
+        Thinking = "thinking",
+    }
 }
 
 /// One text as it was kept. Made by `andon-privacy` alone.
@@ -38,23 +38,23 @@ pub struct Content {
     pub kept_length: u64,
 }
 
-/// What an evaluation says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MetricType {
-    Score,
-    Categorical,
-    Boolean,
+named! {
+    /// What an evaluation says.
+    pub enum MetricType {
+        Score = "score",
+        Categorical = "categorical",
+        Boolean = "boolean",
+    }
 }
 
-/// Who evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EvaluationSource {
-    Builtin,
-    Judge,
-    Human,
-    Sdk,
+named! {
+    /// Who evaluated.
+    pub enum EvaluationSource {
+        Builtin = "builtin",
+        Judge = "judge",
+        Human = "human",
+        Sdk = "sdk",
+    }
 }
 
 /// A judgement about one span: a thumb under an answer, a score, a class.

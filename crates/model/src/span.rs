@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttributeValue, Attributes, RequestId, SpanId, TraceId, UnixNanos, time};
+use crate::{
+    AttributeValue, Attributes, RequestId, SpanId, TraceId, UnixNanos, named::named, time,
+};
 
 /// A finished unit of work. Field names are the columns of the `spans` table; unknown is `None`,
 /// never 0 or empty.
@@ -138,79 +140,79 @@ pub struct Timings {
     pub stall_ns: Option<u64>,
 }
 
-/// OpenTelemetry's span kinds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SpanKind {
-    Server,
-    Client,
-    Internal,
-    Producer,
-    Consumer,
+named! {
+    /// OpenTelemetry's span kinds.
+    pub enum SpanKind {
+        Server = "server",
+        Client = "client",
+        Internal = "internal",
+        Producer = "producer",
+        Consumer = "consumer",
+    }
 }
 
-/// What an LLM application did in this span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LlmKind {
-    Workflow,
-    Agent,
-    Task,
-    Tool,
-    Llm,
-    Embedding,
-    Retrieval,
+named! {
+    /// What an LLM application did in this span.
+    pub enum LlmKind {
+        Workflow = "workflow",
+        Agent = "agent",
+        Task = "task",
+        Tool = "tool",
+        Llm = "llm",
+        Embedding = "embedding",
+        Retrieval = "retrieval",
+    }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = SpanStatus)]
-pub enum Status {
-    Ok,
-    Error,
-    Unset,
+named! {
+    #[schema(as = SpanStatus)]
+    pub enum Status {
+        Ok = "ok",
+        Error = "error",
+        Unset = "unset",
+    }
 }
 
-/// How Andon came to know of a span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    Gateway,
-    Capture,
-    Otlp,
-    Datadog,
-    Rum,
+named! {
+    /// How Andon came to know of a span.
+    pub enum Source {
+        Gateway = "gateway",
+        Capture = "capture",
+        Otlp = "otlp",
+        Datadog = "datadog",
+        Rum = "rum",
+    }
 }
 
-/// Why a call was slow or failed. The list is DESIGN's and grows only at its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    None,
-    ColdStart,
-    KeepAliveExpired,
-    Evicted,
-    OptionsChanged,
-    Queue,
-    LongPrompt,
-    PromptCacheLost,
-    LongAnswer,
-    CpuStarved,
-    Steal,
-    Throttled,
-    MemoryPressure,
-    PartlyOnCpu,
-    SlowDisk,
-    ParallelGeneration,
-    Network,
-    SlowApp,
-    Timeout,
-    RuntimeDown,
-    OutOfMemory,
-    ModelMissing,
-    QueueFull,
-    ClientGone,
-    ContextExceeded,
-    PromptCut,
-    Unknown,
+named! {
+    /// Why a call was slow or failed. The list is DESIGN's and grows only at its end.
+    pub enum Cause {
+        None = "none",
+        ColdStart = "cold_start",
+        KeepAliveExpired = "keep_alive_expired",
+        Evicted = "evicted",
+        OptionsChanged = "options_changed",
+        Queue = "queue",
+        LongPrompt = "long_prompt",
+        PromptCacheLost = "prompt_cache_lost",
+        LongAnswer = "long_answer",
+        CpuStarved = "cpu_starved",
+        Steal = "steal",
+        Throttled = "throttled",
+        MemoryPressure = "memory_pressure",
+        PartlyOnCpu = "partly_on_cpu",
+        SlowDisk = "slow_disk",
+        ParallelGeneration = "parallel_generation",
+        Network = "network",
+        SlowApp = "slow_app",
+        Timeout = "timeout",
+        RuntimeDown = "runtime_down",
+        OutOfMemory = "out_of_memory",
+        ModelMissing = "model_missing",
+        QueueFull = "queue_full",
+        ClientGone = "client_gone",
+        ContextExceeded = "context_exceeded",
+        PromptCut = "prompt_cut",
+        Unknown = "unknown",
+    }
 }

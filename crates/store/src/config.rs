@@ -23,20 +23,20 @@ pub struct Config {
     pub record_bytes: usize,
     /// A log file of this size is closed and the next one begun.
     pub segment_bytes: u64,
-    /// A log file of this age is closed and the next one begun.
+    /// Memory of rows that are not yet in segments. Full, they are written out.
+    pub hot_bytes: usize,
+    /// Rows that have waited so long are written out even if they are few.
     pub segment_age: Duration,
+    /// Spans of one trace that begin further apart than this are not taken for one trace.
+    pub late_window: Duration,
     /// Time between attempts to write again after the disk refused.
     pub retry_interval: Duration,
-    /// What spans, texts and evaluations may take on disk; the oldest file goes first.
-    pub log_bytes: u64,
-    /// What host and process samples may take on disk.
-    pub sample_log_bytes: u64,
-    /// Files whose newest record is older than this are deleted.
-    pub max_age: Duration,
-    /// Traces in the list. Older ones leave the list, not the disk.
-    pub listed_traces: usize,
-    /// Spans remembered for the list, over all its traces.
-    pub listed_spans: usize,
+    /// How long spans are kept, and the list of their traces.
+    pub keep_spans: Retention,
+    /// How long texts and evaluations are kept.
+    pub keep_contents: Retention,
+    /// How long samples of the machine and its processes are kept.
+    pub keep_samples: Retention,
     /// Spans of one trace that are remembered and handed out; more are only counted.
     pub spans_per_trace: usize,
     /// Bytes of texts that one trace is handed out with; more are counted as omitted.
@@ -51,6 +51,14 @@ pub struct Config {
     pub sample_points: u64,
 }
 
+/// How much of a kind of rows is kept: whichever is reached first. The oldest go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    pub bytes: u64,
+    /// Since it was recorded.
+    pub age: Duration,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -61,13 +69,13 @@ impl Default for Config {
             pending_bytes: 16 * MIB as usize,
             record_bytes: 8 * MIB as usize,
             segment_bytes: 16 * MIB,
+            hot_bytes: 16 * MIB as usize,
+            late_window: DAY,
             segment_age: Duration::from_secs(60 * 60),
             retry_interval: Duration::from_secs(3),
-            log_bytes: 768 * MIB,
-            sample_log_bytes: 256 * MIB,
-            max_age: 30 * DAY,
-            listed_traces: 20_000,
-            listed_spans: 100_000,
+            keep_spans: Retention { bytes: 1_024 * MIB, age: 30 * DAY },
+            keep_contents: Retention { bytes: 1_024 * MIB, age: 30 * DAY },
+            keep_samples: Retention { bytes: 256 * MIB, age: 30 * DAY },
             spans_per_trace: 10_000,
             trace_text_bytes: 16 * MIB as usize,
             page_rows: 500,

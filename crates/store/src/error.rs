@@ -2,6 +2,8 @@
 
 use std::{io, path::Path};
 
+use parquet::errors::ParquetError;
+
 /// Every error of this crate. It can be cloned, because one failed commit answers many appends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -21,6 +23,9 @@ pub enum StoreError {
     NewerFormat { file: String, version: u32, known: u32 },
     #[error("cannot {action} {path}: {reason}")]
     Io { action: &'static str, path: String, reason: String },
+    /// A file that cannot be read; the others are served.
+    #[error("{file} is damaged: {reason}")]
+    Damaged { file: String, reason: String },
     #[error("cannot encode a record: {0}")]
     Encode(String),
     #[error("the time range is over the limit of {limit_hours} h")]
@@ -31,6 +36,10 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn io(action: &'static str, path: &Path, error: &io::Error) -> Self {
+        Self::Io { action, path: path.display().to_string(), reason: error.to_string() }
+    }
+
+    pub(crate) fn segment(action: &'static str, path: &Path, error: &ParquetError) -> Self {
         Self::Io { action, path: path.display().to_string(), reason: error.to_string() }
     }
 }

@@ -1,8 +1,8 @@
 //! Where everything that Andon records is kept, and asked for.
 //!
-//! An append is acknowledged once it is on the disk, and visible to questions by then. A write-ahead
-//! log is the truth; what is in memory is bounded and made from the log. Nothing gets in here but
-//! what `andon-privacy` has passed ([`Record::Spans`] takes a `Protected` batch).
+//! An append is acknowledged once it is on the disk, and visible to questions by then. It is in a
+//! write-ahead log first, and later in segments, Parquet files. Nothing gets in here but what
+//! `andon-privacy` has passed ([`Record::Spans`] takes a `Protected` batch).
 //!
 //! What a newcomer gets wrong: questions and [`Store::flush`] read and wait on the calling thread;
 //! call them where blocking is allowed. [`Store::append`] does not wait, its [`Ack`] is a future.
@@ -11,12 +11,15 @@ mod ack;
 mod config;
 mod embedded;
 mod error;
-mod index;
+mod hot;
 mod lock;
 mod log;
+mod matching;
 mod query;
 mod record;
 mod report;
+mod segment;
+mod table;
 
 use std::sync::Arc;
 
@@ -25,7 +28,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 pub use ack::Ack;
-pub use config::Config;
+pub use config::{Config, Retention};
 pub use embedded::EmbeddedStore;
 pub use error::StoreError;
 pub use query::{
@@ -72,6 +75,9 @@ pub trait Store: Send + Sync {
     /// Returns when everything that was appended before is durable.
     fn flush(&self) -> Result<(), StoreError>;
 
+    /// As [`Store::flush`], and in files that other programs can read.
+    fn seal(&self) -> Result<(), StoreError>;
+
     /// Writes what was taken in and refuses more. Questions still work.
     fn close(&self);
 }
@@ -95,16 +101,15 @@ pub struct StoreState {
     pub healthy: bool,
     /// Why they are not, or what was damaged.
     pub message: Option<String>,
-    /// Spans and traces in reach of the list.
     pub spans: u64,
     pub traces: u64,
     pub bytes_on_disk: u64,
-    /// When the oldest file that is kept was begun.
+    /// When the oldest span began.
     #[schema(value_type = Option<u64>)]
     pub oldest_ns: Option<UnixNanos>,
     /// Records that wait to be written.
     pub pending: u64,
-    /// Frames that could not be read back since the start.
-    pub unreadable_frames: u64,
+    /// Files that could not be read when they were asked for, since the start.
+    pub unreadable_files: u64,
     pub replay: ReplayReport,
 }

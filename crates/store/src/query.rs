@@ -334,6 +334,13 @@ pub struct Cursor {
     pub(crate) trace_id: TraceId,
 }
 
+impl Cursor {
+    /// Traces below this follow it in the list.
+    pub(crate) fn key(self) -> (UnixNanos, TraceId) {
+        (self.start_ns, self.trace_id)
+    }
+}
+
 /// Why a text is no cursor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of this list")]

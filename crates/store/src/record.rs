@@ -1,7 +1,7 @@
 //! What goes into the log, and how it looks there: MessagePack with field names, so that a later
 //! version with more fields reads it and an earlier one finds the fields that it knows.
 
-use andon_model::{Content, Evaluation, HostSample, ProcessSample, Span, TraceId};
+use andon_model::{Evaluation, HostSample, ProcessSample};
 use andon_privacy::{Protected, SpanBatch};
 use serde::{Deserialize, Serialize};
 
@@ -44,11 +44,6 @@ impl Record {
             Self::Host(_) => kind::HOST,
             Self::Processes(_) => kind::PROCESSES,
         }
-    }
-
-    /// Samples have a log of their own, so that a busy machine's do not push traces off the disk.
-    pub(crate) fn is_sample(&self) -> bool {
-        matches!(self, Self::Host(_) | Self::Processes(_))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -99,28 +94,6 @@ impl Stored {
     }
 }
 
-/// The bytes by which a trace's id stands in an encoded record, to look for it without decoding.
-pub(crate) fn needle(id: TraceId) -> Result<Vec<u8>, StoreError> {
-    named(&id, 0)
-}
-
-/// What belongs to one trace in one frame.
-pub(crate) fn of_trace(stored: Stored, id: TraceId) -> (Vec<Span>, Vec<Content>, Vec<Evaluation>) {
-    match stored {
-        Stored::Spans(batch) => {
-            let spans = batch.spans.into_iter().filter(|span| span.trace_id == id).collect();
-            let contents =
-                batch.contents.into_iter().filter(|content| content.trace_id == id).collect();
-            (spans, contents, Vec::new())
-        }
-        Stored::Evaluations(evaluations) => {
-            let own = evaluations.into_iter().filter(|evaluation| evaluation.trace_id == id);
-            (Vec::new(), Vec::new(), own.collect())
-        }
-        Stored::Host(_) | Stored::Processes(_) => Default::default(),
-    }
-}
-
 /// `room`: bytes that it will likely take.
 fn named<T: Serialize>(value: &T, room: usize) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::with_capacity(room);
@@ -137,7 +110,9 @@ fn parse<T: for<'de> Deserialize<'de>>(payload: &[u8]) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use andon_model::{AttributeValue, Cause, LlmKind, Observation, Policy, RequestId, SpanId};
+    use andon_model::{
+        AttributeValue, Cause, LlmKind, Observation, Policy, RequestId, Span, SpanId, TraceId,
+    };
     use andon_privacy::{NoticeLanguage, Protector};
 
     use super::*;
@@ -161,8 +136,6 @@ mod tests {
         let protector = Protector::new(Policy::Full, NoticeLanguage::English);
         let record = Record::Spans(protector.protect(vec![Observation::from(span.clone())]));
         let encoded = record.encode().unwrap();
-        let needle = needle(span.trace_id).unwrap();
-        assert!(memchr::memmem::find(&encoded, &needle).is_some());
         match Stored::decode(record.kind(), &encoded) {
             Some(Stored::Spans(batch)) => assert_eq!(batch.spans, [span]),
             other => panic!("{other:?}"),

@@ -10,7 +10,7 @@ const FAULTS_KEPT: usize = 50;
 pub struct ReplayReport {
     /// Log files found.
     pub segments: u64,
-    /// Frames read. Older files than the list needs are not read at the start.
+    /// Frames read: what was not yet in segments.
     pub frames: u64,
     pub duration_ms: u64,
     /// The first of the faults.
@@ -18,7 +18,7 @@ pub struct ReplayReport {
     pub faults_total: u64,
 }
 
-/// One damaged place of the log. What could be read before and after it is served.
+/// One damaged place. What could be read before and after it is served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Fault {
     pub file: String,
@@ -42,12 +42,16 @@ pub enum FaultKind {
     EmptyFile,
     /// A whole frame that this version cannot understand.
     Undecodable,
+    /// The list of segments; it was made anew from the segments.
+    BadManifest,
+    /// A segment that cannot be read; the others are served.
+    BadSegment,
 }
 
 impl ReplayReport {
     pub(crate) fn add(&mut self, fault: Fault) {
         let Fault { file, offset, bytes, kind } = &fault;
-        tracing::warn!(file, offset, bytes, ?kind, "damaged place in the log");
+        tracing::warn!(file, offset, bytes, ?kind, "damaged place in the store");
         self.faults_total += 1;
         if self.faults.len() < FAULTS_KEPT {
             self.faults.push(fault);

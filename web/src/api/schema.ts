@@ -249,7 +249,7 @@ export interface components {
          * @description Why a call was slow or failed. The list is DESIGN's and grows only at its end.
          * @enum {string}
          */
-        Cause: "none" | "cold_start" | "keep_alive_expired" | "evicted" | "options_changed" | "queue" | "long_prompt" | "prompt_cache_lost" | "long_answer" | "cpu_starved" | "steal" | "throttled" | "memory_pressure" | "partly_on_cpu" | "slow_disk" | "parallel_generation" | "network" | "slow_app" | "timeout" | "runtime_down" | "out_of_memory" | "model_missing" | "queue_full" | "client_gone" | "context_exceeded" | "prompt_cut" | "unknown";
+        Cause: "None" | "ColdStart" | "KeepAliveExpired" | "Evicted" | "OptionsChanged" | "Queue" | "LongPrompt" | "PromptCacheLost" | "LongAnswer" | "CpuStarved" | "Steal" | "Throttled" | "MemoryPressure" | "PartlyOnCpu" | "SlowDisk" | "ParallelGeneration" | "Network" | "SlowApp" | "Timeout" | "RuntimeDown" | "OutOfMemory" | "ModelMissing" | "QueueFull" | "ClientGone" | "ContextExceeded" | "PromptCut" | "Unknown";
         /** @description A whole answer, as JSON and as the last event of a stream. */
         ChatAnswer: {
             cold_start: boolean;
@@ -448,7 +448,7 @@ export interface components {
          * @description Who evaluated.
          * @enum {string}
          */
-        EvaluationSource: "builtin" | "judge" | "human" | "sdk";
+        EvaluationSource: "Builtin" | "Judge" | "Human" | "Sdk";
         FacetCount: {
             /** Format: int64 */
             count: number;
@@ -461,7 +461,7 @@ export interface components {
             service: components["schemas"]["FacetCount"][];
             status: components["schemas"]["FacetCount"][];
         };
-        /** @description One damaged place of the log. What could be read before and after it is served. */
+        /** @description One damaged place. What could be read before and after it is served. */
         Fault: {
             /** Format: int64 */
             bytes: number;
@@ -471,7 +471,7 @@ export interface components {
             offset: number;
         };
         /** @enum {string} */
-        FaultKind: "torn_tail" | "corrupt_frame" | "corrupt_tail" | "bad_header" | "empty_file" | "undecodable";
+        FaultKind: "torn_tail" | "corrupt_frame" | "corrupt_tail" | "bad_header" | "empty_file" | "undecodable" | "bad_manifest" | "bad_segment";
         Feedback: {
             /** @description Kept under the policy `full` only. */
             comment?: string | null;
@@ -581,12 +581,12 @@ export interface components {
          * @description What an LLM application did in this span.
          * @enum {string}
          */
-        LlmKind: "workflow" | "agent" | "task" | "tool" | "llm" | "embedding" | "retrieval";
+        LlmKind: "Workflow" | "Agent" | "Task" | "Tool" | "Llm" | "Embedding" | "Retrieval";
         /**
          * @description What an evaluation says.
          * @enum {string}
          */
-        MetricType: "score" | "categorical" | "boolean";
+        MetricType: "Score" | "Categorical" | "Boolean";
         Models: {
             /** Format: int64 */
             max_body_bytes: number;
@@ -602,7 +602,7 @@ export interface components {
          * @description Which part of a call a text was.
          * @enum {string}
          */
-        Part: "input" | "output" | "system" | "tool" | "document" | "thinking";
+        Part: "Input" | "Output" | "System" | "Tool" | "Document" | "Thinking";
         /**
          * @description What a call to a model is doing.
          * @enum {string}
@@ -663,7 +663,7 @@ export interface components {
             faults_total: number;
             /**
              * Format: int64
-             * @description Frames read. Older files than the list needs are not read at the start.
+             * @description Frames read: what was not yet in segments.
              */
             frames: number;
             /**
@@ -783,7 +783,7 @@ export interface components {
          * @description How Andon came to know of a span.
          * @enum {string}
          */
-        Source: "gateway" | "capture" | "otlp" | "datadog" | "rum";
+        Source: "Gateway" | "Capture" | "Otlp" | "Datadog" | "Rum";
         /**
          * @description A finished unit of work. Field names are the columns of the `spans` table; unknown is `None`,
          *     never 0 or empty.
@@ -857,9 +857,9 @@ export interface components {
          * @description OpenTelemetry's span kinds.
          * @enum {string}
          */
-        SpanKind: "server" | "client" | "internal" | "producer" | "consumer";
+        SpanKind: "Server" | "Client" | "Internal" | "Producer" | "Consumer";
         /** @enum {string} */
-        SpanStatus: "ok" | "error" | "unset";
+        SpanStatus: "Ok" | "Error" | "Unset";
         Status: {
             /** Format: int32 */
             cpu_count: number | null;
@@ -888,7 +888,7 @@ export interface components {
             message: string | null;
             /**
              * Format: int64
-             * @description When the oldest file that is kept was begun.
+             * @description When the oldest span began.
              */
             oldest_ns: number | null;
             /**
@@ -897,18 +897,15 @@ export interface components {
              */
             pending: number;
             replay: components["schemas"]["ReplayReport"];
-            /**
-             * Format: int64
-             * @description Spans and traces in reach of the list.
-             */
+            /** Format: int64 */
             spans: number;
             /** Format: int64 */
             traces: number;
             /**
              * Format: int64
-             * @description Frames that could not be read back since the start.
+             * @description Files that could not be read when they were asked for, since the start.
              */
-            unreadable_frames: number;
+            unreadable_files: number;
         };
         /** @description An event of the stream; without ids when there were too many to name. */
         StoredTraces: {

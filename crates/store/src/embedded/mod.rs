@@ -1,50 +1,64 @@
-//! The store inside Andon's own process: two logs in the data folder, and an index in memory.
+//! The store inside Andon's own process.
 //!
-//! Traces and samples have a log each, because a machine's samples would otherwise push its traces
-//! off the disk: each log removes its oldest files by a size of its own.
+//! What comes in is written to the log, taken into memory, and acknowledged. When memory has enough
+//! of it, it is written out as segments; the log files that held it go after that. An answer is made
+//! of what is in memory and what is in segments; both change together, under one lock.
 
+mod commit;
+mod list;
 mod open;
-mod read;
+mod retain;
+mod samples;
+mod seal;
+mod trace;
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use andon_model::{HostSample, ProcessSample, TraceId, UnixNanos};
 use tokio::sync::broadcast;
 
+use self::seal::Sealer;
 use crate::{
     Ack, Config, Record, ReplayReport, Store, StoreError, StoreState, Trace, TracePage, TraceQuery,
-    index::{Pass, SampleIndex, TraceIndex},
-    lock::FolderLock,
-    log::{Log, Position, Sink},
-    record::Stored,
+    hot::Hot, lock::FolderLock, log::Log, record::Stored, segment::Segment, table::Table,
 };
 
 /// Changes that a slow subscriber may be behind before it misses some.
 const CHANGES_KEPT: usize = 256;
+/// Memory may hold so many times what makes a generation full, while segments are being written;
+/// then appends are answered `Busy`.
+const HOT_GENERATIONS: usize = 3;
 
-/// The one engine of a single machine. Everything it holds ends with it: the logs are written out
+/// The one engine of a single machine. Everything it holds ends with it: the log is written out
 /// when it is dropped.
 pub struct EmbeddedStore {
-    config: Config,
-    log_folder: PathBuf,
-    sample_folder: PathBuf,
-    log: Log<Stored>,
-    sample_log: Log<Stored>,
-    traces: Arc<RwLock<TraceIndex>>,
-    samples: Arc<RwLock<SampleIndex>>,
-    changes: broadcast::Sender<Arc<[TraceId]>>,
+    log: Arc<Log<Stored>>,
+    sealer: Sealer,
+    shared: Arc<Shared>,
     replay: ReplayReport,
-    unreadable: AtomicU64,
-    /// One search through old files at a time.
-    search: Mutex<()>,
-    /// Dropped last: nobody else may open the folder before the logs are written out.
+    /// Dropped last: nobody else may open the folder before the log is written out.
     _lock: FolderLock,
+}
+
+/// What the log's thread, the sealer and questions share.
+struct Shared {
+    config: Config,
+    state: RwLock<State>,
+    /// Held while rows come in or move into segments, so that neither sees the other half done.
+    turn: Mutex<()>,
+    changes: broadcast::Sender<Arc<[TraceId]>>,
+    hot_bytes: AtomicUsize,
+    /// Files that could not be read when they were asked for.
+    unreadable: AtomicU64,
+}
+
+/// Every row that counts, each in one place.
+struct State {
+    hot: Hot,
+    segments: Arc<Vec<Arc<Segment>>>,
 }
 
 impl Store for EmbeddedStore {
@@ -52,17 +66,23 @@ impl Store for EmbeddedStore {
         if record.is_empty() {
             return Ok(Ack::done());
         }
+        let most = self.shared.config.hot_bytes.saturating_mul(HOT_GENERATIONS);
+        if self.shared.hot_bytes.load(Ordering::Relaxed) > most {
+            return Err(match self.sealer.failure() {
+                Some(reason) => StoreError::Unavailable { reason },
+                None => StoreError::Busy,
+            });
+        }
         let (kind, payload) = (record.kind(), record.encode()?);
-        let log = if record.is_sample() { &self.sample_log } else { &self.log };
-        log.append(kind, &payload, record.into())
+        self.log.append(kind, &payload, record.into())
     }
 
     fn traces(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
-        Ok(read_lock(&self.traces).page(query))
+        self.shared.page(query)
     }
 
     fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
-        self.read_trace(id)
+        self.shared.trace(id)
     }
 
     fn host_samples(
@@ -70,10 +90,7 @@ impl Store for EmbeddedStore {
         from_ns: UnixNanos,
         to_ns: UnixNanos,
     ) -> Result<Vec<HostSample>, StoreError> {
-        self.read_samples(from_ns, to_ns, |stored| match stored {
-            Stored::Host(samples) => samples,
-            _ => Vec::new(),
-        })
+        self.shared.samples(from_ns, to_ns)
     }
 
     fn process_samples(
@@ -81,43 +98,55 @@ impl Store for EmbeddedStore {
         from_ns: UnixNanos,
         to_ns: UnixNanos,
     ) -> Result<Vec<ProcessSample>, StoreError> {
-        self.read_samples(from_ns, to_ns, |stored| match stored {
-            Stored::Processes(samples) => samples,
-            _ => Vec::new(),
-        })
+        self.shared.samples(from_ns, to_ns)
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<[TraceId]>> {
-        self.changes.subscribe()
+        self.shared.changes.subscribe()
     }
 
     fn state(&self) -> StoreState {
-        let refusal = self.log.unavailable().or_else(|| self.sample_log.unavailable());
-        let (spans, traces) = {
-            let index = read_lock(&self.traces);
-            (index.spans(), index.traces())
+        let refusal = self.log.unavailable().or_else(|| self.sealer.failure());
+        let (spans, traces, segments) = {
+            let state = self.shared.read();
+            let (spans, traces) = (state.hot.spans(), state.hot.traces.unsealed_traces());
+            (spans, traces, Arc::clone(&state.segments))
         };
+        let rows = |table| -> u64 {
+            let of_table = segments.iter().filter(|segment| segment.info.table == table);
+            of_table.map(|segment| segment.info.rows).sum()
+        };
+        let segment_bytes: u64 = segments.iter().map(|segment| segment.info.bytes).sum();
+        let oldest_segment = segments
+            .iter()
+            .filter(|segment| segment.info.table == Table::Spans)
+            .map(|segment| segment.info.from_ns)
+            .min();
         StoreState {
             healthy: refusal.is_none(),
             message: refusal.or_else(|| self.damage()),
-            spans,
-            traces,
-            bytes_on_disk: self.log.bytes_on_disk() + self.sample_log.bytes_on_disk(),
-            oldest_ns: self.log.oldest_ns(),
-            pending: (self.log.pending() + self.sample_log.pending()) as u64,
-            unreadable_frames: self.unreadable.load(Ordering::Relaxed),
+            spans: spans + rows(Table::Spans),
+            traces: traces + rows(Table::Traces),
+            bytes_on_disk: self.log.bytes_on_disk() + segment_bytes,
+            oldest_ns: oldest_segment.or(self.log.oldest_ns()),
+            pending: self.log.pending() as u64,
+            unreadable_files: self.shared.unreadable.load(Ordering::Relaxed),
             replay: self.replay.clone(),
         }
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        let (log, samples) = (self.log.flush()?, self.sample_log.flush()?);
-        log.wait().and(samples.wait())
+        self.log.flush()?.wait()
+    }
+
+    fn seal(&self) -> Result<(), StoreError> {
+        self.log.seal()?.wait()?;
+        self.sealer.settle()
     }
 
     fn close(&self) {
         self.log.close();
-        self.sample_log.close();
+        self.sealer.stop();
     }
 }
 
@@ -129,61 +158,31 @@ impl EmbeddedStore {
     }
 }
 
-/// Puts committed records into the list and tells subscribers.
-struct TraceSink {
-    index: Arc<RwLock<TraceIndex>>,
-    changes: broadcast::Sender<Arc<[TraceId]>>,
-}
-
-impl Sink<Stored> for TraceSink {
-    fn committed(&mut self, records: Vec<(Position, Stored)>) {
-        let mut changed = Vec::new();
-        let mut index = write_lock(&self.index);
-        for (at, stored) in &records {
-            changed.extend(index.apply(*at, stored, Pass::All));
-        }
-        drop(index);
-        changed.sort_unstable();
-        changed.dedup();
-        if !changed.is_empty() {
-            // An error says that nobody listens.
-            let _ = self.changes.send(changed.into());
-        }
-    }
-
-    fn removed(&mut self, before: u64) {
-        write_lock(&self.index).removed(before);
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
-struct SampleSink(Arc<RwLock<SampleIndex>>);
-
-impl Sink<Stored> for SampleSink {
-    fn committed(&mut self, records: Vec<(Position, Stored)>) {
-        let mut index = write_lock(&self.0);
-        records.iter().for_each(|(at, stored)| add_samples(&mut index, *at, stored));
+// A panic while one of these was held is a bug elsewhere; what is in the state stays usable.
+impl Shared {
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn removed(&mut self, before: u64) {
-        write_lock(&self.0).removed(before);
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-fn add_samples(index: &mut SampleIndex, at: Position, stored: &Stored) {
-    match stored {
-        Stored::Host(samples) => index.add(at, samples.iter().map(|sample| sample.time_ns)),
-        Stored::Processes(samples) => index.add(at, samples.iter().map(|sample| sample.time_ns)),
-        Stored::Spans(_) | Stored::Evaluations(_) => {}
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-// A panic while one of these was held is a bug elsewhere; what is in the index stays usable.
-fn read_lock<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write_lock<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
+    /// A segment that cannot be read is left out of an answer, and counted.
+    fn note_unreadable(&self, error: &StoreError) {
+        tracing::error!(%error, "a segment is left out of an answer");
+        self.unreadable.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]

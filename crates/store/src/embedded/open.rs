@@ -1,36 +1,47 @@
-//! Opening: folder, lock, what a crash left, and the list from the newest files backwards.
+//! Opening: folder, lock, manifest, and what is in the log and not yet in segments.
 
 use std::{
     fs::{self, DirBuilder, File, Permissions},
     io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, RwLock, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicU64, AtomicUsize},
+    },
     time::Instant,
 };
 
 use tokio::sync::broadcast;
 
-use super::{CHANGES_KEPT, EmbeddedStore, SampleSink, TraceSink, add_samples};
+use super::{
+    CHANGES_KEPT, EmbeddedStore, Shared, State,
+    commit::Intake,
+    seal::{Jobs, Sealer, Segments},
+};
 use crate::{
-    Config, ReplayReport, StoreError,
-    index::{Pass, SampleIndex, TraceIndex},
+    Config, Fault, FaultKind, ReplayReport, StoreError,
+    hot::Hot,
     lock::FolderLock,
-    log::{Disk, Files, Found, Log, Options, Position, Scan, ScanSpan, cut_torn_tail, survey},
+    log::{Disk, Files, Found, Log, Options, Scan, cut_torn_tail, survey},
     record::Stored,
+    segment::{Manifest, Segment, read_manifest, rebuild_manifest, remove_strays, write_manifest},
+    table::Table,
 };
 
 const LOG_FOLDER: &str = "log";
+const SEGMENT_FOLDER: &str = "segments";
+/// Where versions before 0.2 had a log of samples.
 const SAMPLE_FOLDER: &str = "samples";
 const FOLDER_MODE: u32 = 0o700;
 
 impl EmbeddedStore {
-    /// Opens the data folder, makes it if need be, and reads back what the list shows.
+    /// Opens the data folder, makes it if need be, and takes in what the log holds.
     pub fn open(folder: &Path, config: Config) -> Result<Self, StoreError> {
         Self::open_on(folder, config, || Box::new(Disk))
     }
 
-    /// As [`Self::open`], writing through the given stand-in for the disk.
+    /// As [`Self::open`], writing the log through the given stand-in for the disk.
     pub(crate) fn open_on(
         folder: &Path,
         config: Config,
@@ -40,97 +51,174 @@ impl EmbeddedStore {
         make_folder(folder)?;
         let lock = FolderLock::take(folder)?;
         let log_folder = own_folder(folder, LOG_FOLDER)?;
-        let sample_folder = own_folder(folder, SAMPLE_FOLDER)?;
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|error| StoreError::io("sync", folder, &error))?;
-
-        let mut replay = ReplayReport::default();
-        let mut found = survey(&log_folder, &mut replay)?;
-        let traces = replay_traces(&mut found, &config, &mut replay)?;
-        let mut found_samples = survey(&sample_folder, &mut replay)?;
-        let samples = replay_samples(&mut found_samples, &config, &mut replay)?;
+        let segment_folder = own_folder(folder, SEGMENT_FOLDER)?;
+        for table in Table::ALL {
+            own_folder(&segment_folder, table.name())?;
+        }
+        for folder in [folder, &segment_folder] {
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(|error| StoreError::io("sync", folder, &error))?;
+        }
+        let mut report = ReplayReport::default();
+        let manifest = load_manifest(&segment_folder, &mut report)?;
+        let options = options(&config, &log_folder);
+        let shared = Arc::new(Shared::new(config, &manifest, &segment_folder));
+        let mut opening = Opening {
+            shared: Arc::clone(&shared),
+            segments: Segments { folder: segment_folder, manifest },
+            report,
+        };
+        opening.take_over_samples(&folder.join(SAMPLE_FOLDER))?;
+        let found = opening.replay(&log_folder)?;
+        let Opening { segments, report: mut replay, .. } = opening;
         replay.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
 
-        let (traces, samples) = (Arc::new(RwLock::new(traces)), Arc::new(RwLock::new(samples)));
+        let jobs = Arc::new(Jobs::default());
+        let intake = Intake { shared: Arc::clone(&shared), jobs: Arc::clone(&jobs) };
+        let next_sequence = segments.manifest.log_through.saturating_add(1);
+        let log = Log::start(options, files(), found, next_sequence, Box::new(intake))?;
+        let log = Arc::new(log);
+        let sealer = Sealer::start(jobs, Arc::clone(&shared), Arc::clone(&log), segments)?;
+        Ok(Self { log, sealer, shared, replay, _lock: lock })
+    }
+}
+
+impl Shared {
+    fn new(config: Config, manifest: &Manifest, folder: &Path) -> Self {
+        let segments = manifest.segments.iter();
+        let mut segments: Vec<_> =
+            segments.map(|info| Arc::new(Segment::new(info.clone(), folder))).collect();
+        segments.sort_by_key(|segment| segment.order());
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
-        let sink = TraceSink { index: Arc::clone(&traces), changes: changes.clone() };
-        let options = options(&config, "log", &log_folder, config.log_bytes);
-        let log = Log::start(options, files(), found, Box::new(sink))?;
-        let sink = SampleSink(Arc::clone(&samples));
-        let options = self::options(&config, "samples", &sample_folder, config.sample_log_bytes);
-        let sample_log = Log::start(options, files(), found_samples, Box::new(sink))?;
-        Ok(Self {
+        let state = State { hot: Hot::new(&config), segments: Arc::new(segments) };
+        Self {
             config,
-            log_folder,
-            sample_folder,
-            log,
-            sample_log,
-            traces,
-            samples,
+            state: RwLock::new(state),
+            turn: Mutex::new(()),
             changes,
-            replay,
+            hot_bytes: AtomicUsize::new(0),
             unreadable: AtomicU64::new(0),
-            search: Mutex::new(()),
-            _lock: lock,
-        })
+        }
+    }
+}
+
+/// The manifest, or what can be made of the segments when it cannot be read.
+fn load_manifest(folder: &Path, report: &mut ReplayReport) -> Result<Manifest, StoreError> {
+    let mut fault = |error: &StoreError, kind| {
+        let file = folder.display().to_string();
+        tracing::error!(%error, "damaged store");
+        report.add(Fault { file, offset: 0, bytes: 0, kind });
+    };
+    let known = match read_manifest(folder) {
+        Ok(known) => known,
+        Err(error @ StoreError::Damaged { .. }) => {
+            fault(&error, FaultKind::BadManifest);
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some(manifest) = known {
+        remove_strays(folder, &manifest)?;
+        return Ok(manifest);
+    }
+    let manifest = rebuild_manifest(folder, &mut |error| fault(&error, FaultKind::BadSegment))?;
+    write_manifest(folder, &manifest)?;
+    Ok(manifest)
+}
+
+/// The store while nobody else sees it yet.
+struct Opening {
+    shared: Arc<Shared>,
+    segments: Segments,
+    report: ReplayReport,
+}
+
+impl Opening {
+    /// Takes in the log, oldest file first. The files that are still needed.
+    fn replay(&mut self, folder: &Path) -> Result<Vec<Found>, StoreError> {
+        let mut needed = Vec::new();
+        let mut found = survey(folder, &mut self.report)?;
+        let count = found.len();
+        for (number, file) in found.iter_mut().enumerate() {
+            if file.sequence <= self.segments.manifest.log_through {
+                remove(&file.path)?;
+                continue;
+            }
+            self.read(file, number + 1 == count)?;
+            needed.push(file.clone());
+            if self.seal_if_due(file.sequence)? {
+                needed.drain(..).try_for_each(|file| let_go(&file))?;
+            }
+        }
+        Ok(needed)
+    }
+
+    /// Takes in the samples' log of versions before 0.2, and lets go of it.
+    fn take_over_samples(&mut self, folder: &Path) -> Result<(), StoreError> {
+        if !folder.exists() {
+            return Ok(());
+        }
+        let mut found = survey(folder, &mut self.report)?;
+        let (count, log_through) = (found.len(), self.segments.manifest.log_through);
+        for (number, file) in found.iter_mut().enumerate() {
+            if file.sequence > self.segments.manifest.samples_through {
+                self.read(file, number + 1 == count)?;
+                self.segments.manifest.samples_through = file.sequence;
+                self.seal(log_through)?;
+            }
+            let_go(file)?;
+        }
+        // Stays where something damaged lies in it.
+        if let Err(error) = fs::remove_dir(folder) {
+            tracing::debug!(%error, "the folder of samples stays");
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, file: &mut Found, is_last: bool) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let mut scanned =
+            Scan::run(&file.path, shared.config.record_bytes, &mut |kind, payload| {
+                let Some(stored) = Stored::decode(kind, payload) else { return false };
+                shared.take_in(vec![stored]);
+                true
+            })?;
+        if is_last {
+            cut_torn_tail(file, &mut scanned)?;
+        }
+        self.report.frames += scanned.frames;
+        file.is_damaged = scanned.faults.iter().any(|fault| fault.kind != FaultKind::TornTail);
+        scanned.faults.into_iter().for_each(|fault| self.report.add(fault));
+        Ok(())
+    }
+
+    fn seal_if_due(&mut self, log_through: u64) -> Result<bool, StoreError> {
+        let is_due = self.shared.read().hot.is_due(&self.shared.config);
+        if is_due { self.seal(log_through).map(|()| true) } else { Ok(false) }
+    }
+
+    fn seal(&mut self, log_through: u64) -> Result<(), StoreError> {
+        let rows = self.shared.write().hot.freeze();
+        rows.map_or(Ok(()), |rows| self.segments.seal(&self.shared, &rows, log_through))
     }
 }
 
-/// Newest file first, until the list is full. One more file completes traces that straddle the
-/// border; traces in files before that are found by id, by reading.
-fn replay_traces(
-    found: &mut [Found],
-    config: &Config,
-    report: &mut ReplayReport,
-) -> Result<TraceIndex, StoreError> {
-    let mut index = TraceIndex::new(config);
-    for (age, segment) in found.iter_mut().rev().enumerate() {
-        let full = index.unlisted_through().is_some();
-        let pass = if full { Pass::KnownOnly } else { Pass::All };
-        let span = ScanSpan::whole(&segment.path, config.record_bytes);
-        let mut scanned = Scan::run(span, &mut |offset, kind, payload| {
-            let Some(stored) = Stored::decode(kind, payload) else { return false };
-            let at = Position { segment: segment.sequence, offset };
-            index.apply(at, &stored, pass);
-            true
-        })?;
-        if age == 0 {
-            cut_torn_tail(segment, &mut scanned)?;
-        }
-        report.frames += scanned.frames;
-        scanned.faults.into_iter().for_each(|fault| report.add(fault));
-        if full {
-            break;
-        }
+fn let_go(file: &Found) -> Result<(), StoreError> {
+    if file.is_damaged {
+        let aside = Disk.set_aside(&file.path);
+        return aside.map_err(|error| StoreError::io("set aside", &file.path, &error));
     }
-    Ok(index)
+    remove(&file.path)
 }
 
-/// Only the last file is read; the others are entered by the time in which they were written.
-fn replay_samples(
-    found: &mut [Found],
-    config: &Config,
-    report: &mut ReplayReport,
-) -> Result<SampleIndex, StoreError> {
-    let mut index = SampleIndex::default();
-    let Some((last, others)) = found.split_last_mut() else { return Ok(index) };
-    others.iter().for_each(|segment| index.add_unread(segment));
-    let span = ScanSpan::whole(&last.path, config.record_bytes);
-    let mut scanned = Scan::run(span, &mut |offset, kind, payload| {
-        let Some(stored) = Stored::decode(kind, payload) else { return false };
-        add_samples(&mut index, Position { segment: last.sequence, offset }, &stored);
-        true
-    })?;
-    cut_torn_tail(last, &mut scanned)?;
-    report.frames += scanned.frames;
-    scanned.faults.into_iter().for_each(|fault| report.add(fault));
-    Ok(index)
+fn remove(path: &Path) -> Result<(), StoreError> {
+    fs::remove_file(path).map_err(|error| StoreError::io("remove", path, &error))
 }
 
-fn options(config: &Config, name: &'static str, folder: &Path, max_bytes: u64) -> Options {
+fn options(config: &Config, folder: &Path) -> Options {
     Options {
-        name,
+        name: "log",
         folder: folder.to_owned(),
         commit_interval: config.commit_interval,
         commit_bytes: config.commit_bytes,
@@ -139,10 +227,7 @@ fn options(config: &Config, name: &'static str, folder: &Path, max_bytes: u64) -
         pending_bytes: config.pending_bytes,
         record_bytes: config.record_bytes,
         segment_bytes: config.segment_bytes,
-        segment_age: config.segment_age,
         retry_interval: config.retry_interval,
-        max_bytes,
-        max_age: config.max_age,
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 use andon_model::Span;
 
 use super::{
-    Files, Found, Options, Position, Sink,
+    Files, Found, Options, Sink,
     intake::{Intake, Pending, Shared},
     segment::Active,
 };
@@ -31,8 +31,8 @@ pub(super) struct Committer<R> {
     shared: Arc<Shared<R>>,
     closed: VecDeque<Found>,
     active: Option<Active>,
-    active_since: Instant,
     next_sequence: u64,
+    released: u64,
     buffer: Vec<u8>,
     pace: Pace,
     next_look: Instant,
@@ -42,6 +42,7 @@ pub(super) struct Committer<R> {
 enum Work<R> {
     Commit(Vec<Pending<R>>),
     Look,
+    Release(u64),
     Close,
 }
 
@@ -53,10 +54,12 @@ impl<R: Send + 'static> Committer<R> {
         options: Options,
         files: Box<dyn Files>,
         found: Vec<Found>,
+        next_sequence: u64,
         sink: Box<dyn Sink<R>>,
         shared: Arc<Shared<R>>,
     ) -> Self {
-        let next_sequence = found.last().map_or(1, |last| last.sequence.saturating_add(1));
+        let behind = found.last().map_or(1, |last| last.sequence.saturating_add(1));
+        let next_sequence = next_sequence.max(behind);
         let now = Instant::now();
         let pace = Pace::new(options.commit_interval, options.prompt_commits, now);
         let mut committer = Self {
@@ -66,8 +69,8 @@ impl<R: Send + 'static> Committer<R> {
             shared,
             closed: found.into(),
             active: None,
-            active_since: now,
             next_sequence,
+            released: 0,
             buffer: Vec::new(),
             pace,
             next_look: now,
@@ -87,6 +90,7 @@ impl<R: Send + 'static> Committer<R> {
             match self.next_work() {
                 Work::Commit(batch) => self.commit(batch),
                 Work::Look => self.look(),
+                Work::Release(through) => self.release(through),
                 Work::Close => break,
             }
         }
@@ -97,6 +101,9 @@ impl<R: Send + 'static> Committer<R> {
         let mut intake = shared.lock();
         loop {
             let now = Instant::now();
+            if intake.released > self.released {
+                return Work::Release(intake.released);
+            }
             if now >= self.next_look {
                 return Work::Look;
             }
@@ -128,35 +135,30 @@ impl<R: Send + 'static> Committer<R> {
 
     fn commit(&mut self, batch: Vec<Pending<R>>) {
         match self.write(&batch) {
-            Ok(positions) => {
+            Ok(()) => {
                 self.pace.committed(Instant::now());
-                self.acknowledge(batch, positions);
+                self.acknowledge(batch);
             }
             Err(error) => self.refuse(batch, &error),
         }
     }
 
-    /// Writes and syncs a batch into one file; its frames' positions.
-    fn write(&mut self, batch: &[Pending<R>]) -> io::Result<Vec<Position>> {
+    /// Writes and syncs a batch into one file.
+    fn write(&mut self, batch: &[Pending<R>]) -> io::Result<()> {
         self.buffer.clear();
         batch.iter().for_each(|pending| self.buffer.extend_from_slice(&pending.frame));
         if self.buffer.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         self.roll_if_due();
         let start = self.open_active()?;
         self.write_at_end(start, false)?;
-        self.buffer.shrink_to(self.options.commit_bytes);
-        let mut positions = Vec::with_capacity(batch.len());
         if let Some(active) = &mut self.active {
-            for pending in batch.iter().filter(|pending| !pending.frame.is_empty()) {
-                positions.push(Position { segment: active.sequence, offset: active.len });
-                active.len += pending.frame.len() as u64;
-            }
-            active.written_ns = Span::now_ns();
+            active.len += self.buffer.len() as u64;
         }
+        self.buffer.shrink_to(self.options.commit_bytes);
         self.publish_size();
-        Ok(positions)
+        Ok(())
     }
 
     /// Begins a file when there is none; where its next frame goes.
@@ -170,7 +172,6 @@ impl<R: Send + 'static> Committer<R> {
         let active = Active::create(&*self.files, &self.options.folder, sequence, Span::now_ns())?;
         let start = active.len;
         self.active = Some(active);
-        self.active_since = Instant::now();
         Ok(start)
     }
 
@@ -199,23 +200,29 @@ impl<R: Send + 'static> Committer<R> {
         written.and(synced).and(cut)
     }
 
-    fn acknowledge(&mut self, batch: Vec<Pending<R>>, positions: Vec<Position>) {
-        let mut positions = positions.into_iter();
+    fn acknowledge(&mut self, batch: Vec<Pending<R>>) {
         let mut records = Vec::with_capacity(batch.len());
         let mut acks = Vec::with_capacity(batch.len());
+        let is_seal = batch.iter().any(|pending| pending.is_seal);
         for pending in batch {
-            if let Some(record) = pending.record
-                && let Some(position) = positions.next()
-            {
-                records.push((position, record));
-            }
+            records.extend(pending.record);
             acks.push(pending.ack);
         }
-        if !records.is_empty() {
-            self.sink.committed(records);
+        let sequence = self.last_sequence();
+        let mut is_full = !records.is_empty() && self.sink.committed(records, sequence);
+        if is_seal && !is_full {
+            is_full = self.sink.idle(sequence, true);
+        }
+        if is_full {
+            self.close_active();
         }
         // An append whose caller did not wait for the answer is as durable as any other.
         acks.into_iter().for_each(|ack| drop(ack.send(Ok(()))));
+    }
+
+    /// Of the file that was written to last.
+    fn last_sequence(&self) -> u64 {
+        self.active.as_ref().map_or(self.next_sequence.saturating_sub(1), |active| active.sequence)
     }
 
     fn refuse(&mut self, batch: Vec<Pending<R>>, error: &io::Error) {
@@ -238,8 +245,9 @@ impl<R: Send + 'static> Committer<R> {
     /// Housekeeping, or a try whether the disk takes writes again.
     fn look(&mut self) {
         self.next_look = Instant::now() + HOUSEKEEPING;
-        self.roll_if_due();
-        self.retain();
+        if self.sink.idle(self.last_sequence(), false) {
+            self.close_active();
+        }
         if !self.broken {
             return;
         }
@@ -254,13 +262,9 @@ impl<R: Send + 'static> Committer<R> {
     }
 
     fn roll_if_due(&mut self) {
-        let due = self.active.as_ref().is_some_and(|active| {
-            let old = self.active_since.elapsed() >= self.options.segment_age;
-            active.len >= self.options.segment_bytes || (old && !active.is_empty())
-        });
-        if due {
+        let full = |active: &Active| active.len >= self.options.segment_bytes;
+        if self.active.as_ref().is_some_and(full) {
             self.close_active();
-            self.retain();
         }
     }
 
@@ -268,36 +272,30 @@ impl<R: Send + 'static> Committer<R> {
         self.closed.extend(self.active.take().map(Active::close));
     }
 
-    /// Removes the oldest files while the log is too large or they are too old. The file that is
-    /// being written to always stays.
-    fn retain(&mut self) {
-        let oldest_kept_ns = Span::now_ns()
-            .saturating_sub(u64::try_from(self.options.max_age.as_nanos()).unwrap_or(u64::MAX));
-        let mut removed = false;
-        while let Some(oldest) = self.closed.front() {
-            let too_large = self.size() > self.options.max_bytes;
-            if !too_large && oldest.closed_ns >= oldest_kept_ns {
-                break;
-            }
-            self.sink.removed(oldest.sequence.saturating_add(1));
-            match self.files.remove(&oldest.path) {
+    /// Removes files whose records are in segments.
+    fn release(&mut self, through: u64) {
+        self.released = through;
+        while let Some(oldest) = self.closed.front().filter(|found| found.sequence <= through) {
+            let gone = if oldest.is_damaged {
+                self.files.set_aside(&oldest.path)
+            } else {
+                self.files.remove(&oldest.path)
+            };
+            match gone {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // The next start knows that it is not needed, and removes it.
                 Err(error) => {
                     let path = oldest.path.display();
                     tracing::warn!(%error, %path, "cannot remove an old log file");
-                    break;
                 }
             }
             self.closed.pop_front();
-            removed = true;
         }
-        if removed {
-            if let Err(error) = self.files.sync_folder(&self.options.folder) {
-                tracing::warn!(%error, "cannot sync the log's folder");
-            }
-            self.publish_size();
+        if let Err(error) = self.files.sync_folder(&self.options.folder) {
+            tracing::warn!(%error, "cannot sync the log's folder");
         }
+        self.publish_size();
     }
 
     fn size(&self) -> u64 {

@@ -16,6 +16,11 @@ pub(crate) trait Files: Send {
     /// Makes created and removed names in a folder durable.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes a file that could not be read to the end out of the log without losing it.
+    fn set_aside(&self, path: &Path) -> io::Result<()> {
+        fs::rename(path, path.with_extension("damaged"))
+    }
 }
 
 pub(crate) trait LogFile: Send {

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Files, Found, Position, commit::Committer, frame};
+use super::{Files, Found, commit::Committer, frame};
 use crate::{Ack, StoreError};
 
 /// What the log is told at its start.
@@ -30,18 +30,17 @@ pub(crate) struct Options {
     pub(crate) pending_bytes: usize,
     pub(crate) record_bytes: usize,
     pub(crate) segment_bytes: u64,
-    pub(crate) segment_age: Duration,
     pub(crate) retry_interval: Duration,
-    pub(crate) max_bytes: u64,
-    pub(crate) max_age: Duration,
 }
 
-/// Who hears of what the log did, on the log's thread.
+/// Who hears of what the log did, on the log's thread. Both say whether to close the file that is
+/// being written to.
 pub(crate) trait Sink<R>: Send {
-    /// These are durable; they are acknowledged after this returns.
-    fn committed(&mut self, records: Vec<(Position, R)>);
-    /// Files with a sequence below this are about to be removed.
-    fn removed(&mut self, before: u64);
+    /// These are durable, in the file of this sequence or before it; they are acknowledged after
+    /// this returns.
+    fn committed(&mut self, records: Vec<R>, sequence: u64) -> bool;
+    /// Nothing came for a while, or (`is_wanted`) somebody waits for all to leave the log.
+    fn idle(&mut self, sequence: u64, is_wanted: bool) -> bool;
 }
 
 pub(crate) struct Log<R> {
@@ -68,6 +67,8 @@ pub(super) struct Intake<R> {
     /// Somebody waits for everything: no more waiting for company.
     pub(super) urgent: bool,
     pub(super) closing: bool,
+    /// Files with a sequence up to this are not needed any more.
+    pub(super) released: u64,
     /// Why nothing can be written at present.
     pub(super) unavailable: Option<String>,
 }
@@ -78,15 +79,18 @@ pub(super) struct Pending<R> {
     pub(super) frame: Vec<u8>,
     pub(super) weight: usize,
     pub(super) record: Option<R>,
+    /// A barrier after which the log is to be emptied into segments.
+    pub(super) is_seal: bool,
     pub(super) ack: oneshot::Sender<Result<(), StoreError>>,
 }
 
 impl<R: Send + 'static> Log<R> {
-    /// Goes on behind the files that were found.
+    /// Goes on behind the files that were found, and not below `next_sequence`.
     pub(crate) fn start(
         options: Options,
         files: Box<dyn Files>,
         found: Vec<Found>,
+        next_sequence: u64,
         sink: Box<dyn Sink<R>>,
     ) -> Result<Self, StoreError> {
         let intake = Intake {
@@ -95,6 +99,7 @@ impl<R: Send + 'static> Log<R> {
             bytes: 0,
             urgent: false,
             closing: false,
+            released: 0,
             unavailable: None,
         };
         let shared = Arc::new(Shared {
@@ -105,7 +110,8 @@ impl<R: Send + 'static> Log<R> {
         });
         let Options { record_bytes, pending_records, pending_bytes, .. } = options;
         let folder = options.folder.clone();
-        let mut committer = Committer::new(options, files, found, sink, Arc::clone(&shared));
+        let mut committer =
+            Committer::new(options, files, found, next_sequence, sink, Arc::clone(&shared));
         let thread = thread::Builder::new()
             .name(committer.thread_name())
             .spawn(move || committer.run())
@@ -128,7 +134,13 @@ impl<R: Send + 'static> Log<R> {
         self.admit(&intake, weight)?;
         intake.weight += weight;
         intake.bytes += frame.len();
-        intake.queue.push_back(Pending { frame, weight, record: Some(record), ack });
+        intake.queue.push_back(Pending {
+            frame,
+            weight,
+            record: Some(record),
+            is_seal: false,
+            ack,
+        });
         drop(intake);
         self.shared.arrived.notify_one();
         Ok(Ack::new(acknowledged))
@@ -136,11 +148,29 @@ impl<R: Send + 'static> Log<R> {
 
     /// An acknowledgement that comes when everything appended before is durable.
     pub(crate) fn flush(&self) -> Result<Ack, StoreError> {
+        self.barrier(false)
+    }
+
+    /// As [`Self::flush`]; what is in the log by then is on its way into segments.
+    pub(crate) fn seal(&self) -> Result<Ack, StoreError> {
+        self.barrier(true)
+    }
+
+    /// Files with a sequence up to this are in segments, and may go.
+    pub(crate) fn release(&self, through: u64) {
+        let mut intake = self.shared.lock();
+        intake.released = intake.released.max(through);
+        drop(intake);
+        self.shared.arrived.notify_one();
+    }
+
+    fn barrier(&self, is_seal: bool) -> Result<Ack, StoreError> {
         let (ack, acknowledged) = oneshot::channel();
         let mut intake = self.shared.lock();
         self.admit(&intake, 0)?;
         intake.urgent = true;
-        intake.queue.push_back(Pending { frame: Vec::new(), weight: 0, record: None, ack });
+        let record = None;
+        intake.queue.push_back(Pending { frame: Vec::new(), weight: 0, record, is_seal, ack });
         drop(intake);
         self.shared.arrived.notify_one();
         Ok(Ack::new(acknowledged))

@@ -1,16 +1,16 @@
 //! The write-ahead log: a folder of numbered files that are only ever appended to.
 //!
 //! A record is acknowledged once it and the file's entry in its folder are on the disk. The log
-//! knows nothing of what is in a record: it takes frames in, hands committed ones to a [`Sink`] and
-//! reads them back by [`Position`]. What a newcomer gets wrong: after a failed sync the kernel may
-//! hold pages for clean that never reached the disk, so a file whose sync failed is not written to
-//! again; its acknowledged part stays, and a new file goes on.
+//! knows nothing of what is in a record: it takes frames in and hands committed ones to a [`Sink`]. Its
+//! files are read at the next start alone, and go when what they hold is in segments. What a newcomer
+//! gets wrong: after a failed sync the kernel may hold pages for clean that never reached the disk,
+//! so a file whose sync failed is not written to again; its acknowledged part stays, and a new file
+//! goes on.
 
 mod commit;
 mod files;
 mod frame;
 mod intake;
-mod read;
 mod recover;
 mod scan;
 mod segment;
@@ -18,19 +18,10 @@ mod segment;
 #[cfg(test)]
 pub(crate) use files::LogFile;
 pub(crate) use files::{Disk, Files};
-pub(crate) use frame::HEADER_LEN;
 pub(crate) use intake::{Log, Options, Sink};
-pub(crate) use read::read_frames;
 pub(crate) use recover::{cut_torn_tail, survey};
-pub(crate) use scan::{Scan, Span as ScanSpan};
-pub(crate) use segment::{Found, file_name, sequence_of};
+pub(crate) use scan::Scan;
+pub(crate) use segment::Found;
 
 /// The format that this build writes, and the latest that it reads.
 const FORMAT_VERSION: u32 = 1;
-
-/// Where a frame begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Position {
-    pub(crate) segment: u64,
-    pub(crate) offset: u64,
-}

@@ -5,7 +5,6 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read},
     path::Path,
-    time::UNIX_EPOCH,
 };
 
 use super::{
@@ -38,7 +37,7 @@ fn look_at(
     sequence: u64,
     report: &mut ReplayReport,
 ) -> Result<Option<Found>, StoreError> {
-    let (bytes, modified_ns, header) =
+    let (bytes, header) =
         read_header(path).map_err(|error| StoreError::io("read", path, &error))?;
     let fault =
         |offset, bytes, kind| Fault { file: path.display().to_string(), offset, bytes, kind };
@@ -55,24 +54,20 @@ fn look_at(
     if whole.is_none() {
         report.add(fault(0, HEADER_LEN, FaultKind::BadHeader));
     }
-    // Unknown is as old as can be: samples are looked for there at any time.
     let created_ns = whole.map_or(0, |header| header.created_ns);
-    let path = path.to_owned();
-    Ok(Some(Found { sequence, path, bytes, created_ns, closed_ns: modified_ns }))
+    Ok(Some(Found { sequence, path: path.to_owned(), bytes, created_ns, is_damaged: false }))
 }
 
-fn read_header(path: &Path) -> io::Result<(u64, u64, Option<Header>)> {
+fn read_header(path: &Path) -> io::Result<(u64, Option<Header>)> {
     let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let modified_ns = u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX);
-    let mut bytes = [0; HEADER_LEN as usize];
-    let header = match file.read_exact(&mut bytes) {
-        Ok(()) => Header::decode(&bytes),
+    let bytes = file.metadata()?.len();
+    let mut start = [0; HEADER_LEN as usize];
+    let header = match file.read_exact(&mut start) {
+        Ok(()) => Header::decode(&start),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
         Err(error) => return Err(error),
     };
-    Ok((metadata.len(), modified_ns, header))
+    Ok((bytes, header))
 }
 
 /// Only the last file can have been in the middle of a write. What follows its last whole frame was

@@ -21,22 +21,6 @@ const READ_BUFFER: usize = 64 * 1024;
 /// Kinds of records are small numbers: the cheapest sign that no frame begins here.
 const HIGHEST_KIND: u8 = 0x0f;
 
-/// Which part of which file to read.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Span<'a> {
-    pub(crate) path: &'a Path,
-    pub(crate) from: u64,
-    /// The scan ends with the last frame that begins before this.
-    pub(crate) to: u64,
-    pub(crate) record_bytes: usize,
-}
-
-impl<'a> Span<'a> {
-    pub(crate) fn whole(path: &'a Path, record_bytes: usize) -> Self {
-        Self { path, from: HEADER_LEN, to: u64::MAX, record_bytes }
-    }
-}
-
 /// What a scan came to.
 #[derive(Debug, Default)]
 pub(crate) struct Scanned {
@@ -47,7 +31,8 @@ pub(crate) struct Scanned {
 }
 
 pub(crate) struct Scan<'a> {
-    span: Span<'a>,
+    path: &'a Path,
+    record_bytes: usize,
     file: BufReader<File>,
     len: u64,
     offset: u64,
@@ -56,31 +41,33 @@ pub(crate) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// Calls `visit` with offset, kind and payload of each whole frame, in order. `visit` says
+    /// Calls `visit` with kind and payload of each whole frame, in order. `visit` says
     /// whether it understood the frame.
     pub(crate) fn run(
-        span: Span<'a>,
-        visit: &mut dyn FnMut(u64, u8, &[u8]) -> bool,
+        path: &'a Path,
+        record_bytes: usize,
+        visit: &mut dyn FnMut(u8, &[u8]) -> bool,
     ) -> Result<Scanned, StoreError> {
         let mut read = || -> io::Result<Scanned> {
-            let mut file = File::open(span.path)?;
+            let mut file = File::open(path)?;
             let len = file.metadata()?.len();
-            file.seek(SeekFrom::Start(span.from))?;
-            let found = Scanned { good_end: span.from, ..Scanned::default() };
+            file.seek(SeekFrom::Start(HEADER_LEN))?;
+            let found = Scanned { good_end: HEADER_LEN, ..Scanned::default() };
             let file = BufReader::with_capacity(READ_BUFFER, file);
-            let mut scan = Scan { span, file, len, offset: span.from, body: Vec::new(), found };
+            let (offset, body) = (HEADER_LEN, Vec::new());
+            let mut scan = Scan { path, record_bytes, file, len, offset, body, found };
             scan.frames(visit)?;
             Ok(scan.found)
         };
-        read().map_err(|error| StoreError::io("read", span.path, &error))
+        read().map_err(|error| StoreError::io("read", path, &error))
     }
 
-    fn frames(&mut self, visit: &mut dyn FnMut(u64, u8, &[u8]) -> bool) -> io::Result<()> {
-        while self.offset < self.len.min(self.span.to) {
+    fn frames(&mut self, visit: &mut dyn FnMut(u8, &[u8]) -> bool) -> io::Result<()> {
+        while self.offset < self.len {
             if self.next_body()? {
                 let bytes = (PREFIX_LEN + self.body.len()) as u64;
-                let understood = frame::open(&self.body, self.span.record_bytes)
-                    .is_some_and(|(kind, payload)| visit(self.offset, kind, &payload));
+                let understood = frame::open(&self.body, self.record_bytes)
+                    .is_some_and(|(kind, payload)| visit(kind, &payload));
                 if !understood {
                     self.fault(self.offset, bytes, FaultKind::Undecodable);
                 }
@@ -126,11 +113,11 @@ impl<'a> Scan<'a> {
     }
 
     fn body_limit(&self) -> usize {
-        frame::body_limit(self.span.record_bytes)
+        frame::body_limit(self.record_bytes)
     }
 
     fn fault(&mut self, offset: u64, bytes: u64, kind: FaultKind) {
-        let file = self.span.path.display().to_string();
+        let file = self.path.display().to_string();
         self.found.faults.push(Fault { file, offset, bytes, kind });
     }
 }
@@ -176,7 +163,7 @@ mod tests {
 
     fn payloads(file: &tempfile::NamedTempFile) -> (Vec<Vec<u8>>, Scanned) {
         let mut seen = Vec::new();
-        let scanned = Scan::run(Span::whole(file.path(), 1 << 20), &mut |_, _, payload| {
+        let scanned = Scan::run(file.path(), 1 << 20, &mut |_, payload| {
             seen.push(payload.to_vec());
             true
         })

@@ -20,8 +20,8 @@ pub(crate) struct Found {
     pub(crate) path: PathBuf,
     pub(crate) bytes: u64,
     pub(crate) created_ns: u64,
-    /// When the last record was written to it, or a little later.
-    pub(crate) closed_ns: u64,
+    /// Not all of it could be read: it is set aside, not removed.
+    pub(crate) is_damaged: bool,
 }
 
 /// The file that is being written to.
@@ -32,7 +32,6 @@ pub(crate) struct Active {
     /// End of the last acknowledged frame; the next one goes here.
     pub(crate) len: u64,
     pub(crate) created_ns: u64,
-    pub(crate) written_ns: u64,
 }
 
 impl Active {
@@ -55,12 +54,7 @@ impl Active {
             let _ = files.remove(&path);
             return Err(error);
         }
-        let (created_ns, written_ns) = (now_ns, now_ns);
-        Ok(Self { sequence, path, file, len: HEADER_LEN, created_ns, written_ns })
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len <= HEADER_LEN
+        Ok(Self { sequence, path, file, len: HEADER_LEN, created_ns: now_ns })
     }
 
     pub(crate) fn close(self) -> Found {
@@ -69,7 +63,7 @@ impl Active {
             path: self.path,
             bytes: self.len,
             created_ns: self.created_ns,
-            closed_ns: self.written_ns,
+            is_damaged: false,
         }
     }
 }

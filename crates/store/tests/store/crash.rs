@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use andon_store::{EmbeddedStore, Store};
+use andon_store::{Config, EmbeddedStore, Store};
 
 use crate::support::*;
 
@@ -43,12 +43,17 @@ fn every_acknowledged_span_survives_kill_9() {
         killer.join().unwrap();
         assert!(acknowledged.len() > before, "the child got something done");
 
-        let store = EmbeddedStore::open(folder.path(), small_files()).unwrap();
+        let store = EmbeddedStore::open(folder.path(), small_generations()).unwrap();
         for trace in &acknowledged {
             let found = store.trace(id(*trace)).unwrap();
             assert_eq!(found.unwrap().spans.len(), 1, "acknowledged and gone: {trace}");
         }
     }
+}
+
+/// So small that a kill often comes while segments are written.
+fn small_generations() -> Config {
+    Config { hot_bytes: 60_000, ..small_files() }
 }
 
 /// The line behind the last newline may be cut short, so a line counts with its full stop only.
@@ -70,7 +75,7 @@ fn start_child(folder: &Path, first: u64) -> Child {
 fn append_until_killed() -> ! {
     let folder = std::env::var_os(FOLDER).unwrap();
     let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
-    let store = Arc::new(EmbeddedStore::open(Path::new(&folder), small_files()).unwrap());
+    let store = Arc::new(EmbeddedStore::open(Path::new(&folder), small_generations()).unwrap());
     let appenders: Vec<_> = (0..APPENDERS)
         .map(|appender| {
             let store = Arc::clone(&store);

@@ -107,18 +107,26 @@ fn damage_in_an_older_file_is_reported_and_the_rest_served() {
 }
 
 #[test]
-fn damage_after_the_start_leaves_out_that_frame_and_is_counted() {
+fn a_damaged_segment_is_left_out_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let root = span(1, 1);
-    put(&store, spans(vec![root.clone()]));
-    let end = fs::metadata(&log_files(folder.path())[0]).unwrap().len();
-    put(&store, spans(vec![llm_span(&root, "m")]));
-    flip(&log_files(folder.path())[0], end + 60, 0);
-    assert_eq!(store.trace(id(1)).unwrap().unwrap().spans, [root]);
-    assert_eq!(store.state().unreadable_frames, 1);
-    fs::remove_file(&log_files(folder.path())[0]).unwrap();
-    assert_eq!(store.trace(id(1)).unwrap(), None);
+    for trace in 0..2 {
+        put(&store, spans(vec![span(trace, 1)]));
+        store.seal().unwrap();
+    }
+    drop(store);
+    let files = segment_files(folder.path(), "spans");
+    let bytes = fs::metadata(&files[0]).unwrap().len();
+    fs::write(&files[0], vec![0; bytes as usize]).unwrap();
+    let store = open(folder.path());
+    assert_eq!(store.trace(id(0)).unwrap(), None);
+    assert_eq!(store.trace(id(1)).unwrap().unwrap().spans, [span_of(&store, 1)]);
+    assert!(store.state().unreadable_files > 0);
+    assert_eq!(page(&store, "").total_matched, 2);
+}
+
+fn span_of(store: &EmbeddedStore, number: u64) -> andon_model::Span {
+    store.trace(id(number)).unwrap().unwrap().spans[0].clone()
 }
 
 #[test]

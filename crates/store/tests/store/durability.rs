@@ -1,6 +1,6 @@
-use std::{fs, os::unix::fs::PermissionsExt, sync::Arc, thread};
+use std::{fs, os::unix::fs::PermissionsExt, sync::Arc, thread, time::Duration};
 
-use andon_store::{Config, EmbeddedStore, Store, StoreError};
+use andon_store::{Config, EmbeddedStore, Retention, Store, StoreError};
 
 use crate::support::*;
 
@@ -106,11 +106,17 @@ fn a_second_opener_is_told_who_holds_the_folder() {
 fn nobody_else_can_read_the_files() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("made/by/the/store");
-    put(&open(&data), spans(vec![span(1, 1)]));
+    let store = open(&data);
+    put(&store, spans(vec![span(1, 1)]));
+    store.seal().unwrap();
+    put(&store, spans(vec![span(2, 1)]));
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&data), 0o700);
     assert_eq!(mode(&data.join("log")), 0o700);
-    assert_eq!(mode(&data.join("samples")), 0o700);
+    assert_eq!(mode(&data.join("segments")), 0o700);
+    assert_eq!(mode(&data.join("segments/contents")), 0o700);
+    assert_eq!(mode(&data.join("segments/manifest.json")), 0o600);
+    assert_eq!(mode(&segment_files(&data, "spans")[0]), 0o600);
     assert_eq!(mode(&data.join("lock")), 0o600);
     assert_eq!(mode(&log_files(&data)[0]), 0o600);
 }
@@ -134,7 +140,7 @@ fn too_large_and_too_many_are_refused_by_name() {
         pending_records: 4,
         // Nothing is committed at once, so that the intake fills.
         prompt_commits: 0,
-        commit_interval: std::time::Duration::from_secs(2),
+        commit_interval: Duration::from_secs(2),
         ..Config::default()
     };
     let store = EmbeddedStore::open(folder.path(), config).unwrap();
@@ -149,39 +155,49 @@ fn too_large_and_too_many_are_refused_by_name() {
 }
 
 #[test]
-fn the_oldest_files_go_when_the_log_is_too_large() {
+fn the_oldest_segments_go_when_there_are_too_many_bytes() {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config { log_bytes: 40_000, ..small_files() };
+    let keep = Retention { bytes: 40_000, age: Duration::from_secs(3_600) };
+    let config = Config { keep_contents: keep, keep_spans: keep, ..small_files() };
     let store = EmbeddedStore::open(folder.path(), config).unwrap();
-    for trace in 0..60 {
-        put(&store, with_text(span(trace, 100 + trace), &incompressible(2_000)));
+    for trace in 0..10 {
+        put(&store, with_text(span(trace, 100 + trace), &incompressible(10_000)));
+        store.seal().unwrap();
     }
-    let on_disk: u64 =
+    let on_disk = |table| -> u64 {
+        let files = segment_files(folder.path(), table);
+        files.iter().map(|file| fs::metadata(file).unwrap().len()).sum()
+    };
+    assert!(on_disk("contents") <= 40_000, "{}", on_disk("contents"));
+    assert!(on_disk("spans") + on_disk("traces") <= 40_000);
+    let tables = ["spans", "contents", "traces", "evaluations", "hosts", "processes"];
+    let log: u64 =
         log_files(folder.path()).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
-    assert!(on_disk <= 40_000 + 8_000, "{on_disk}");
-    assert_eq!(store.state().bytes_on_disk, on_disk + samples_bytes(folder.path()));
-    assert_eq!(store.trace(id(0)).unwrap(), None);
-    assert!(store.trace(id(59)).unwrap().is_some());
+    assert_eq!(store.state().bytes_on_disk, tables.map(on_disk).iter().sum::<u64>() + log);
+    let texts = |number| store.trace(id(number)).unwrap().map_or(0, |trace| trace.contents.len());
+    assert_eq!((texts(0), texts(9)), (0, 1));
     let listed = numbers(&page(&store, ""));
-    assert!(listed.len() < 60 && listed[0] == 59);
-    for trace in &listed {
-        assert!(store.trace(id(*trace)).unwrap().is_some(), "listed and there: {trace}");
-    }
     drop(store);
     assert_eq!(numbers(&page(&open(folder.path()), "")), listed);
 }
 
 #[test]
-fn files_older_than_the_limit_go_at_the_next_start() {
+fn segments_older_than_the_limit_go() {
     let folder = tempfile::tempdir().unwrap();
-    put(&open(folder.path()), spans(vec![span(1, 1)]));
-    let config = Config { max_age: std::time::Duration::from_millis(1), ..Config::default() };
-    thread::sleep(std::time::Duration::from_millis(20));
+    let first = open(folder.path());
+    put(&first, spans(vec![span(1, 1)]));
+    first.seal().unwrap();
+    drop(first);
+    let keep = Retention { bytes: u64::MAX, age: Duration::from_millis(1_500) };
+    let config = Config { keep_spans: keep, ..Config::default() };
     let store = EmbeddedStore::open(folder.path(), config).unwrap();
+    assert!(store.trace(id(1)).unwrap().is_some(), "not yet");
+    thread::sleep(Duration::from_millis(1_600));
     put(&store, spans(vec![span(2, 2)]));
+    store.seal().unwrap();
     assert_eq!(store.trace(id(1)).unwrap(), None);
     assert!(store.trace(id(2)).unwrap().is_some());
-    assert_eq!(log_files(folder.path()).len(), 1);
+    assert_eq!(segment_files(folder.path(), "spans").len(), 1);
 }
 
 #[test]
@@ -189,7 +205,7 @@ fn flush_does_not_wait_out_the_interval() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config {
         prompt_commits: 0,
-        commit_interval: std::time::Duration::from_secs(3_600),
+        commit_interval: Duration::from_secs(3_600),
         ..Config::default()
     };
     let store = EmbeddedStore::open(folder.path(), config).unwrap();
@@ -211,9 +227,4 @@ fn waiting_inside_a_runtime_does_not_panic() {
         store.append(spans(vec![span(1, 1)])).unwrap().wait().unwrap();
         store.append(spans(vec![span(2, 1)])).unwrap().await.unwrap();
     });
-}
-
-fn samples_bytes(folder: &std::path::Path) -> u64 {
-    let listing = fs::read_dir(folder.join("samples")).unwrap();
-    listing.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
 }

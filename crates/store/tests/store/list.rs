@@ -223,16 +223,15 @@ fn pages_neither_repeat_nor_skip_while_new_traces_arrive() {
 }
 
 #[test]
-fn a_trace_that_left_the_list_is_still_found_by_its_id() {
+fn a_trace_in_segments_is_listed_and_found_as_one_in_memory() {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config { listed_traces: 10, ..small_files() };
+    let config = Config { hot_bytes: 8_000, ..small_files() };
     let store = EmbeddedStore::open(folder.path(), config.clone()).unwrap();
-    let root = |number| with_text(span(number, 100 + number), &incompressible(1_500));
     for number in 0..40 {
-        put(&store, root(number));
+        put(&store, with_text(span(number, 100 + number), &incompressible(1_500)));
     }
     let check = |store: &EmbeddedStore| {
-        assert_eq!(numbers(&page(store, "")), (30..40).rev().collect::<Vec<_>>());
+        assert_eq!(numbers(&page(store, "")), (0..40).rev().collect::<Vec<_>>());
         for number in 0..40 {
             let trace = store.trace(id(number)).unwrap().unwrap();
             assert_eq!((trace.spans.len(), trace.contents.len()), (1, 1), "{number}");
@@ -240,12 +239,46 @@ fn a_trace_that_left_the_list_is_still_found_by_its_id() {
         assert_eq!(store.trace(id(99)).unwrap(), None);
     };
     check(&store);
-    let before = store.state().replay.frames;
+    assert!(segment_files(folder.path(), "spans").len() > 2);
     drop(store);
     let store = EmbeddedStore::open(folder.path(), config).unwrap();
     check(&store);
-    let replayed = store.state().replay.frames - before;
-    assert!(replayed < 40, "only as much as the list needs is read at the start: {replayed}");
+    store.seal().unwrap();
+    check(&store);
+    assert_eq!(store.state().traces, 40);
+}
+
+#[test]
+fn a_trace_whose_spans_come_hours_apart_is_one_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let root = span(1, 10_000);
+    let llm = llm_span(&root, "gemma3:270m");
+    put(&store, spans(vec![llm.clone()]));
+    let check = |store: &EmbeddedStore, name: &str, spans: u64| {
+        let page = page(store, "");
+        assert_eq!((page.traces.len(), page.total_matched), (1, 1));
+        assert_eq!((page.traces[0].name.as_str(), page.traces[0].span_count), (name, spans));
+        assert_eq!(page.facets.service.len(), 1);
+        assert_eq!(store.trace(id(1)).unwrap().unwrap().spans.len() as u64, spans);
+        assert_eq!((store.state().traces, store.state().spans), (1, spans));
+    };
+    store.seal().unwrap();
+    check(&store, "chat", 1);
+    put(&store, spans(vec![root.clone()]));
+    check(&store, "POST /chat", 2);
+    store.seal().unwrap();
+    check(&store, "POST /chat", 2);
+    // Sent again, with what is in segments and what is not.
+    let mut late = llm_span(&root, "gemma3:270m");
+    late.start_ns += 3_600 * SECOND;
+    put(&store, spans(vec![root, llm, late]));
+    check(&store, "POST /chat", 3);
+    drop(store);
+    let store = open(folder.path());
+    check(&store, "POST /chat", 3);
+    store.seal().unwrap();
+    check(&store, "POST /chat", 3);
 }
 
 #[test]
@@ -277,16 +310,19 @@ fn evaluations_before_and_after_their_spans_are_kept() {
 }
 
 #[test]
-fn a_thumb_for_a_trace_that_left_the_list_does_not_hide_its_spans() {
+fn a_thumb_for_a_trace_in_segments_does_not_hide_its_spans() {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config { listed_traces: 5, ..Config::default() };
-    let store = EmbeddedStore::open(folder.path(), config).unwrap();
+    let store = open(folder.path());
     let old = span(0, 1);
     put(&store, spans(vec![old.clone()]));
-    (1..10).for_each(|number| put(&store, spans(vec![span(number, 100 + number)])));
+    store.seal().unwrap();
     let mut late = old.clone();
     late.start_ns = 5_000 * SECOND;
     put(&store, thumb(&late, 1.0));
-    let trace = store.trace(id(0)).unwrap().unwrap();
-    assert_eq!((trace.spans, trace.evaluations.len()), (vec![old], 1));
+    for _ in 0..2 {
+        let trace = store.trace(id(0)).unwrap().unwrap();
+        assert_eq!((trace.spans, trace.evaluations.len()), (vec![old.clone()], 1));
+        assert_eq!(page(&store, "").total_matched, 1);
+        store.seal().unwrap();
+    }
 }

@@ -11,7 +11,9 @@ use andon_model::{
     ProcessSample, RawContent, RawText, Span, SpanId, SpanKind, Status, TraceId,
 };
 use andon_privacy::{NoticeLanguage, Protector};
-use andon_store::{Config, EmbeddedStore, Filter, Record, Store, TracePage, TraceQuery};
+use andon_store::{
+    Config, EmbeddedStore, Filter, Record, Store, StoreError, TracePage, TraceQuery,
+};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 
@@ -123,7 +125,13 @@ pub(crate) fn processes(time_s: u64, count: u32) -> Record {
 }
 
 pub(crate) fn put(store: &EmbeddedStore, record: Record) {
-    store.append(record).unwrap().wait().unwrap();
+    let mut answer = store.append(record.clone()).and_then(|ack| ack.wait());
+    // Small generations fill faster than they are sealed.
+    while answer == Err(StoreError::Busy) {
+        std::thread::sleep(Duration::from_millis(2));
+        answer = store.append(record.clone()).and_then(|ack| ack.wait());
+    }
+    answer.unwrap();
 }
 
 pub(crate) fn page(store: &EmbeddedStore, filter: &str) -> TracePage {
@@ -148,14 +156,29 @@ pub(crate) fn log_files(folder: &Path) -> Vec<PathBuf> {
 /// A copy as a crash would leave it: without whatever the store does when it closes.
 pub(crate) fn copy_folder(from: &Path) -> tempfile::TempDir {
     let to = tempfile::tempdir().unwrap();
-    for part in ["log", "samples"] {
-        fs::create_dir(to.path().join(part)).unwrap();
-        for entry in fs::read_dir(from.join(part)).unwrap() {
-            let entry = entry.unwrap();
-            fs::copy(entry.path(), to.path().join(part).join(entry.file_name())).unwrap();
+    copy_into(from, to.path());
+    to
+}
+
+fn copy_into(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let copy = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            fs::create_dir(&copy).unwrap();
+            copy_into(&path, &copy);
+        } else if path.file_name().unwrap() != "lock" {
+            fs::copy(&path, copy).unwrap();
         }
     }
-    to
+}
+
+/// The segments of a table, oldest first.
+pub(crate) fn segment_files(folder: &Path, table: &str) -> Vec<PathBuf> {
+    let listing = fs::read_dir(folder.join("segments").join(table)).unwrap();
+    let mut files: Vec<_> = listing.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
 }
 
 /// Text that no compression makes much smaller.

@@ -9,6 +9,8 @@ use std::{
 
 use andon_model::{Cause, LlmKind, Source, Span, SpanId, SpanKind, Status, Timings};
 
+use super::At;
+
 /// Longest text that is remembered for the list; the whole one is in the log.
 const MAX_TEXT_CHARS: usize = 256;
 /// The set of shapes is swept when it has doubled, from this size on.
@@ -93,8 +95,7 @@ pub(super) struct Digest {
     pub(super) parent_id: Option<SpanId>,
     pub(super) start_ns: u64,
     pub(super) end_ns: u64,
-    /// Which file it was read from; a span that was sent again counts as the later one.
-    pub(super) segment: u64,
+    pub(super) at: At,
     pub(super) shape: Arc<Shape>,
     pub(super) http_status: Option<u16>,
     pub(super) status: Status,
@@ -149,7 +150,7 @@ pub(super) struct Digester {
 }
 
 impl Digester {
-    pub(super) fn digest(&mut self, span: &Span, segment: u64) -> Digest {
+    pub(super) fn digest(&mut self, span: &Span, at: At) -> Digest {
         let is_call = matches!(span.llm_kind, Some(LlmKind::Llm | LlmKind::Embedding));
         let session = span.session_id.as_deref().map(|id| cut(id).into());
         let request = span.request_id.as_ref().map(|id| cut(id.as_str()).into());
@@ -168,7 +169,7 @@ impl Digester {
             parent_id: span.parent_id,
             start_ns: span.start_ns,
             end_ns: span.end_ns(),
-            segment,
+            at,
             shape: self.shape(span),
             http_status: span.http_status,
             status: span.status,
@@ -215,11 +216,11 @@ mod tests {
     #[test]
     fn like_spans_share_a_shape_and_unused_shapes_go() {
         let mut digester = Digester::default();
-        let first = digester.digest(&Span::new(TraceId::random(), "a", "b"), 1);
-        let second = digester.digest(&Span::new(TraceId::random(), "a", "b"), 1);
+        let first = digester.digest(&Span::new(TraceId::random(), "a", "b"), At::Sealed);
+        let second = digester.digest(&Span::new(TraceId::random(), "a", "b"), At::Sealed);
         assert!(Arc::ptr_eq(&first.shape, &second.shape));
         for number in 0..5 * SWEEP_FROM {
-            digester.digest(&Span::new(TraceId::random(), "a", number.to_string()), 1);
+            digester.digest(&Span::new(TraceId::random(), "a", number.to_string()), At::Sealed);
         }
         assert!(digester.shapes.len() <= SWEEP_FROM, "{}", digester.shapes.len());
     }

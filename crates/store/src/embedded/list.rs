@@ -1,0 +1,177 @@
+//! The list of traces: newest first, with how many match and what they have in common.
+//!
+//! Two passes over the segments of `traces`: the first reads the few columns that the filter and
+//! the facets need and finds where the page ends, the second reads the rows of the page.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    ops::{ControlFlow, RangeInclusive},
+    sync::Arc,
+};
+
+use andon_model::{TraceId, UnixNanos};
+use arrow::array::RecordBatch;
+
+use super::Shared;
+use crate::{
+    Cursor, StoreError, TracePage, TraceQuery, TraceSummary,
+    hot::{Counts, HotPage},
+    matching::{Matching, needed_columns},
+    segment::{Segment, Visit},
+    table::{Row as _, Table},
+};
+
+impl Shared {
+    pub(super) fn page(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
+        let most = self.config.page_rows;
+        let limit = if query.limit == 0 { most } else { query.limit.min(most) };
+        let (hot, segments) = {
+            let state = self.read();
+            (state.hot.traces.page(query, limit), Arc::clone(&state.segments))
+        };
+        let HotPage { rows, matched, counts, superseded } = hot;
+        let mut scan = Scan {
+            query,
+            time: time_of(query),
+            superseded,
+            wanted: limit + 1,
+            newest: BinaryHeap::new(),
+            matched,
+            counts,
+        };
+        let segments: Vec<_> = segments.iter().filter(|segment| scan.is_in_time(segment)).collect();
+        for segment in &segments {
+            if let Err(error) = scan.count(segment) {
+                self.note_unreadable(&error);
+            }
+        }
+        let mut page = rows;
+        for segment in &segments {
+            match scan.rows(segment) {
+                Ok(rows) => page.extend(rows),
+                Err(error) => self.note_unreadable(&error),
+            }
+        }
+        page.sort_unstable_by_key(|row| Reverse((row.start_ns, row.trace_id)));
+        let has_more = page.len() > limit;
+        page.truncate(limit);
+        let last = page.last().filter(|_| has_more);
+        let next_cursor = last.map(|row| Cursor { start_ns: row.start_ns, trace_id: row.trace_id });
+        Ok(TracePage {
+            next_cursor: next_cursor.map(|cursor| cursor.to_string()),
+            traces: page,
+            total_matched: scan.matched,
+            facets: scan.counts.facets(self.config.facet_values),
+        })
+    }
+}
+
+fn time_of(query: &TraceQuery) -> RangeInclusive<UnixNanos> {
+    let through_ns = query.to_ns.map_or(Some(UnixNanos::MAX), |to_ns| to_ns.checked_sub(1));
+    #[expect(clippy::reversed_empty_ranges, reason = "a range of nothing")]
+    through_ns.map_or(1..=0, |through_ns| query.from_ns.unwrap_or(0)..=through_ns)
+}
+
+/// One question on its way through the segments.
+struct Scan<'a> {
+    query: &'a TraceQuery,
+    /// Starts that are asked for; none when it is empty.
+    time: RangeInclusive<UnixNanos>,
+    superseded: HashMap<UnixNanos, Vec<TraceId>>,
+    wanted: usize,
+    /// Starts of the newest traces that match and follow the cursor; the oldest of them on top.
+    newest: BinaryHeap<Reverse<UnixNanos>>,
+    matched: u64,
+    counts: Counts,
+}
+
+impl Scan<'_> {
+    fn is_in_time(&self, segment: &Segment) -> bool {
+        let time = &self.time;
+        segment.info.table == Table::Traces && segment.info.overlaps(*time.start(), *time.end())
+    }
+
+    /// First pass: counts what matches.
+    fn count(&mut self, segment: &Segment) -> Result<(), StoreError> {
+        let is_here =
+            |start: &UnixNanos| (segment.info.from_ns..=segment.info.to_ns).contains(start);
+        let needs_ids = self.superseded.keys().any(is_here) || self.query.cursor.is_some();
+        let columns = needed_columns(&self.query.filter, needs_ids);
+        let visit = Visit::between(*self.time.start(), *self.time.end()).columns(&columns);
+        segment.visit(visit, &mut |batch| {
+            self.count_batch(batch);
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn count_batch(&mut self, batch: &RecordBatch) {
+        let matching = Matching::of(batch, &self.query.filter);
+        let mut places = Vec::with_capacity(batch.num_rows());
+        for place in 0..batch.num_rows() {
+            let start_ns = matching.start_ns(place);
+            if !self.time.contains(&start_ns)
+                || !matching.matches(place)
+                || self.is_superseded(&matching, place)
+            {
+                continue;
+            }
+            places.push(place);
+            if self.follows_cursor(&matching, place) {
+                self.note_start(start_ns);
+            }
+        }
+        self.matched += places.len() as u64;
+        matching.count(&places, &mut self.counts);
+    }
+
+    fn is_superseded(&self, matching: &Matching<'_>, place: usize) -> bool {
+        if self.superseded.is_empty() {
+            return false;
+        }
+        let ids = self.superseded.get(&matching.start_ns(place));
+        ids.is_some_and(|ids| matching.trace_id(place).is_some_and(|id| ids.contains(&id)))
+    }
+
+    fn follows_cursor(&self, matching: &Matching<'_>, place: usize) -> bool {
+        self.query.cursor.is_none_or(|cursor| {
+            let id = matching.trace_id(place).unwrap_or(TraceId::from_bytes([0; 16]));
+            (matching.start_ns(place), id) < cursor.key()
+        })
+    }
+
+    fn note_start(&mut self, start_ns: UnixNanos) {
+        if self.newest.len() < self.wanted {
+            self.newest.push(Reverse(start_ns));
+        } else if self.newest.peek().is_some_and(|oldest| oldest.0 < start_ns) {
+            self.newest.pop();
+            self.newest.push(Reverse(start_ns));
+        }
+    }
+
+    /// Second pass: the rows from where the page ends.
+    fn rows(&self, segment: &Segment) -> Result<Vec<TraceSummary>, StoreError> {
+        let Some(Reverse(end_ns)) = self.newest.peek().copied() else { return Ok(Vec::new()) };
+        let cursor_ns = self.query.cursor.map_or(UnixNanos::MAX, |cursor| cursor.start_ns);
+        let through_ns = cursor_ns.min(*self.time.end());
+        let mut rows = Vec::new();
+        if end_ns > through_ns || !segment.info.overlaps(end_ns, through_ns) {
+            return Ok(rows);
+        }
+        let is_wanted = move |start_ns| (end_ns..=through_ns).contains(&start_ns);
+        let visit = Visit::between(end_ns, through_ns).at(is_wanted);
+        segment.visit(visit, &mut |batch| {
+            let matching = Matching::of(batch, &self.query.filter);
+            let places: Vec<_> = (0..batch.num_rows())
+                .filter(|place| {
+                    matching.matches(*place)
+                        && !self.is_superseded(&matching, *place)
+                        && self.follows_cursor(&matching, *place)
+                })
+                .collect();
+            rows.extend(TraceSummary::read(batch, &places));
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
+    }
+}

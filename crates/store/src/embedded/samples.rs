@@ -1,0 +1,120 @@
+//! Samples of the machine and its processes, by time.
+
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use andon_model::{HostSample, ProcessSample, UnixNanos};
+use arrow::array::RecordBatch;
+
+use super::Shared;
+use crate::{
+    StoreError,
+    segment::{Visit, times_of},
+    table::Row,
+};
+
+/// Samples come once a second: shorter steps leave out nothing.
+const SHORTEST_STEP_NS: u64 = 500_000_000;
+
+pub(super) trait Sample: Row {
+    fn time_ns(&self) -> UnixNanos;
+}
+
+impl Sample for HostSample {
+    fn time_ns(&self) -> UnixNanos {
+        self.time_ns
+    }
+}
+
+impl Sample for ProcessSample {
+    fn time_ns(&self) -> UnixNanos {
+        self.time_ns
+    }
+}
+
+impl Shared {
+    pub(super) fn samples<T: Sample>(
+        &self,
+        from_ns: UnixNanos,
+        to_ns: UnixNanos,
+    ) -> Result<Vec<T>, StoreError> {
+        let range_ns = to_ns.saturating_sub(from_ns);
+        let limit = self.config.sample_range;
+        if u128::from(range_ns) > limit.as_nanos() {
+            return Err(StoreError::RangeTooLong { limit_hours: limit.as_secs() / 3_600 });
+        }
+        let (hot, segments) = {
+            let state = self.read();
+            (state.hot.batches(T::TABLE), Arc::clone(&state.segments))
+        };
+        let step_ns = range_ns / self.config.sample_points.max(1);
+        let thinning = Thinning { from_ns, to_ns, step_ns, kept: None };
+        let thinning = Arc::new(Mutex::new(thinning));
+        let mut samples: Vec<T> = Vec::new();
+        let is_wanted = {
+            let thinning = Arc::clone(&thinning);
+            move |time_ns| thinning.lock().unwrap_or_else(PoisonError::into_inner).keeps(time_ns)
+        };
+        for segment in segments.iter().filter(|segment| segment.info.table == T::TABLE) {
+            if !segment.info.overlaps(from_ns, to_ns) {
+                continue;
+            }
+            let visit = Visit::between(from_ns, to_ns).at(is_wanted.clone());
+            let read = segment.visit(visit, &mut |batch| {
+                samples.extend(T::read_all(batch));
+                ControlFlow::Continue(())
+            });
+            if let Err(error) = read {
+                self.note_unreadable(&error);
+            }
+        }
+        for batch in &hot {
+            samples.extend(wanted_rows::<T>(batch, &is_wanted));
+        }
+        samples.sort_by_key(Sample::time_ns);
+        Ok(samples)
+    }
+}
+
+fn wanted_rows<T: Sample>(batch: &RecordBatch, is_wanted: &impl Fn(UnixNanos) -> bool) -> Vec<T> {
+    let Some(times) = times_of(batch, T::TABLE.time_column()) else { return Vec::new() };
+    let places: Vec<_> = times
+        .values()
+        .iter()
+        .enumerate()
+        .filter(|(_, time)| is_wanted(time.unsigned_abs()))
+        .map(|(place, _)| place)
+        .collect();
+    T::read(batch, &places)
+}
+
+/// Keeps the rows of one time in each step, so that an answer has a bounded number of points.
+struct Thinning {
+    from_ns: UnixNanos,
+    to_ns: UnixNanos,
+    step_ns: u64,
+    /// The step that has its rows, and their time.
+    kept: Option<(u64, UnixNanos)>,
+}
+
+impl Thinning {
+    /// To be asked in the order of time.
+    fn keeps(&mut self, time_ns: UnixNanos) -> bool {
+        if !(self.from_ns..=self.to_ns).contains(&time_ns) {
+            return false;
+        }
+        if self.step_ns <= SHORTEST_STEP_NS {
+            return true;
+        }
+        let step = time_ns / self.step_ns;
+        match self.kept {
+            Some((kept, of)) if kept == step => time_ns == of,
+            _ => {
+                self.kept = Some((step, time_ns));
+                true
+            }
+        }
+    }
+}

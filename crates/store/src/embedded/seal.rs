@@ -1,0 +1,390 @@
+//! From memory into segments, on a thread of its own.
+//!
+//! Files are written first, then the manifest that makes them count, then memory lets go of the
+//! rows and the log of its files. A crash between any two of these loses nothing and doubles
+//! nothing: what is in no manifest is removed at the next start, and the log up to `log_through` is
+//! not read again.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use andon_model::{Span, TraceId, UnixNanos};
+use arrow::{
+    array::{AsArray, BooleanArray, RecordBatch, UInt32Array},
+    compute::{filter_record_batch, take_record_batch},
+    datatypes::Int64Type,
+};
+
+use super::{Shared, State, retain::outdated};
+use crate::{
+    StoreError, TraceSummary,
+    hot::{Rows, Superseded},
+    log::Log,
+    record::Stored,
+    segment::{Manifest, Origin, Segment, SegmentInfo, Visit, Writer, sorted, write_manifest},
+    table::{Row, Table},
+};
+
+/// How often segments are looked at for their age when nothing else happens.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+const DAY_NS: u64 = 24 * 60 * 60 * 1_000_000_000;
+/// Days that one generation is split into; rows of odd times beyond share a file.
+const MOST_DAYS: usize = 8;
+
+/// A frozen generation, and the log files that hold it.
+struct Job {
+    rows: Arc<Rows>,
+    log_through: u64,
+}
+
+enum Next {
+    Seal(Job),
+    /// Nothing came for a while.
+    Look,
+    Stop,
+}
+
+/// What waits for the sealer. There is at most one generation on its way.
+#[derive(Default)]
+pub(super) struct Jobs {
+    board: Mutex<Board>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Board {
+    job: Option<Job>,
+    is_busy: bool,
+    is_stopping: bool,
+    failure: Option<String>,
+}
+
+impl Jobs {
+    pub(super) fn give(&self, rows: Arc<Rows>, log_through: u64) {
+        self.lock().job = Some(Job { rows, log_through });
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self) -> Next {
+        let idle = |board: &mut Board| !board.is_stopping && board.job.is_none();
+        let waited = self.changed.wait_timeout_while(self.lock(), HOUSEKEEPING, idle);
+        let mut board = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if board.is_stopping {
+            return Next::Stop;
+        }
+        match board.job.take() {
+            Some(job) => {
+                board.is_busy = true;
+                Next::Seal(job)
+            }
+            None => Next::Look,
+        }
+    }
+
+    fn done(&self) {
+        let mut board = self.lock();
+        (board.is_busy, board.failure) = (false, None);
+        drop(board);
+        self.changed.notify_all();
+    }
+
+    /// Waits before another try; `false` when there is to be none.
+    fn failed(&self, error: &StoreError, wait: Duration) -> bool {
+        tracing::error!(%error, "cannot write segments; trying again");
+        let mut board = self.lock();
+        board.failure = Some(error.to_string());
+        self.changed.notify_all();
+        let stopping = |board: &mut Board| !board.is_stopping;
+        let waited = self.changed.wait_timeout_while(board, wait, stopping);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.is_stopping
+    }
+}
+
+/// The thread, and how it is asked.
+pub(super) struct Sealer {
+    jobs: Arc<Jobs>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Sealer {
+    pub(super) fn start(
+        jobs: Arc<Jobs>,
+        shared: Arc<Shared>,
+        log: Arc<Log<Stored>>,
+        mut segments: Segments,
+    ) -> Result<Self, StoreError> {
+        let (waiting, retry) = (Arc::clone(&jobs), shared.config.retry_interval);
+        let folder = segments.folder.clone();
+        let run = move || {
+            loop {
+                let job = match waiting.next() {
+                    Next::Seal(job) => job,
+                    Next::Look => {
+                        segments.retain(&shared);
+                        continue;
+                    }
+                    Next::Stop => return,
+                };
+                while let Err(error) = segments.seal(&shared, &job.rows, job.log_through) {
+                    if !waiting.failed(&error, retry) {
+                        return;
+                    }
+                }
+                log.release(job.log_through);
+                segments.retain(&shared);
+                waiting.done();
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("andon-seal".to_owned())
+            .spawn(run)
+            .map_err(|error| StoreError::io("start the sealer of", &folder, &error))?;
+        Ok(Self { jobs, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Why segments cannot be written at present.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.jobs.lock().failure.clone()
+    }
+
+    /// Returns when nothing is on its way into segments.
+    pub(super) fn settle(&self) -> Result<(), StoreError> {
+        let busy = |board: &mut Board| {
+            (board.is_busy || board.job.is_some()) && board.failure.is_none() && !board.is_stopping
+        };
+        let board = self.jobs.changed.wait_while(self.jobs.lock(), busy);
+        match board.unwrap_or_else(PoisonError::into_inner).failure.clone() {
+            Some(reason) => Err(StoreError::Unavailable { reason }),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the thread after what it is at; the log keeps what was not sealed.
+    pub(super) fn stop(&self) {
+        self.jobs.lock().is_stopping = true;
+        self.jobs.changed.notify_all();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the sealer ended with a panic");
+        }
+    }
+}
+
+/// Writes segments, and the manifest that says which count.
+pub(super) struct Segments {
+    pub(super) folder: PathBuf,
+    pub(super) manifest: Manifest,
+}
+
+impl Segments {
+    /// Moves the frozen generation into segments.
+    pub(super) fn seal(
+        &mut self,
+        shared: &Shared,
+        rows: &Rows,
+        log_through: u64,
+    ) -> Result<(), StoreError> {
+        let (superseded, before) = {
+            let mut state = shared.write();
+            (state.hot.traces.seal(rows.generation), Arc::clone(&state.segments))
+        };
+        let mut change = Change::new(self, log_through);
+        let written = change.add_generation(rows, &superseded, &before);
+        let Change { next_id, added, retired, .. } = change;
+        let manifest = Manifest {
+            log_through,
+            next_id,
+            segments: with(&self.manifest.segments, &added, &retired),
+            ..self.manifest.clone()
+        };
+        if let Err(error) = written.and_then(|()| write_manifest(&self.folder, &manifest)) {
+            // They would fill a full disk further with every try.
+            for info in &added {
+                let _ = fs::remove_file(info.path_in(&self.folder));
+            }
+            return Err(error);
+        }
+        self.manifest = manifest;
+        let _turn = shared.turn();
+        let mut state = shared.write();
+        publish(&mut state, &self.folder, added, &retired);
+        state.hot.sealed();
+        shared.hot_bytes.store(state.hot.bytes(), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Segments {
+    /// Lets go of segments that have had their time.
+    pub(super) fn retain(&mut self, shared: &Shared) {
+        let old = outdated(&self.manifest.segments, &shared.config, Span::now_ns());
+        if old.is_empty() {
+            return;
+        }
+        let segments = with(&self.manifest.segments, &[], &old);
+        let manifest = Manifest { segments, ..self.manifest.clone() };
+        if let Err(error) = write_manifest(&self.folder, &manifest) {
+            tracing::warn!(%error, "cannot let go of old segments");
+            return;
+        }
+        self.manifest = manifest;
+        publish(&mut shared.write(), &self.folder, Vec::new(), &old);
+    }
+}
+
+fn with(all: &[SegmentInfo], added: &[SegmentInfo], retired: &HashSet<u64>) -> Vec<SegmentInfo> {
+    let kept = all.iter().filter(|info| !retired.contains(&info.id));
+    kept.chain(added).cloned().collect()
+}
+
+fn publish(state: &mut State, folder: &Path, added: Vec<SegmentInfo>, retired: &HashSet<u64>) {
+    let (gone, mut kept): (Vec<_>, Vec<_>) =
+        state.segments.iter().cloned().partition(|segment| retired.contains(&segment.info.id));
+    gone.iter().for_each(|segment| segment.retire());
+    kept.extend(added.into_iter().map(|info| Arc::new(Segment::new(info, folder))));
+    kept.sort_by_key(|segment| segment.order());
+    state.segments = Arc::new(kept);
+}
+
+/// Segments that are being written, to count all at once.
+struct Change<'a> {
+    folder: &'a Path,
+    log_through: u64,
+    created_ns: UnixNanos,
+    next_id: u64,
+    added: Vec<SegmentInfo>,
+    retired: HashSet<u64>,
+}
+
+impl<'a> Change<'a> {
+    fn new(segments: &'a Segments, log_through: u64) -> Self {
+        Self {
+            folder: &segments.folder,
+            log_through,
+            created_ns: Span::now_ns(),
+            next_id: segments.manifest.next_id,
+            added: Vec::new(),
+            retired: HashSet::new(),
+        }
+    }
+
+    fn add_generation(
+        &mut self,
+        rows: &Rows,
+        superseded: &Superseded,
+        before: &[Arc<Segment>],
+    ) -> Result<(), StoreError> {
+        for table in Table::ALL {
+            self.add(table, &rows.batches(table))?;
+        }
+        self.add(Table::Traces, &[TraceSummary::batch(&superseded.rows)])?;
+        self.supersede(&superseded.older, before)
+    }
+
+    /// Writes rows, a file for each day.
+    fn add(&mut self, table: Table, batches: &[RecordBatch]) -> Result<(), StoreError> {
+        if batches.iter().all(|batch| batch.num_rows() == 0) {
+            return Ok(());
+        }
+        for day in by_day(table, sorted(table, batches)?)? {
+            self.write(table, &[day], &[])?;
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        table: Table,
+        batches: &[RecordBatch],
+        replaces: &[u64],
+    ) -> Result<(), StoreError> {
+        let (log_through, created_ns) = (self.log_through, self.created_ns);
+        let origin = Origin { log_through, created_ns, replaces };
+        let mut writer = Writer::create(self.folder, table, self.next_id, origin)?;
+        self.next_id += 1;
+        batches.iter().try_for_each(|batch| writer.write(batch))?;
+        self.added.push(writer.finish()?);
+        Ok(())
+    }
+
+    /// Writes anew what has older rows of these traces, without them.
+    fn supersede(
+        &mut self,
+        older: &HashSet<TraceId>,
+        before: &[Arc<Segment>],
+    ) -> Result<(), StoreError> {
+        for segment in before.iter().filter(|segment| segment.info.table == Table::Traces) {
+            let mut may_be_here = HashSet::new();
+            for id in older {
+                if segment.may_hold(*id)? {
+                    may_be_here.insert(*id);
+                }
+            }
+            if may_be_here.is_empty() {
+                continue;
+            }
+            let kept = rows_without(segment, &may_be_here)?;
+            let rows: usize = kept.iter().map(RecordBatch::num_rows).sum();
+            if rows as u64 == segment.info.rows {
+                continue;
+            }
+            self.retired.insert(segment.info.id);
+            if rows > 0 {
+                self.write(Table::Traces, &kept, &[segment.info.id])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn rows_without(
+    segment: &Segment,
+    gone: &HashSet<TraceId>,
+) -> Result<Vec<RecordBatch>, StoreError> {
+    let mut kept = Vec::new();
+    segment.visit(Visit::all(), &mut |batch| {
+        let ids = batch.column_by_name("trace_id").and_then(|ids| ids.as_fixed_size_binary_opt());
+        let is_kept = |id: Option<&[u8]>| {
+            let id = id.and_then(|id| id.try_into().ok()).map(TraceId::from_bytes);
+            Some(id.is_none_or(|id| !gone.contains(&id)))
+        };
+        let mask: BooleanArray = ids.into_iter().flatten().map(is_kept).collect();
+        kept.extend(filter_record_batch(batch, &mask).ok());
+        std::ops::ControlFlow::Continue(())
+    })?;
+    Ok(kept)
+}
+
+fn by_day(table: Table, rows: RecordBatch) -> Result<Vec<RecordBatch>, StoreError> {
+    let times = rows.column_by_name(table.time_column());
+    let Some(times) = times.and_then(|times| times.as_primitive_opt::<Int64Type>()) else {
+        return Ok(vec![rows]);
+    };
+    let mut days: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+    for (place, time) in times.values().iter().enumerate() {
+        days.entry(time.unsigned_abs() / DAY_NS).or_default().push(place as u32);
+    }
+    while days.len() > MOST_DAYS {
+        let smallest = days.iter().min_by_key(|(_, places)| places.len()).map(|(day, _)| *day);
+        let Some(odd) = smallest.and_then(|day| days.remove(&day)) else { break };
+        let Some(mut neighbour) = days.first_entry() else { break };
+        neighbour.get_mut().extend(odd);
+        neighbour.get_mut().sort_unstable();
+    }
+    if days.len() == 1 {
+        return Ok(vec![rows]);
+    }
+    let of_day = |places: Vec<u32>| take_record_batch(&rows, &UInt32Array::from(places));
+    let split = days.into_values().map(of_day).collect::<Result<_, _>>();
+    split.map_err(|error| StoreError::Encode(error.to_string()))
+}

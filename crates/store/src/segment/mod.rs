@@ -1,0 +1,114 @@
+//! Segments: closed files of rows, in Parquet, that anybody can read while Andon runs.
+//!
+//! A segment is written once and never changed. Which of them count stands in the manifest alone;
+//! one that no longer counts is removed when the last question that reads it has ended.
+
+mod manifest;
+mod read;
+mod rebuild;
+mod write;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use andon_model::UnixNanos;
+use parquet::{arrow::arrow_reader::ArrowReaderMetadata, bloom_filter::Sbbf};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use manifest::{Manifest, read_manifest, write_manifest};
+pub(crate) use read::{Visit, times_of};
+pub(crate) use rebuild::{rebuild_manifest, remove_strays};
+pub(crate) use write::{Origin, Writer, sorted};
+
+use crate::table::Table;
+
+pub(crate) const EXTENSION: &str = "parquet";
+
+/// What the manifest knows of a segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SegmentInfo {
+    pub(crate) table: Table,
+    /// Never used again for another one.
+    pub(crate) id: u64,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    /// Time of the earliest and of the latest row.
+    pub(crate) from_ns: UnixNanos,
+    pub(crate) to_ns: UnixNanos,
+    /// When the newest of its rows came in.
+    #[serde(default)]
+    pub(crate) created_ns: UnixNanos,
+    /// Over the whole file.
+    pub(crate) crc32c: u32,
+}
+
+impl SegmentInfo {
+    pub(crate) fn file_name(&self) -> String {
+        format!("{:010}.{EXTENSION}", self.id)
+    }
+
+    /// Below the folder of all segments.
+    pub(crate) fn path_in(&self, folder: &Path) -> PathBuf {
+        folder.join(self.table.name()).join(self.file_name())
+    }
+
+    pub(crate) fn overlaps(&self, from_ns: UnixNanos, to_ns: UnixNanos) -> bool {
+        self.from_ns <= to_ns && from_ns <= self.to_ns
+    }
+}
+
+/// A segment that counts, or did when a question began.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) info: SegmentInfo,
+    pub(crate) path: PathBuf,
+    metadata: OnceLock<ArrowReaderMetadata>,
+    /// Which trace ids each group of rows may hold; read at the first question.
+    filters: Mutex<Option<Box<[Sbbf]>>>,
+    is_obsolete: AtomicBool,
+}
+
+impl Segment {
+    pub(crate) fn new(info: SegmentInfo, folder: &Path) -> Self {
+        let path = info.path_in(folder);
+        Self {
+            info,
+            path,
+            metadata: OnceLock::new(),
+            filters: Mutex::new(None),
+            is_obsolete: AtomicBool::new(false),
+        }
+    }
+
+    /// By table, and by time within it.
+    pub(crate) fn order(&self) -> (Table, UnixNanos, u64) {
+        (self.info.table, self.info.from_ns, self.info.id)
+    }
+
+    /// The file goes with the last question that reads it.
+    pub(crate) fn retire(&self) {
+        self.is_obsolete.store(true, Ordering::Release);
+    }
+
+    fn filters(&self) -> std::sync::MutexGuard<'_, Option<Box<[Sbbf]>>> {
+        self.filters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if !self.is_obsolete.load(Ordering::Acquire) {
+            return;
+        }
+        // What stays behind after a crash is removed at the next start: it is in no manifest.
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "cannot remove an old segment");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! How a segment is read: the rows of one trace, or the rows of a time.
+
+use std::{fs::File, ops::ControlFlow};
+
+use andon_model::{TraceId, UnixNanos};
+use arrow::{
+    array::{AsArray, BooleanArray, Int64Array, RecordBatch},
+    datatypes::Int64Type,
+    error::ArrowError,
+};
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{
+            ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions,
+            ParquetRecordBatchReaderBuilder, RowFilter,
+        },
+    },
+    bloom_filter::Sbbf,
+    data_type::FixedLenByteArray,
+    file::{metadata::PageIndexPolicy, statistics::Statistics},
+};
+
+use super::Segment;
+use crate::{StoreError, table::Row};
+
+/// Rows that are decoded at a time.
+const BATCH_ROWS: usize = 4_096;
+
+/// Which rows and columns of a segment are wanted.
+pub(crate) struct Visit<'a> {
+    from_ns: UnixNanos,
+    to_ns: UnixNanos,
+    columns: Option<&'a [&'a str]>,
+    at: Option<Box<dyn FnMut(UnixNanos) -> bool + Send>>,
+}
+
+impl<'a> Visit<'a> {
+    pub(crate) fn all() -> Self {
+        Self::between(0, UnixNanos::MAX)
+    }
+
+    /// Leaves out groups of rows that are altogether outside of this time; both ends are in it.
+    pub(crate) fn between(from_ns: UnixNanos, to_ns: UnixNanos) -> Self {
+        Self { from_ns, to_ns, columns: None, at: None }
+    }
+
+    pub(crate) fn columns(self, columns: &'a [&'a str]) -> Self {
+        Self { columns: Some(columns), ..self }
+    }
+
+    /// Only rows of a time that `is_wanted`, which is asked in the order of the file.
+    pub(crate) fn at(self, is_wanted: impl FnMut(UnixNanos) -> bool + Send + 'static) -> Self {
+        Self { at: Some(Box::new(is_wanted)), ..self }
+    }
+}
+
+impl Segment {
+    /// The rows of one trace; none, quickly, of a trace that is not in here.
+    pub(crate) fn rows_of<R: Row>(&self, id: TraceId) -> Result<Vec<R>, StoreError> {
+        let groups = self.groups_of(id)?;
+        let mut rows = Vec::new();
+        if groups.is_empty() {
+            return Ok(rows);
+        }
+        let builder = self.builder()?;
+        let mask = ProjectionMask::columns(builder.parquet_schema(), ["trace_id"]);
+        let wanted = *id.as_bytes();
+        let is_wanted = ArrowPredicateFn::new(mask, move |batch: RecordBatch| {
+            let Some(ids) = batch.column(0).as_fixed_size_binary_opt() else {
+                return Err(ArrowError::SchemaError("trace_id is of another type".to_owned()));
+            };
+            Ok(ids.iter().map(|id| Some(id == Some(&wanted[..]))).collect::<BooleanArray>())
+        });
+        let reader = builder
+            .with_row_groups(groups)
+            .with_row_filter(RowFilter::new(vec![Box::new(is_wanted)]))
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(|error| self.unreadable(&error))?;
+        for batch in reader {
+            rows.extend(R::read_all(&batch.map_err(|error| self.unreadable(&error))?));
+        }
+        Ok(rows)
+    }
+
+    /// Whether the trace can be in here. Now and then it can, and is not.
+    pub(crate) fn may_hold(&self, id: TraceId) -> Result<bool, StoreError> {
+        Ok(!self.groups_of(id)?.is_empty())
+    }
+
+    /// Hands out rows in the order of the file, until `take` has had enough.
+    pub(crate) fn visit(
+        &self,
+        visit: Visit<'_>,
+        take: &mut dyn FnMut(&RecordBatch) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let builder = self.builder()?;
+        let groups = self.groups_between(&builder, &visit);
+        let schema = builder.parquet_schema();
+        let mask = match visit.columns {
+            Some(columns) => ProjectionMask::columns(schema, columns.iter().copied()),
+            None => ProjectionMask::all(),
+        };
+        let time_column = self.info.table.time_column();
+        let time_mask = ProjectionMask::columns(schema, [time_column]);
+        let mut builder =
+            builder.with_row_groups(groups).with_projection(mask).with_batch_size(BATCH_ROWS);
+        if let Some(mut is_wanted) = visit.at {
+            let by_time = ArrowPredicateFn::new(time_mask, move |batch: RecordBatch| {
+                let times = times_of(&batch, time_column).into_iter().flat_map(Int64Array::values);
+                Ok(times.map(|time| Some(is_wanted(time.unsigned_abs()))).collect::<BooleanArray>())
+            });
+            builder = builder.with_row_filter(RowFilter::new(vec![Box::new(by_time)]));
+        }
+        let reader = builder.build().map_err(|error| self.unreadable(&error))?;
+        for batch in reader {
+            if take(&batch.map_err(|error| self.unreadable(&error))?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn builder(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, StoreError> {
+        let file = self.open()?;
+        if let Some(known) = self.metadata.get() {
+            return Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, known.clone()));
+        }
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let read =
+            ArrowReaderMetadata::load(&file, options).map_err(|error| self.unreadable(&error))?;
+        let metadata = self.metadata.get_or_init(|| read).clone();
+        Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
+    }
+
+    fn open(&self) -> Result<File, StoreError> {
+        File::open(&self.path).map_err(|error| StoreError::io("open", &self.path, &error))
+    }
+
+    /// Groups of rows whose filter lets the trace through.
+    fn groups_of(&self, id: TraceId) -> Result<Vec<usize>, StoreError> {
+        let mut filters = self.filters();
+        if filters.is_none() {
+            *filters = Some(self.read_filters()?);
+        }
+        let wanted = FixedLenByteArray::from(id.as_bytes().to_vec());
+        let groups = filters.iter().flatten().enumerate();
+        Ok(groups.filter(|(_, filter)| filter.check(&wanted)).map(|(group, _)| group).collect())
+    }
+
+    fn read_filters(&self) -> Result<Box<[Sbbf]>, StoreError> {
+        let builder = self.builder()?;
+        let schema = builder.parquet_schema();
+        let Some(column) = schema.columns().iter().position(|column| column.name() == "trace_id")
+        else {
+            return Ok(Box::default());
+        };
+        (0..builder.metadata().num_row_groups())
+            .map(|group| {
+                let filter = builder
+                    .get_row_group_column_bloom_filter(group, column)
+                    .map_err(|error| self.unreadable(&error))?;
+                // Without a filter every trace can be in here.
+                Ok(filter.unwrap_or_else(|| Sbbf::new(&[0xff; 32])))
+            })
+            .collect()
+    }
+
+    fn groups_between(
+        &self,
+        builder: &ParquetRecordBatchReaderBuilder<File>,
+        visit: &Visit<'_>,
+    ) -> Vec<usize> {
+        let time = self.info.table.time_column();
+        let schema = builder.parquet_schema();
+        let column = schema.columns().iter().position(|column| column.name() == time);
+        let overlaps = |group: usize| {
+            let metadata = builder.metadata().row_group(group);
+            let statistics = column.and_then(|column| metadata.column(column).statistics());
+            let Some(Statistics::Int64(times)) = statistics else { return true };
+            let (first, last) = (times.min_opt(), times.max_opt());
+            first.is_none_or(|first| first.unsigned_abs() <= visit.to_ns)
+                && last.is_none_or(|last| last.unsigned_abs() >= visit.from_ns)
+        };
+        (0..builder.metadata().num_row_groups()).filter(|group| overlaps(*group)).collect()
+    }
+
+    fn unreadable(&self, error: &dyn std::error::Error) -> StoreError {
+        StoreError::Damaged { file: self.path.display().to_string(), reason: error.to_string() }
+    }
+}
+
+pub(crate) fn times_of<'a>(batch: &'a RecordBatch, time_column: &str) -> Option<&'a Int64Array> {
+    batch.column_by_name(time_column)?.as_primitive_opt::<Int64Type>()
+}

@@ -1,0 +1,239 @@
+//! How a segment is written. The encodings were chosen by measurement (`bench/RESULTS.md`).
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use andon_model::UnixNanos;
+use arrow::{
+    array::{AsArray, RecordBatch},
+    compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch},
+    datatypes::{DataType, Int64Type, SchemaRef},
+};
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{Compression, Encoding, ZstdLevel},
+    file::{
+        metadata::{KeyValue, SortingColumn},
+        properties::{EnabledStatistics, WriterProperties},
+    },
+    schema::types::ColumnPath,
+};
+
+use super::SegmentInfo;
+use crate::{StoreError, table::Table};
+
+/// Rows of a row group: what a question reads at least of a column's dictionary.
+pub(crate) const GROUP_ROWS: usize = 65_536;
+/// Rows of a page: what a trace by its id reads at least of a column.
+const PAGE_ROWS: usize = 4_096;
+/// Bytes of a page of texts, before compression.
+const TEXT_PAGE_BYTES: usize = 128 * 1024;
+const ZSTD_LEVEL: i32 = 3;
+/// Traces that a row group's filter takes for its own though they are not: one in a hundred.
+const FALSE_POSITIVES: f64 = 0.01;
+
+/// Where a segment comes from; stands in the file as well, for the day when the manifest is lost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    /// All of the log up to this file is in this segment and in those before it.
+    pub(crate) log_through: u64,
+    /// When the newest of the rows came in.
+    pub(crate) created_ns: UnixNanos,
+    /// Segments whose rows are in this one.
+    pub(crate) replaces: &'a [u64],
+}
+
+pub(super) const LOG_THROUGH_KEY: &str = "andon.log_through";
+pub(super) const CREATED_KEY: &str = "andon.created_ns";
+pub(super) const REPLACES_KEY: &str = "andon.replaces";
+
+/// Writes rows, which come sorted, into a new file.
+pub(crate) struct Writer {
+    table: Table,
+    id: u64,
+    path: PathBuf,
+    arrow: ArrowWriter<Summed>,
+    created_ns: UnixNanos,
+    from_ns: UnixNanos,
+    to_ns: UnixNanos,
+    rows: u64,
+}
+
+impl Writer {
+    pub(crate) fn create(
+        folder: &Path,
+        table: Table,
+        id: u64,
+        origin: Origin<'_>,
+    ) -> Result<Self, StoreError> {
+        let path = folder.join(table.name()).join(format!("{id:010}.new"));
+        let file =
+            create_private(&path).map_err(|error| StoreError::io("create", &path, &error))?;
+        let summed = Summed { file: io::BufWriter::new(file), crc32c: 0, bytes: 0 };
+        let arrow = ArrowWriter::try_new(summed, table.schema(), Some(properties(table, origin)))
+            .map_err(|error| StoreError::segment("begin", &path, &error))?;
+        let (created_ns, from_ns) = (origin.created_ns, UnixNanos::MAX);
+        Ok(Self { table, id, path, arrow, created_ns, from_ns, to_ns: 0, rows: 0 })
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
+        let times = batch.column_by_name(self.table.time_column());
+        let times = times.and_then(|times| times.as_primitive_opt::<Int64Type>());
+        for time in times.into_iter().flatten().flatten() {
+            let time_ns = time.unsigned_abs();
+            self.from_ns = self.from_ns.min(time_ns);
+            self.to_ns = self.to_ns.max(time_ns);
+        }
+        self.rows += batch.num_rows() as u64;
+        self.arrow.write(batch).map_err(|error| StoreError::segment("write", &self.path, &error))
+    }
+
+    /// Durable under its name when this returns, and part of nothing until a manifest says so.
+    pub(crate) fn finish(self) -> Result<SegmentInfo, StoreError> {
+        let path = self.path;
+        let io_failed = |error: io::Error| StoreError::io("write", &path, &error);
+        let Summed { file, crc32c, bytes } = self
+            .arrow
+            .into_inner()
+            .map_err(|error| StoreError::segment("finish", &path, &error))?;
+        let file = file.into_inner().map_err(|error| io_failed(error.into_error()))?;
+        file.sync_all().map_err(io_failed)?;
+        let info = SegmentInfo {
+            table: self.table,
+            id: self.id,
+            rows: self.rows,
+            bytes,
+            from_ns: self.from_ns.min(self.to_ns),
+            to_ns: self.to_ns,
+            created_ns: self.created_ns,
+            crc32c,
+        };
+        let named = path.with_file_name(info.file_name());
+        fs::rename(&path, &named).map_err(io_failed)?;
+        if let Some(folder) = path.parent() {
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_failed)?;
+        }
+        Ok(info)
+    }
+}
+
+/// All rows of the batches in the order of their table.
+pub(crate) fn sorted(table: Table, batches: &[RecordBatch]) -> Result<RecordBatch, StoreError> {
+    let failed = |error: arrow::error::ArrowError| StoreError::Encode(error.to_string());
+    let all = concat_batches(&table.schema(), batches).map_err(failed)?;
+    let columns = table.sort_columns().iter().filter_map(|name| {
+        let values = all.column_by_name(name)?;
+        Some(SortColumn { values: Arc::clone(values), options: None })
+    });
+    let order = lexsort_to_indices(&columns.collect::<Vec<_>>(), None).map_err(failed)?;
+    take_record_batch(&all, &order).map_err(failed)
+}
+
+/// Owner only: prompts may be in there.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+fn properties(table: Table, origin: Origin<'_>) -> WriterProperties {
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
+    let replaces: Vec<_> = origin.replaces.iter().map(u64::to_string).collect();
+    let key_values = [
+        ("andon.version", env!("CARGO_PKG_VERSION").to_owned()),
+        (LOG_THROUGH_KEY, origin.log_through.to_string()),
+        (CREATED_KEY, origin.created_ns.to_string()),
+        (REPLACES_KEY, replaces.join(",")),
+    ];
+    let key_values = key_values.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec();
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_write_batch_size(PAGE_ROWS)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_key_value_metadata(Some(key_values))
+        .set_sorting_columns(Some(sorting(table)));
+    for name in ["service", table.time_column(), "duration_ns"] {
+        properties = properties
+            .set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page);
+    }
+    for (path, encoding) in plain_columns(table) {
+        properties = properties
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, encoding);
+    }
+    if table.has_trace_id() {
+        let trace_id = ColumnPath::from("trace_id");
+        properties = properties
+            .set_column_bloom_filter_enabled(trace_id.clone(), true)
+            .set_column_bloom_filter_fpp(trace_id, FALSE_POSITIVES);
+    }
+    if table == Table::Contents {
+        properties =
+            properties.set_column_data_page_size_limit(ColumnPath::from("text"), TEXT_PAGE_BYTES);
+    }
+    properties.build()
+}
+
+fn sorting(table: Table) -> Vec<SortingColumn> {
+    let schema: SchemaRef = table.schema();
+    let place = |name: &&str| schema.index_of(name).ok();
+    let columns = table.sort_columns().iter().filter_map(place);
+    // The map of attributes is the last column: before it leaves and columns have one number.
+    columns
+        .map(|place| SortingColumn {
+            column_idx: place as i32,
+            descending: false,
+            nulls_first: true,
+        })
+        .collect()
+}
+
+/// Columns whose values hardly repeat: a dictionary would only be in the way.
+fn plain_columns(table: Table) -> Vec<(ColumnPath, Encoding)> {
+    let schema = table.schema();
+    let encoding = |name: &str, kind: &DataType| match (name, kind) {
+        ("span_id", _) | ("text", _) => Some(Encoding::PLAIN),
+        (name, DataType::Int64) if name == table.time_column() => {
+            Some(Encoding::DELTA_BINARY_PACKED)
+        }
+        (name, DataType::Int64) if name.ends_with("_ns") => Some(Encoding::PLAIN),
+        _ => None,
+    };
+    let fields = schema.fields().iter();
+    fields
+        .filter_map(|field| {
+            let encoding = encoding(field.name(), field.data_type())?;
+            Some((ColumnPath::from(field.name().as_str()), encoding))
+        })
+        .collect()
+}
+
+/// Sums up what is written on the way to the file.
+struct Summed {
+    file: io::BufWriter<File>,
+    crc32c: u32,
+    bytes: u64,
+}
+
+impl Write for Summed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.crc32c = crc32c::crc32c_append(self.crc32c, bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
