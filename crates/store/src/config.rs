@@ -49,6 +49,16 @@ pub struct Config {
     pub sample_range: Duration,
     /// Points in time that one such question gets; a longer range is thinned.
     pub sample_points: u64,
+    /// Memory that questions in SQL may take together.
+    pub sql_memory_bytes: usize,
+    /// Rows of one answer; more are left out, and said to be.
+    pub sql_rows: usize,
+    /// The longest that one question may take.
+    pub sql_time: Duration,
+    /// Questions that are answered at a time.
+    pub sql_at_once: usize,
+    /// Threads that answer them.
+    pub sql_threads: usize,
 }
 
 /// How much of a kind of rows is kept: whichever is reached first. The oldest go first.
@@ -82,6 +92,11 @@ impl Default for Config {
             facet_values: 50,
             sample_range: DAY,
             sample_points: 3_600,
+            sql_memory_bytes: 128 * MIB as usize,
+            sql_rows: 100_000,
+            sql_time: Duration::from_secs(30),
+            sql_at_once: 4,
+            sql_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2)),
         }
     }
 }

@@ -19,6 +19,7 @@ mod query;
 mod record;
 mod report;
 mod segment;
+mod sql;
 mod table;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub use query::{
 };
 pub use record::Record;
 pub use report::{Fault, FaultKind, ReplayReport};
+pub use sql::{Answer, Answering, Format, SqlError};
 
 /// A place for records, whatever engine is behind it.
 pub trait Store: Send + Sync {
@@ -51,6 +53,9 @@ pub trait Store: Send + Sync {
 
     /// Everything about one trace; `None` when nothing is known of it.
     fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError>;
+
+    /// Answers a question in SQL, reading only; the tables are in `docs/query.md`.
+    fn sql(&self, text: &str) -> Result<Answering, SqlError>;
 
     /// Samples of the whole machine from `from_ns` to `to_ns`, both included, oldest first. Long
     /// ranges are thinned.

@@ -22,8 +22,15 @@ use tokio::sync::broadcast;
 
 use self::seal::Sealer;
 use crate::{
-    Ack, Config, Record, ReplayReport, Store, StoreError, StoreState, Trace, TracePage, TraceQuery,
-    hot::Hot, lock::FolderLock, log::Log, record::Stored, segment::Segment, table::Table,
+    Ack, Answering, Config, Record, ReplayReport, SqlError, Store, StoreError, StoreState, Trace,
+    TracePage, TraceQuery,
+    hot::Hot,
+    lock::FolderLock,
+    log::Log,
+    record::Stored,
+    segment::Segment,
+    sql::{Snapshot, Sql},
+    table::Table,
 };
 
 /// Changes that a slow subscriber may be behind before it misses some.
@@ -37,6 +44,7 @@ const HOT_GENERATIONS: usize = 3;
 pub struct EmbeddedStore {
     log: Arc<Log<Stored>>,
     sealer: Sealer,
+    sql: Sql,
     shared: Arc<Shared>,
     replay: ReplayReport,
     /// Dropped last: nobody else may open the folder before the log is written out.
@@ -83,6 +91,10 @@ impl Store for EmbeddedStore {
 
     fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
         self.shared.trace(id)
+    }
+
+    fn sql(&self, text: &str) -> Result<Answering, SqlError> {
+        self.sql.ask(text)
     }
 
     fn host_samples(
@@ -172,6 +184,11 @@ impl Shared {
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn snapshot(&self, table: Table) -> Snapshot {
+        let state = self.read();
+        Snapshot { hot: state.hot.batches(table), segments: Arc::clone(&state.segments) }
     }
 
     fn turn(&self) -> MutexGuard<'_, ()> {

@@ -26,6 +26,7 @@ use crate::{
     log::{Disk, Files, Found, Log, Options, Scan, cut_torn_tail, survey},
     record::Stored,
     segment::{Manifest, Segment, read_manifest, rebuild_manifest, remove_strays, write_manifest},
+    sql::Sql,
     table::Table,
 };
 
@@ -80,7 +81,9 @@ impl EmbeddedStore {
         let log = Log::start(options, files(), found, next_sequence, Box::new(intake))?;
         let log = Arc::new(log);
         let sealer = Sealer::start(jobs, Arc::clone(&shared), Arc::clone(&log), segments)?;
-        Ok(Self { log, sealer, shared, replay, _lock: lock })
+        let looked = Arc::clone(&shared);
+        let sql = Sql::new(Arc::new(move |table| looked.snapshot(table)), &shared.config);
+        Ok(Self { log, sealer, sql, shared, replay, _lock: lock })
     }
 }
 

@@ -14,4 +14,6 @@ mod list;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
+mod sql;
+#[cfg(test)]
 mod support;

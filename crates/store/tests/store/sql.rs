@@ -1,0 +1,220 @@
+use std::time::Duration;
+
+use andon_store::{Answer, Config, EmbeddedStore, Format, SqlError, Store};
+
+use crate::support::*;
+
+fn ask(store: &EmbeddedStore, text: &str) -> Result<Answer, SqlError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let answering = store.sql(text)?;
+    runtime.block_on(answering)
+}
+
+fn json(store: &EmbeddedStore, text: &str) -> serde_json::Value {
+    let mut bytes = Vec::new();
+    ask(store, text).unwrap().write(Format::Json, &mut bytes).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// Traces 0 to 19 with a call to a model each; the first ten are in segments.
+fn half_sealed() -> (tempfile::TempDir, EmbeddedStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for number in 0..20 {
+        let root = span(number, 100 + number);
+        let mut llm = llm_span(&root, if number % 2 == 0 { "gemma3:270m" } else { "qwen3:8b" });
+        llm.output_tokens = Some(number);
+        llm.attributes.set("andon.turn", number);
+        put(&store, with_text(llm, "東京の天気は？"));
+        put(&store, spans(vec![root.clone()]));
+        put(&store, thumb(&root, 1.0));
+        if number == 9 {
+            store.seal().unwrap();
+        }
+    }
+    (folder, store)
+}
+
+#[test]
+fn memory_and_segments_are_one_table() {
+    let (_folder, store) = half_sealed();
+    let counts = "SELECT service, count(*) AS spans, sum(output_tokens) AS tokens \
+                  FROM spans GROUP BY service ORDER BY service";
+    let expected = serde_json::json!([
+        {"service": "gateway", "spans": 20},
+        {"service": "proxy", "spans": 20, "tokens": 190},
+    ]);
+    assert_eq!(json(&store, counts), expected);
+    store.seal().unwrap();
+    assert_eq!(json(&store, counts), expected);
+    let joined = "SELECT count(*) AS n FROM spans JOIN contents USING (span_id) \
+                  WHERE model = 'gemma3:270m' AND text LIKE '%天気%'";
+    assert_eq!(json(&store, joined), serde_json::json!([{"n": 10}]));
+    let thumbs = "SELECT evaluator, avg(score) AS score, count(*) AS n FROM evaluations GROUP BY 1";
+    assert_eq!(
+        json(&store, thumbs),
+        serde_json::json!([{"evaluator": "user", "score": 1.0, "n": 20}])
+    );
+    let percentile = "SELECT approx_percentile_cont(duration_ns, 0.95) AS p95 FROM spans";
+    assert_eq!(json(&store, percentile), serde_json::json!([{"p95": 1e9}]));
+}
+
+#[test]
+fn ids_are_text_and_found_by_it() {
+    let (_folder, store) = half_sealed();
+    for number in [3, 15] {
+        let text = format!(
+            "SELECT trace_id, name FROM spans WHERE trace_id = '{}' ORDER BY start_ns",
+            id(number)
+        );
+        let expected = serde_json::json!([
+            {"trace_id": id(number).to_string(), "name": "POST /chat"},
+            {"trace_id": id(number).to_string(), "name": "chat"},
+        ]);
+        assert_eq!(json(&store, &text), expected, "{number}");
+    }
+    for nowhere in ["'xyz'", "'00'", "''", "upper('a5')"] {
+        let text = format!("SELECT count(*) AS n FROM spans WHERE trace_id = {nowhere}");
+        assert_eq!(json(&store, &text), serde_json::json!([{"n": 0}]), "{nowhere}");
+    }
+    let some = format!(
+        "SELECT count(*) AS n FROM spans WHERE trace_id IN ('{}', '{}') AND parent_id IS NULL",
+        id(1),
+        id(11)
+    );
+    assert_eq!(json(&store, &some), serde_json::json!([{"n": 2}]));
+}
+
+#[test]
+fn attributes_are_asked_for_by_name() {
+    let (_folder, store) = half_sealed();
+    let text = "SELECT output_tokens AS n FROM spans WHERE attributes['andon.turn'] = '17'";
+    assert_eq!(json(&store, text), serde_json::json!([{"n": 17}]));
+}
+
+#[test]
+fn a_time_leaves_out_segments_and_rows() {
+    let (_folder, store) = half_sealed();
+    for (from_s, to_s, expected) in [(0, 1_000, 20), (105, 112, 7), (112, 105, 0), (115, 116, 1)] {
+        let text = format!(
+            "SELECT count(*) AS n FROM spans WHERE service = 'gateway' AND start_ns >= {} \
+             AND {} > start_ns",
+            from_s * SECOND,
+            to_s * SECOND
+        );
+        assert_eq!(json(&store, &text), serde_json::json!([{"n": expected}]), "{from_s} {to_s}");
+    }
+}
+
+#[test]
+fn nothing_can_be_changed_and_no_other_file_be_read() {
+    let (folder, store) = half_sealed();
+    store.seal().unwrap();
+    let segment = segment_files(folder.path(), "spans")[0].display().to_string();
+    let copied = folder.path().join("copied.csv").display().to_string();
+    for text in [
+        "DROP TABLE spans".to_owned(),
+        "INSERT INTO spans SELECT * FROM spans".to_owned(),
+        "CREATE TABLE mine AS SELECT 1".to_owned(),
+        "CREATE VIEW mine AS SELECT 1".to_owned(),
+        "SET datafusion.execution.batch_size = 1".to_owned(),
+        format!("COPY spans TO '{copied}'"),
+        format!("CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '{segment}'"),
+        format!("SELECT * FROM '{segment}'"),
+        "SELECT * FROM '/etc/passwd'".to_owned(),
+        "SELECT * FROM read_csv('/etc/passwd')".to_owned(),
+    ] {
+        match ask(&store, &text) {
+            Err(SqlError::Invalid(_)) => {}
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    assert!(!folder.path().join("copied.csv").exists());
+    assert_eq!(json(&store, "SELECT count(*) AS n FROM spans"), serde_json::json!([{"n": 40}]));
+}
+
+#[test]
+fn mistakes_are_named() {
+    let (_folder, store) = half_sealed();
+    for (text, named) in [
+        ("SELECT nme FROM spans", "nme"),
+        ("SELECT * FROM span", "span"),
+        ("SELEC 1", "SELEC"),
+        ("", ""),
+        ("SELECT unheard_of(1)", "unheard_of"),
+        ("SELECT 1; SELECT 2", ""),
+    ] {
+        match ask(&store, text) {
+            Err(SqlError::Invalid(message)) => assert!(message.contains(named), "{message}"),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_question_has_bounds_of_rows_time_and_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        sql_rows: 10,
+        sql_time: Duration::from_millis(300),
+        sql_memory_bytes: 4 << 20,
+        sql_at_once: 1,
+        ..Config::default()
+    };
+    let store = EmbeddedStore::open(folder.path(), config).unwrap();
+    for number in 0..20 {
+        put(&store, spans(vec![span(number, number)]));
+    }
+    let answer = ask(&store, "SELECT name FROM spans").unwrap();
+    assert_eq!((answer.rows(), answer.is_partial), (10, true));
+    let answer = ask(&store, "SELECT name FROM spans LIMIT 10").unwrap();
+    assert_eq!((answer.rows(), answer.is_partial), (10, false));
+
+    let joined = |text: fn(u32) -> String, by: &str| (0..7).map(text).collect::<Vec<_>>().join(by);
+    let endless = format!(
+        "SELECT count(*) FROM {} WHERE {} < 0",
+        joined(|n| format!("spans s{n}"), ", "),
+        joined(|n| format!("s{n}.start_ns"), " + ")
+    );
+    let started = std::time::Instant::now();
+    match ask(&store, &endless) {
+        Err(SqlError::TooLong { limit_ms: 300 }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(started.elapsed() < Duration::from_secs(5));
+
+    let many = "SELECT s1.span_id || s2.span_id || s3.span_id || s4.span_id AS x, count(*) \
+                FROM spans s1, spans s2, spans s3, spans s4 GROUP BY x";
+    match ask(&store, many) {
+        Err(SqlError::TooMuch { limit_mib: 4 }) => {}
+        other => panic!("{other:?}"),
+    }
+
+    let running = store.sql(&endless).unwrap();
+    assert_eq!(store.sql("SELECT 1").err(), Some(SqlError::Busy { limit: 1 }));
+    // Whoever leaves makes room.
+    drop(running);
+    let started = std::time::Instant::now();
+    while store.sql("SELECT 1").is_err() {
+        assert!(started.elapsed() < Duration::from_secs(5));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn an_answer_is_written_in_each_format_even_when_it_is_empty() {
+    let (_folder, store) = half_sealed();
+    let write = |text: &str, format| {
+        let mut bytes = Vec::new();
+        ask(&store, text).unwrap().write(format, &mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    };
+    let one = "SELECT 'a,b' AS text, 1.5 AS number, NULL AS nothing";
+    assert_eq!(write(one, Format::Json), r#"[{"text":"a,b","number":1.5}]"#);
+    assert_eq!(write(one, Format::Csv), "text,number,nothing\n\"a,b\",1.5,\n");
+    assert!(write(one, Format::Table).contains("| a,b  | 1.5    |         |"));
+    let none = "SELECT name, start_ns FROM spans WHERE false";
+    assert_eq!(write(none, Format::Json), "[]");
+    assert_eq!(write(none, Format::Csv), "name,start_ns\n");
+    assert!(write(none, Format::Table).contains("| name | start_ns |"));
+}
