@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Connect(ConnectArgs),
     /// Plays a story against a running Andon: cold start, long prompt, queue, timeout, errors.
     Demo(DemoArgs),
+    /// Answers a question in SQL from what is kept; the tables are in docs/query.md.
+    Query(QueryArgs),
+    /// Puts made-up telemetry into the data folder, the same for the same seed.
+    Gen(GenArgs),
     /// Shows the configuration and where each value comes from.
     Config(ConfigArgs),
 }
@@ -161,6 +165,43 @@ pub(crate) struct DemoArgs {
     pub(crate) address: String,
     #[arg(long, env = "ANDON_LANG", value_name = "ja|en")]
     pub(crate) lang: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct QueryArgs {
+    /// One statement that reads, such as "SELECT model, count(*) FROM spans GROUP BY model"
+    pub(crate) sql: String,
+    /// [default: table on a terminal, else json]
+    #[arg(long)]
+    pub(crate) format: Option<QueryFormat>,
+    #[command(flatten)]
+    pub(crate) settings: Box<Settings>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum QueryFormat {
+    Table,
+    Json,
+    Csv,
+}
+
+#[derive(Args)]
+pub(crate) struct GenArgs {
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    pub(crate) spans: u64,
+    /// Days before the end over which they are spread
+    #[arg(long, default_value_t = 7, value_name = "D")]
+    pub(crate) days: u32,
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub(crate) seed: u64,
+    /// Texts of prompts and answers [default: a fifth of the spans]
+    #[arg(long, value_name = "N")]
+    pub(crate) contents: Option<u64>,
+    /// When they end, in nanoseconds since 1970 [default: now]
+    #[arg(long, value_name = "NS")]
+    pub(crate) end_ns: Option<u64>,
+    #[command(flatten)]
+    pub(crate) settings: Box<Settings>,
 }
 
 #[derive(Args)]

@@ -8,9 +8,11 @@ mod config;
 mod connect;
 mod demo;
 mod doctor;
+mod generate;
 mod language;
 mod listen;
 mod pipeline;
+mod query;
 mod roles;
 mod runtime;
 mod up;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         Command::Doctor(args) => block_on(|| doctor::run(args)),
         Command::Connect(args) => block_on(|| connect::run(args)),
         Command::Demo(args) => block_on(|| demo::run(args)),
+        Command::Query(args) => block_on(|| query::run(args)),
+        Command::Gen(args) => generate::run(args),
         Command::Config(args) => config::show(&args).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

@@ -40,6 +40,8 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     config.proxy_listen = proxy_listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let captured = capture::Ports::bind(&mut config).await?;
     let store = open_store(&config)?;
+    store.announce(&reachable(config.listen));
+    let store: Arc<dyn Store> = store;
     let stop = CancellationToken::new();
     let ground = Ground { config: &config, machine: &machine, captured: &captured, started };
     let house = House::build(&ground, Arc::clone(&store), stop.clone())?;
@@ -69,7 +71,7 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+fn open_store(config: &Config) -> anyhow::Result<Arc<EmbeddedStore>> {
     let folder = &config.data;
     let store = EmbeddedStore::open(folder, andon_store::Config::default())
         .with_context(|| format!("cannot open the data folder {}", folder.display()))?;
@@ -252,6 +254,14 @@ pub(crate) fn access(config: &Config, with_password: bool) -> Access {
         config.allowed_origins.iter().cloned(),
         config.routes.iter().map(|route| route.path.clone()),
     )
+}
+
+/// An address that stands for all is none to call.
+fn reachable(address: std::net::SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("127.0.0.1:{}", address.port()),
+        false => address.to_string(),
+    }
 }
 
 /// Total and used memory of the machine, in bytes.

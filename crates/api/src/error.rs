@@ -1,6 +1,6 @@
 //! How the API says no: `{"error","code"}` with the status that belongs to the code.
 
-use andon_store::StoreError;
+use andon_store::{SqlError, StoreError};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
@@ -16,6 +16,8 @@ pub(crate) enum ApiError {
     TooLarge(usize),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Sql(#[from] SqlError),
     #[error("the question was interrupted")]
     Interrupted,
 }
@@ -36,6 +38,8 @@ pub(crate) enum ApiErrorCode {
     TooLarge,
     RangeTooLong,
     StoreUnavailable,
+    /// A question that takes too long, or too much memory.
+    TooMuch,
     Internal,
     /// A password is needed.
     Unauthorized,
@@ -56,7 +60,14 @@ impl ApiError {
             Self::Store(StoreError::Busy | StoreError::Unavailable { .. }) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::StoreUnavailable)
             }
-            Self::Store(_) | Self::Interrupted => {
+            Self::Sql(SqlError::Invalid(_)) => (StatusCode::BAD_REQUEST, Code::BadRequest),
+            Self::Sql(SqlError::TooLong { .. } | SqlError::TooMuch { .. }) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, Code::TooMuch)
+            }
+            Self::Sql(SqlError::Busy { .. }) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Code::StoreUnavailable)
+            }
+            Self::Sql(SqlError::Failed(_)) | Self::Store(_) | Self::Interrupted => {
                 (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal)
             }
         }

@@ -10,6 +10,7 @@ mod live;
 mod models;
 mod openapi;
 mod pages;
+mod query;
 mod rum;
 mod runtimes;
 mod status;
@@ -82,6 +83,7 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(traces::stored))
         .routes(routes!(traces::one))
         .routes(routes!(traces::host))
+        .routes(routes!(query::query))
         .routes(routes!(models::models))
         .routes(routes!(runtimes::runtimes))
         .routes(routes!(status::status))

@@ -32,6 +32,7 @@ pub use ack::Ack;
 pub use config::{Config, Retention};
 pub use embedded::EmbeddedStore;
 pub use error::StoreError;
+pub use lock::{Holder, holder};
 pub use query::{
     Cursor, CursorError, FacetCount, Facets, Filter, QueryError, TracePage, TraceQuery,
     TraceSummary,

@@ -38,6 +38,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answers a question in SQL; `docs/query.md` names the tables. Where rows beyond the limit were left
+         *     out, the header `x-andon-partial: true` says so.
+         */
+        post: operations["query"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rum": {
         parameters: {
             query?: never;
@@ -237,7 +257,7 @@ export interface components {
          * @description Stable names of the API's own failures; the pages translate by them.
          * @enum {string}
          */
-        ApiErrorCode: "bad_request" | "not_found" | "too_large" | "range_too_long" | "store_unavailable" | "internal" | "unauthorized" | "forbidden";
+        ApiErrorCode: "bad_request" | "not_found" | "too_large" | "range_too_long" | "store_unavailable" | "too_much" | "internal" | "unauthorized" | "forbidden";
         AttributeValue: boolean | number | string;
         /** @description A port of the capture. */
         CaptureAddress: {
@@ -653,6 +673,13 @@ export interface components {
             /** Format: int64 */
             time_ns: number;
         };
+        Query: {
+            format?: components["schemas"]["QueryFormat"];
+            /** @description One statement that reads. */
+            sql: string;
+        };
+        /** @enum {string} */
+        QueryFormat: "json" | "csv" | "table";
         /** @description What was read when the store was opened, and what was wrong with it. */
         ReplayReport: {
             /** Format: int64 */
@@ -1075,6 +1102,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Models"];
+                };
+            };
+        };
+    };
+    query: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Query"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown[];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };

@@ -48,7 +48,7 @@ pub struct EmbeddedStore {
     shared: Arc<Shared>,
     replay: ReplayReport,
     /// Dropped last: nobody else may open the folder before the log is written out.
-    _lock: FolderLock,
+    lock: FolderLock,
 }
 
 /// What the log's thread, the sealer and questions share.
@@ -163,6 +163,11 @@ impl Store for EmbeddedStore {
 }
 
 impl EmbeddedStore {
+    /// Says for other commands where this process can be asked, as host:port.
+    pub fn announce(&self, address: &str) {
+        self.lock.announce(address);
+    }
+
     fn damage(&self) -> Option<String> {
         let damaged = self.replay.faults_total;
         (damaged > 0)

@@ -83,7 +83,7 @@ impl EmbeddedStore {
         let sealer = Sealer::start(jobs, Arc::clone(&shared), Arc::clone(&log), segments)?;
         let looked = Arc::clone(&shared);
         let sql = Sql::new(Arc::new(move |table| looked.snapshot(table)), &shared.config);
-        Ok(Self { log, sealer, sql, shared, replay, _lock: lock })
+        Ok(Self { log, sealer, sql, shared, replay, lock })
     }
 }
 
