@@ -27,6 +27,10 @@ pub struct Config {
     pub hot_bytes: usize,
     /// Rows that have waited so long are written out even if they are few.
     pub segment_age: Duration,
+    /// So many segments of one day that is not over are merged.
+    pub merged_segments: usize,
+    /// Rows of a merged segment.
+    pub merged_rows: u64,
     /// Spans of one trace that begin further apart than this are not taken for one trace.
     pub late_window: Duration,
     /// Time between attempts to write again after the disk refused.
@@ -80,6 +84,8 @@ impl Default for Config {
             record_bytes: 8 * MIB as usize,
             segment_bytes: 16 * MIB,
             hot_bytes: 16 * MIB as usize,
+            merged_segments: 8,
+            merged_rows: 1_000_000,
             late_window: DAY,
             segment_age: Duration::from_secs(60 * 60),
             retry_interval: Duration::from_secs(3),

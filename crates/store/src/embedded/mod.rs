@@ -5,11 +5,13 @@
 //! of what is in memory and what is in segments; both change together, under one lock.
 
 mod commit;
+mod compact;
 mod list;
 mod open;
 mod retain;
 mod samples;
 mod seal;
+mod segments;
 mod trace;
 
 use std::sync::{
@@ -20,7 +22,7 @@ use std::sync::{
 use andon_model::{HostSample, ProcessSample, TraceId, UnixNanos};
 use tokio::sync::broadcast;
 
-use self::seal::Sealer;
+use self::{compact::Compactor, seal::Sealer, segments::SharedSegments};
 use crate::{
     Ack, Answering, Config, Record, ReplayReport, SqlError, Store, StoreError, StoreState, Trace,
     TracePage, TraceQuery,
@@ -44,6 +46,8 @@ const HOT_GENERATIONS: usize = 3;
 pub struct EmbeddedStore {
     log: Arc<Log<Stored>>,
     sealer: Sealer,
+    compactor: Compactor,
+    segments: SharedSegments,
     sql: Sql,
     shared: Arc<Shared>,
     replay: ReplayReport,
@@ -158,6 +162,7 @@ impl Store for EmbeddedStore {
 
     fn close(&self) {
         self.log.close();
+        self.compactor.stop();
         self.sealer.stop();
     }
 }
@@ -166,6 +171,11 @@ impl EmbeddedStore {
     /// Says for other commands where this process can be asked, as host:port.
     pub fn announce(&self, address: &str) {
         self.lock.announce(address);
+    }
+
+    /// Merges small segments now, on this thread and without giving way.
+    pub fn compact(&self) {
+        compact::compact(&self.shared, &self.segments, &mut |_| false);
     }
 
     fn damage(&self) -> Option<String> {

@@ -17,7 +17,9 @@ use tokio::sync::broadcast;
 use super::{
     CHANGES_KEPT, EmbeddedStore, Shared, State,
     commit::Intake,
-    seal::{Jobs, Sealer, Segments},
+    compact::Compactor,
+    seal::{Jobs, Sealer},
+    segments::Segments,
 };
 use crate::{
     Config, Fault, FaultKind, ReplayReport, StoreError,
@@ -80,10 +82,13 @@ impl EmbeddedStore {
         let next_sequence = segments.manifest.log_through.saturating_add(1);
         let log = Log::start(options, files(), found, next_sequence, Box::new(intake))?;
         let log = Arc::new(log);
-        let sealer = Sealer::start(jobs, Arc::clone(&shared), Arc::clone(&log), segments)?;
+        let segments = Arc::new(Mutex::new(segments));
+        let compactor = Compactor::start(Arc::clone(&shared), Arc::clone(&segments))?;
+        let sealer =
+            Sealer::start(jobs, Arc::clone(&shared), Arc::clone(&log), Arc::clone(&segments))?;
         let looked = Arc::clone(&shared);
         let sql = Sql::new(Arc::new(move |table| looked.snapshot(table)), &shared.config);
-        Ok(Self { log, sealer, sql, shared, replay, lock })
+        Ok(Self { log, sealer, compactor, segments, sql, shared, replay, lock })
     }
 }
 

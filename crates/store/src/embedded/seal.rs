@@ -7,8 +7,6 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    fs,
-    path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     thread::{self, JoinHandle},
     time::Duration,
@@ -21,19 +19,22 @@ use arrow::{
     datatypes::Int64Type,
 };
 
-use super::{Shared, State, retain::outdated};
+use super::{
+    Shared,
+    segments::{Change, Segments, SharedSegments, lock},
+};
 use crate::{
     StoreError, TraceSummary,
     hot::{Rows, Superseded},
     log::Log,
     record::Stored,
-    segment::{Manifest, Origin, Segment, SegmentInfo, Visit, Writer, sorted, write_manifest},
+    segment::{Origin, Segment, Visit, Writer, sorted},
     table::{Row, Table},
 };
 
 /// How often segments are looked at for their age when nothing else happens.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
-const DAY_NS: u64 = 24 * 60 * 60 * 1_000_000_000;
+pub(super) const DAY_NS: u64 = 24 * 60 * 60 * 1_000_000_000;
 /// Days that one generation is split into; rows of odd times beyond share a file.
 const MOST_DAYS: usize = 8;
 
@@ -121,27 +122,27 @@ impl Sealer {
         jobs: Arc<Jobs>,
         shared: Arc<Shared>,
         log: Arc<Log<Stored>>,
-        mut segments: Segments,
+        segments: SharedSegments,
     ) -> Result<Self, StoreError> {
         let (waiting, retry) = (Arc::clone(&jobs), shared.config.retry_interval);
-        let folder = segments.folder.clone();
+        let folder = lock(&segments).folder.clone();
         let run = move || {
             loop {
                 let job = match waiting.next() {
                     Next::Seal(job) => job,
                     Next::Look => {
-                        segments.retain(&shared);
+                        lock(&segments).retain(&shared);
                         continue;
                     }
                     Next::Stop => return,
                 };
-                while let Err(error) = segments.seal(&shared, &job.rows, job.log_through) {
+                while let Err(error) = lock(&segments).seal(&shared, &job.rows, job.log_through) {
                     if !waiting.failed(&error, retry) {
                         return;
                     }
                 }
                 log.release(job.log_through);
-                segments.retain(&shared);
+                lock(&segments).retain(&shared);
                 waiting.done();
             }
         };
@@ -180,12 +181,6 @@ impl Sealer {
     }
 }
 
-/// Writes segments, and the manifest that says which count.
-pub(super) struct Segments {
-    pub(super) folder: PathBuf,
-    pub(super) manifest: Manifest,
-}
-
 impl Segments {
     /// Moves the frozen generation into segments.
     pub(super) fn seal(
@@ -198,86 +193,34 @@ impl Segments {
             let mut state = shared.write();
             (state.hot.traces.seal(rows.generation), Arc::clone(&state.segments))
         };
-        let mut change = Change::new(self, log_through);
-        let written = change.add_generation(rows, &superseded, &before);
-        let Change { next_id, added, retired, .. } = change;
-        let manifest = Manifest {
-            log_through,
-            next_id,
-            segments: with(&self.manifest.segments, &added, &retired),
-            ..self.manifest.clone()
-        };
-        if let Err(error) = written.and_then(|()| write_manifest(&self.folder, &manifest)) {
-            // They would fill a full disk further with every try.
-            for info in &added {
-                let _ = fs::remove_file(info.path_in(&self.folder));
-            }
+        let change = Change::default();
+        let created_ns = Span::now_ns();
+        let mut sealing = Sealing { segments: self, log_through, created_ns, change };
+        let written = sealing.add_generation(rows, &superseded, &before);
+        let Sealing { change, .. } = sealing;
+        if let Err(error) = written {
+            self.take_back(&change);
             return Err(error);
         }
-        self.manifest = manifest;
+        self.record(&change, log_through)?;
         let _turn = shared.turn();
         let mut state = shared.write();
-        publish(&mut state, &self.folder, added, &retired);
+        self.show(&mut state, change);
         state.hot.sealed();
         shared.hot_bytes.store(state.hot.bytes(), Ordering::Relaxed);
         Ok(())
     }
 }
 
-impl Segments {
-    /// Lets go of segments that have had their time.
-    pub(super) fn retain(&mut self, shared: &Shared) {
-        let old = outdated(&self.manifest.segments, &shared.config, Span::now_ns());
-        if old.is_empty() {
-            return;
-        }
-        let segments = with(&self.manifest.segments, &[], &old);
-        let manifest = Manifest { segments, ..self.manifest.clone() };
-        if let Err(error) = write_manifest(&self.folder, &manifest) {
-            tracing::warn!(%error, "cannot let go of old segments");
-            return;
-        }
-        self.manifest = manifest;
-        publish(&mut shared.write(), &self.folder, Vec::new(), &old);
-    }
-}
-
-fn with(all: &[SegmentInfo], added: &[SegmentInfo], retired: &HashSet<u64>) -> Vec<SegmentInfo> {
-    let kept = all.iter().filter(|info| !retired.contains(&info.id));
-    kept.chain(added).cloned().collect()
-}
-
-fn publish(state: &mut State, folder: &Path, added: Vec<SegmentInfo>, retired: &HashSet<u64>) {
-    let (gone, mut kept): (Vec<_>, Vec<_>) =
-        state.segments.iter().cloned().partition(|segment| retired.contains(&segment.info.id));
-    gone.iter().for_each(|segment| segment.retire());
-    kept.extend(added.into_iter().map(|info| Arc::new(Segment::new(info, folder))));
-    kept.sort_by_key(|segment| segment.order());
-    state.segments = Arc::new(kept);
-}
-
-/// Segments that are being written, to count all at once.
-struct Change<'a> {
-    folder: &'a Path,
+/// A generation that is being written, to count all at once.
+struct Sealing<'a> {
+    segments: &'a mut Segments,
     log_through: u64,
     created_ns: UnixNanos,
-    next_id: u64,
-    added: Vec<SegmentInfo>,
-    retired: HashSet<u64>,
+    change: Change,
 }
 
-impl<'a> Change<'a> {
-    fn new(segments: &'a Segments, log_through: u64) -> Self {
-        Self {
-            folder: &segments.folder,
-            log_through,
-            created_ns: Span::now_ns(),
-            next_id: segments.manifest.next_id,
-            added: Vec::new(),
-            retired: HashSet::new(),
-        }
-    }
-
+impl Sealing<'_> {
     fn add_generation(
         &mut self,
         rows: &Rows,
@@ -310,10 +253,10 @@ impl<'a> Change<'a> {
     ) -> Result<(), StoreError> {
         let (log_through, created_ns) = (self.log_through, self.created_ns);
         let origin = Origin { log_through, created_ns, replaces };
-        let mut writer = Writer::create(self.folder, table, self.next_id, origin)?;
-        self.next_id += 1;
+        let id = self.segments.next_id();
+        let mut writer = Writer::create(&self.segments.folder, table, id, origin)?;
         batches.iter().try_for_each(|batch| writer.write(batch))?;
-        self.added.push(writer.finish()?);
+        self.change.added.push(writer.finish()?);
         Ok(())
     }
 
@@ -338,7 +281,7 @@ impl<'a> Change<'a> {
             if rows as u64 == segment.info.rows {
                 continue;
             }
-            self.retired.insert(segment.info.id);
+            self.change.retired.insert(segment.info.id);
             if rows > 0 {
                 self.write(Table::Traces, &kept, &[segment.info.id])?;
             }

@@ -4,6 +4,7 @@
 //! one that no longer counts is removed when the last question that reads it has ended.
 
 mod manifest;
+mod merge;
 mod read;
 mod rebuild;
 mod write;
@@ -22,6 +23,7 @@ use parquet::{arrow::arrow_reader::ArrowReaderMetadata, bloom_filter::Sbbf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use manifest::{Manifest, read_manifest, write_manifest};
+pub(crate) use merge::merge;
 pub(crate) use read::{Visit, times_of};
 pub(crate) use rebuild::{rebuild_manifest, remove_strays};
 pub(crate) use write::{Origin, Writer, sorted};

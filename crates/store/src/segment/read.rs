@@ -12,7 +12,7 @@ use parquet::{
     arrow::{
         ProjectionMask,
         arrow_reader::{
-            ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions,
+            ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
             ParquetRecordBatchReaderBuilder, RowFilter,
         },
     },
@@ -120,6 +120,15 @@ impl Segment {
             }
         }
         Ok(())
+    }
+
+    /// All rows from the first to the last.
+    pub(crate) fn read_through(
+        &self,
+        batch_rows: usize,
+    ) -> Result<ParquetRecordBatchReader, StoreError> {
+        let builder = self.builder()?.with_batch_size(batch_rows);
+        builder.build().map_err(|error| self.unreadable(&error))
     }
 
     fn builder(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, StoreError> {

@@ -93,6 +93,14 @@ impl Writer {
         self.arrow.write(batch).map_err(|error| StoreError::segment("write", &self.path, &error))
     }
 
+    /// Takes back what was written.
+    pub(crate) fn discard(self) {
+        let Self { arrow, path, .. } = self;
+        drop(arrow);
+        // What stays behind is removed at the next start.
+        let _ = fs::remove_file(path);
+    }
+
     /// Durable under its name when this returns, and part of nothing until a manifest says so.
     pub(crate) fn finish(self) -> Result<SegmentInfo, StoreError> {
         let path = self.path;
