@@ -1,0 +1,237 @@
+//! What the store does with millions of spans: `bench_store fill FOLDER [SPANS [CONTENTS [DAYS]]]`
+//! stores them, `bench_store ask FOLDER` asks what the pages ask. Prints one JSON object a line.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a measurement that cannot go on says so and ends"
+)]
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use andon_generate::Recipe;
+use andon_model::{Policy, TraceId};
+use andon_privacy::{NoticeLanguage, Protector};
+use andon_store::{Ack, Config, EmbeddedStore, Filter, Record, Store, StoreError, TraceQuery};
+use serde_json::{Value, json};
+
+/// As `andon` has it: memory figures depend on it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// 2026-11-01, so that every run asks for the same times.
+const END_NS: u64 = 1_793_491_200_000_000_000;
+const BATCH_SPANS: usize = 2_000;
+const DAY_NS: u64 = 86_400_000_000_000;
+const ROUNDS: usize = 20;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |place: usize, default: u64| {
+        arguments.get(place).map_or(default, |text| text.parse().expect("a number"))
+    };
+    let folder = arguments.get(1).map(Path::new);
+    match (arguments.first().map(String::as_str), folder) {
+        (Some("fill"), Some(folder)) => {
+            fill(folder, number(2, 1_000_000), number(3, 200_000), number(4, 30) as u32);
+        }
+        (Some("ask"), Some(folder)) => ask(folder, number(2, 30)),
+        _ => eprintln!("bench_store fill FOLDER [SPANS [CONTENTS [DAYS]]] | ask FOLDER [DAYS]"),
+    }
+}
+
+fn tell(value: &Value) {
+    println!("{value}");
+}
+
+/// Stores the spans and tells how fast it went, quarter by quarter. Only the appends are timed.
+fn fill(folder: &Path, spans: u64, contents: u64, days: u32) {
+    let store = EmbeddedStore::open(folder, config()).expect("a folder to fill");
+    let recipe = Recipe { spans, days, seed: 1, end_ns: END_NS, contents };
+    let protector = Protector::new(Policy::Full, NoticeLanguage::English);
+    let mut traces = recipe.generate().peekable();
+    let (mut stored, mut text_bytes) = (0, 0);
+    let (mut busy, mut quarter, mut quarter_spans) = (Duration::ZERO, Duration::ZERO, 0);
+    let mut acks = Vec::new();
+    while traces.peek().is_some() {
+        // Made and protected first, so that this costs the measured part nothing.
+        let mut records = Vec::new();
+        for _ in 0..50 {
+            let mut batch = Vec::new();
+            while batch.len() < BATCH_SPANS
+                && let Some(trace) = traces.next()
+            {
+                batch.extend(trace);
+            }
+            let batch = protector.protect(batch);
+            quarter_spans += batch.get().spans.len() as u64;
+            text_bytes += batch.get().contents.iter().map(|c| c.text.len() as u64).sum::<u64>();
+            records.push(Record::Spans(batch));
+        }
+        let started = Instant::now();
+        for record in records.into_iter().filter(|record| !is_empty(record)) {
+            append(&store, record, &mut acks);
+        }
+        quarter += started.elapsed();
+        if quarter_spans * 4 >= spans {
+            stored += quarter_spans;
+            busy += quarter;
+            let rate = quarter_spans as f64 / quarter.as_secs_f64();
+            tell(
+                &json!({"what": "ingest", "stored": stored, "spans_per_s": rate.round(), "rss_mib": rss("VmRSS")}),
+            );
+            (quarter, quarter_spans) = (Duration::ZERO, 0);
+        }
+    }
+    let started = Instant::now();
+    acks.into_iter().for_each(|ack: Ack| ack.wait().expect("stored"));
+    store.seal().expect("sealed");
+    busy += quarter + started.elapsed();
+    stored += quarter_spans;
+    tell(
+        &json!({"what": "ingest all", "spans": stored, "spans_per_s": (stored as f64 / busy.as_secs_f64()).round(), "peak_rss_mib": rss("VmHWM")}),
+    );
+    let started = Instant::now();
+    store.compact();
+    tell(
+        &json!({"what": "compaction", "seconds": started.elapsed().as_secs_f64(), "peak_rss_mib": rss("VmHWM")}),
+    );
+    let bytes = |table: &str| -> u64 {
+        let files = std::fs::read_dir(folder.join("segments").join(table)).expect("a folder");
+        files.map(|file| file.expect("a file").metadata().expect("a size").len()).sum()
+    };
+    tell(&json!({
+        "what": "disk",
+        "bytes_per_span": bytes("spans") as f64 / stored as f64,
+        "trace_row_bytes_per_span": bytes("traces") as f64 / stored as f64,
+        "text_share": bytes("contents") as f64 / text_bytes as f64,
+    }));
+}
+
+fn config() -> Config {
+    Config::default()
+}
+
+fn is_empty(record: &Record) -> bool {
+    matches!(record, Record::Spans(batch) if batch.get().spans.is_empty())
+}
+
+fn append(store: &EmbeddedStore, record: Record, acks: &mut Vec<Ack>) {
+    if acks.len() >= 8 {
+        acks.remove(0).wait().expect("stored");
+    }
+    loop {
+        match store.append(record.clone()) {
+            Ok(ack) => return acks.push(ack),
+            Err(StoreError::Busy) => std::thread::sleep(Duration::from_millis(1)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Asks what the pages ask, each question several times at different places.
+fn ask(folder: &Path, days: u64) {
+    let started = Instant::now();
+    let store = EmbeddedStore::open(folder, config()).expect("a filled folder");
+    tell(&json!({"what": "open", "ms": ms(started.elapsed()), "rss_mib": rss("VmRSS")}));
+    let range = |days: u64| (Some(END_NS - days * DAY_NS), Some(END_NS));
+    let list = |filter: &str, days: u64| {
+        let (from_ns, to_ns) = range(days);
+        let filter = Filter::parse(filter).expect("a filter");
+        let query = TraceQuery { from_ns, to_ns, filter, limit: 50, cursor: None };
+        store.traces(&query).expect("a page")
+    };
+    let ids: Vec<TraceId> = {
+        let (from_ns, to_ns) = range(days);
+        let query = TraceQuery { from_ns, to_ns, limit: 500, ..TraceQuery::default() };
+        store.traces(&query).expect("a page").traces.iter().map(|trace| trace.trace_id).collect()
+    };
+    for (name, filter, days) in [
+        ("list 24 h", "", 1),
+        ("list 7 d", "", 7),
+        ("list 30 d", "", days),
+        ("list 30 d of a service", "service:gateway", days),
+        ("list 30 d of a model, slow", "model:gemma duration:>5s", days),
+        ("list 30 d with errors", "status:error", days),
+    ] {
+        let matched = list(filter, days).total_matched;
+        measure(name, json!({"matched": matched}), |_| drop(list(filter, days)));
+    }
+    measure("trace by id", json!({}), |round| {
+        assert!(store.trace(ids[round * 7 % ids.len()]).expect("an answer").is_some());
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let from = END_NS - DAY_NS;
+    let all = END_NS - days * DAY_NS;
+    for (name, sql) in [
+        (
+            "sql: 24 h by minute with percentiles",
+            format!(
+                "SELECT start_ns / 60000000000 AS minute, count(*), approx_percentile_cont(duration_ns, 0.95) FROM spans WHERE start_ns >= {from} GROUP BY 1"
+            ),
+        ),
+        (
+            "sql: 30 d by hour, one service",
+            format!(
+                "SELECT start_ns / 3600000000000 AS hour, count(*), avg(duration_ns) FROM spans WHERE service = 'gateway' AND start_ns >= {all} GROUP BY 1"
+            ),
+        ),
+        (
+            "sql: 30 d by hour, all services",
+            format!(
+                "SELECT service, start_ns / 3600000000000 AS hour, count(*), avg(duration_ns) FROM spans WHERE start_ns >= {all} GROUP BY 1, 2"
+            ),
+        ),
+        (
+            "sql: latest 50 slow of a day",
+            format!(
+                "SELECT * FROM spans WHERE start_ns >= {from} AND duration_ns > 5000000000 ORDER BY start_ns DESC LIMIT 50"
+            ),
+        ),
+        (
+            "sql: heat map of a day",
+            format!(
+                "SELECT start_ns / 600000000000 AS t, floor(log10(duration_ns) * 4) AS d, count(*) FROM spans WHERE start_ns >= {from} GROUP BY 1, 2"
+            ),
+        ),
+    ] {
+        measure(name, json!({}), |_| {
+            let asked = store.sql(&sql).expect("a question");
+            drop(runtime.block_on(asked).expect("an answer"));
+        });
+    }
+    tell(&json!({"what": "memory", "rss_mib": rss("VmRSS"), "peak_rss_mib": rss("VmHWM")}));
+}
+
+fn measure(name: &str, more: Value, mut ask: impl FnMut(usize)) {
+    let started = Instant::now();
+    ask(0);
+    let first = started.elapsed();
+    let mut times: Vec<_> = (1..=ROUNDS)
+        .map(|round| {
+            let started = Instant::now();
+            ask(round);
+            started.elapsed()
+        })
+        .collect();
+    times.sort();
+    tell(&json!({
+        "what": name, "first_ms": ms(first), "p50_ms": ms(times[ROUNDS / 2]),
+        "p95_ms": ms(times[ROUNDS * 95 / 100 - 1]), "rss_mib": rss("VmRSS"), "more": more,
+    }));
+}
+
+fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e5).round() / 100.0
+}
+
+/// A line of what the kernel says of this process's memory, in MiB.
+fn rss(line: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+    found.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
