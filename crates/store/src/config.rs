@@ -53,6 +53,10 @@ pub struct Config {
     pub sample_range: Duration,
     /// Points in time that one such question gets; a longer range is thinned.
     pub sample_points: u64,
+    /// Traces that a search for texts finds at most; then it says that there may be more.
+    pub search_traces: usize,
+    /// The longest that a search for texts may take; then it says that there may be more.
+    pub search_time: Duration,
     /// Memory that questions in SQL may take together.
     pub sql_memory_bytes: usize,
     /// Rows of one answer; more are left out, and said to be.
@@ -98,6 +102,8 @@ impl Default for Config {
             facet_values: 50,
             sample_range: DAY,
             sample_points: 3_600,
+            search_traces: 5_000,
+            search_time: Duration::from_secs(2),
             sql_memory_bytes: 128 * MIB as usize,
             sql_rows: 100_000,
             sql_time: Duration::from_secs(30),

@@ -21,6 +21,7 @@ mod report;
 mod segment;
 mod sql;
 mod table;
+mod text;
 
 use std::sync::Arc;
 

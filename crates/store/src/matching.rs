@@ -20,7 +20,7 @@ pub(crate) fn needed_columns(filter: &Filter, needs_ids: bool) -> Vec<&'static s
     let mut columns = FACETS.to_vec();
     for term in &filter.terms {
         columns.extend_from_slice(match &term.test {
-            Test::Status(_) | Test::Cause(_) => &[],
+            Test::Status(_) | Test::Cause(_) | Test::Content(_) => &[],
             Test::Duration { .. } => &["duration_ns"],
             Test::Text(field, _) => columns_of(*field),
             Test::Anywhere(_) => &ANYWHERE,
@@ -65,6 +65,7 @@ pub(crate) struct Matching<'a> {
 }
 
 enum Term<'a> {
+    Always,
     /// A row passes where one of these says so.
     AnyOf(Vec<Column<'a>>),
     Duration {
@@ -115,6 +116,7 @@ impl<'a> Matching<'a> {
     fn passes(&self, term: &Term<'_>, place: usize) -> bool {
         let any = |columns: &[Column<'_>]| columns.iter().any(|column| column.passes(place));
         match term {
+            Term::Always => true,
             Term::AnyOf(columns) => any(columns),
             Term::Duration { durations, comparison, nanos } => {
                 let duration_ns = durations.map_or(0, |all| all.value(place).unsigned_abs());
@@ -141,6 +143,8 @@ impl<'a> Term<'a> {
         match test {
             Test::Status(status) => Self::named(batch, "status", Status::name(*status)),
             Test::Cause(cause) => Self::named(batch, "cause", Cause::name(*cause)),
+            // Looked for beforehand: only traces that have it are asked.
+            Test::Content(_) => Self::Always,
             Test::Duration { comparison, nanos } => {
                 let durations = batch.column_by_name("duration_ns");
                 Self::Duration {

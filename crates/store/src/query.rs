@@ -1,6 +1,6 @@
 //! The filter language of the list, and what the list answers.
 //!
-//! `words service:gateway model:"gemma3:270m" status:error cause:cold_start duration:>5s -name:/x`
+//! `words text:天気 service:gateway model:"gemma3:270m" status:error cause:cold_start duration:>5s -name:/x`
 //!
 //! Terms are joined by «and»; a leading `-` negates. Without quotes a value is looked for inside
 //! the field, in quotes it is the whole field. What a newcomer gets wrong: `gemma3:270m` alone is
@@ -32,6 +32,8 @@ pub struct TracePage {
     pub next_cursor: Option<String>,
     /// Traces that match on all pages together.
     pub total_matched: u64,
+    /// The search for texts ended before it had looked at all of them: there may be more, and older.
+    pub is_partial: bool,
     pub facets: Facets,
 }
 
@@ -105,7 +107,12 @@ pub(crate) enum Test {
     Text(TextField, Pattern),
     Status(Status),
     Cause(Cause),
-    Duration { comparison: Comparison, nanos: u64 },
+    Duration {
+        comparison: Comparison,
+        nanos: u64,
+    },
+    /// A text of the trace holds this; folded.
+    Content(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +161,17 @@ impl Filter {
             terms.push(parser.term()?);
         }
         Ok(Self { terms })
+    }
+}
+
+impl Filter {
+    /// What texts are to hold.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let words = self.terms.iter().filter_map(|term| match &term.test {
+            Test::Content(word) => Some(word.clone()),
+            _ => None,
+        });
+        words.collect()
     }
 }
 
@@ -213,6 +231,11 @@ impl Parser<'_> {
                 let example = "write a duration like duration:>5s or duration:<=200ms".to_owned();
                 self.error_at(value_start, example)
             })?,
+            Some("text") if negated => {
+                let message = "text: cannot be left out, only looked for".to_owned();
+                return Err(self.error_at(start, message));
+            }
+            Some("text") => Test::Content(andon_search::fold(&value)),
             Some(other) => {
                 return Err(self.error_at(start, format!("there is no field called {other}")));
             }
@@ -222,8 +245,9 @@ impl Parser<'_> {
 
     /// Takes `field:` when a known field's name stands here.
     fn field_name(&mut self) -> Option<String> {
-        const FIELDS: [&str; 8] =
-            ["service", "model", "name", "session", "request", "status", "cause", "duration"];
+        const FIELDS: [&str; 9] = [
+            "service", "model", "name", "session", "request", "status", "cause", "duration", "text",
+        ];
         let rest = self.characters.get(self.position..)?;
         let colon = rest.iter().position(|character| !character.is_ascii_alphabetic())?;
         let name: String = rest[..colon].iter().collect::<String>().to_ascii_lowercase();

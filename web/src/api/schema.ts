@@ -1009,6 +1009,8 @@ export interface components {
         /** @description One page of the list, newest first. */
         TracePage: {
             facets: components["schemas"]["Facets"];
+            /** @description The search for texts ended before it had looked at all of them: there may be more, and older. */
+            is_partial: boolean;
             next_cursor: string | null;
             /**
              * Format: int64

@@ -5,9 +5,10 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::{BinaryHeap, HashMap, HashSet},
     ops::{ControlFlow, RangeInclusive},
     sync::Arc,
+    time::Instant,
 };
 
 use andon_model::{TraceId, UnixNanos};
@@ -19,20 +20,25 @@ use crate::{
     hot::{Counts, HotPage},
     matching::{Matching, needed_columns},
     segment::{Segment, Visit},
+    sql::Snapshot,
     table::{Row as _, Table},
+    text::{Found, Search},
 };
 
 impl Shared {
     pub(super) fn page(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
         let most = self.config.page_rows;
         let limit = if query.limit == 0 { most } else { query.limit.min(most) };
+        let found = self.search(query);
+        let among = found.as_ref().map(|found| &found.traces);
         let (hot, segments) = {
             let state = self.read();
-            (state.hot.traces.page(query, limit), Arc::clone(&state.segments))
+            (state.hot.traces.page(query, among, limit), Arc::clone(&state.segments))
         };
         let HotPage { rows, matched, counts, superseded } = hot;
         let mut scan = Scan {
             query,
+            among,
             time: time_of(query),
             superseded,
             wanted: limit + 1,
@@ -62,8 +68,30 @@ impl Shared {
             next_cursor: next_cursor.map(|cursor| cursor.to_string()),
             traces: page,
             total_matched: scan.matched,
+            is_partial: found.as_ref().is_some_and(|found| found.is_partial),
             facets: scan.counts.facets(self.config.facet_values),
         })
+    }
+}
+
+impl Shared {
+    /// The traces whose texts have the words of the filter; `None` when it has none.
+    fn search(&self, query: &TraceQuery) -> Option<Found> {
+        let words = query.filter.words();
+        if words.is_empty() {
+            return None;
+        }
+        let Snapshot { hot, segments } = self.snapshot(Table::Contents);
+        // Texts are as old as their spans, which may begin after their trace.
+        let window_ns = self.config.late_window.as_nanos() as u64;
+        let time = time_of(query);
+        let search = Search {
+            words,
+            time: *time.start()..=time.end().saturating_add(window_ns),
+            most: self.config.search_traces,
+            deadline: Instant::now() + self.config.search_time,
+        };
+        Some(search.run(&hot, &segments, &mut |error| self.note_unreadable(&error)))
     }
 }
 
@@ -76,6 +104,8 @@ fn time_of(query: &TraceQuery) -> RangeInclusive<UnixNanos> {
 /// One question on its way through the segments.
 struct Scan<'a> {
     query: &'a TraceQuery,
+    /// The only traces that are asked, where not all are.
+    among: Option<&'a HashSet<TraceId>>,
     /// Starts that are asked for; none when it is empty.
     time: RangeInclusive<UnixNanos>,
     superseded: HashMap<UnixNanos, Vec<TraceId>>,
@@ -96,7 +126,9 @@ impl Scan<'_> {
     fn count(&mut self, segment: &Segment) -> Result<(), StoreError> {
         let is_here =
             |start: &UnixNanos| (segment.info.from_ns..=segment.info.to_ns).contains(start);
-        let needs_ids = self.superseded.keys().any(is_here) || self.query.cursor.is_some();
+        let needs_ids = self.superseded.keys().any(is_here)
+            || self.query.cursor.is_some()
+            || self.among.is_some();
         let columns = needed_columns(&self.query.filter, needs_ids);
         let visit = Visit::between(*self.time.start(), *self.time.end()).columns(&columns);
         segment.visit(visit, &mut |batch| {
@@ -110,10 +142,7 @@ impl Scan<'_> {
         let mut places = Vec::with_capacity(batch.num_rows());
         for place in 0..batch.num_rows() {
             let start_ns = matching.start_ns(place);
-            if !self.time.contains(&start_ns)
-                || !matching.matches(place)
-                || self.is_superseded(&matching, place)
-            {
+            if !self.time.contains(&start_ns) || !self.is_wanted(&matching, place) {
                 continue;
             }
             places.push(place);
@@ -123,6 +152,14 @@ impl Scan<'_> {
         }
         self.matched += places.len() as u64;
         matching.count(&places, &mut self.counts);
+    }
+
+    fn is_wanted(&self, matching: &Matching<'_>, place: usize) -> bool {
+        let is_among = || {
+            self.among
+                .is_none_or(|among| matching.trace_id(place).is_some_and(|id| among.contains(&id)))
+        };
+        matching.matches(place) && is_among() && !self.is_superseded(matching, place)
     }
 
     fn is_superseded(&self, matching: &Matching<'_>, place: usize) -> bool {
@@ -164,9 +201,7 @@ impl Scan<'_> {
             let matching = Matching::of(batch, &self.query.filter);
             let places: Vec<_> = (0..batch.num_rows())
                 .filter(|place| {
-                    matching.matches(*place)
-                        && !self.is_superseded(&matching, *place)
-                        && self.follows_cursor(&matching, *place)
+                    self.is_wanted(&matching, *place) && self.follows_cursor(&matching, *place)
                 })
                 .collect();
             rows.extend(TraceSummary::read(batch, &places));

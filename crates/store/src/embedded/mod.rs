@@ -132,7 +132,8 @@ impl Store for EmbeddedStore {
             let of_table = segments.iter().filter(|segment| segment.info.table == table);
             of_table.map(|segment| segment.info.rows).sum()
         };
-        let segment_bytes: u64 = segments.iter().map(|segment| segment.info.bytes).sum();
+        let size = |segment: &Arc<Segment>| segment.info.bytes + segment.info.grams_bytes;
+        let segment_bytes: u64 = segments.iter().map(size).sum();
         let oldest_segment = segments
             .iter()
             .filter(|segment| segment.info.table == Table::Spans)

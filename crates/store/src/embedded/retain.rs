@@ -31,10 +31,11 @@ pub(super) fn outdated(
 fn outdated_of(mut group: Vec<&SegmentInfo>, keep: Retention, now_ns: UnixNanos) -> Vec<u64> {
     group.sort_by_key(|info| (info.created_ns, info.to_ns));
     let age_ns = u64::try_from(keep.age.as_nanos()).unwrap_or(u64::MAX);
-    let mut bytes: u64 = group.iter().map(|info| info.bytes).sum();
+    let size = |info: &SegmentInfo| info.bytes + info.grams_bytes;
+    let mut bytes: u64 = group.iter().map(|info| size(info)).sum();
     let is_outdated = |info: &&&SegmentInfo| {
         let is_over = bytes > keep.bytes || now_ns.saturating_sub(info.created_ns) > age_ns;
-        bytes -= info.bytes;
+        bytes -= size(info);
         is_over
     };
     group.iter().take_while(is_outdated).map(|info| info.id).collect()
@@ -47,8 +48,18 @@ mod tests {
     use super::*;
 
     fn info(table: Table, id: u64, created_ns: u64) -> SegmentInfo {
-        let (rows, bytes, crc32c) = (1, 100, 0);
-        SegmentInfo { table, id, rows, bytes, from_ns: 0, to_ns: 1, created_ns, crc32c }
+        let (rows, bytes, grams_bytes, crc32c) = (1, 100, 0, 0);
+        SegmentInfo {
+            table,
+            id,
+            rows,
+            bytes,
+            grams_bytes,
+            from_ns: 0,
+            to_ns: 1,
+            created_ns,
+            crc32c,
+        }
     }
 
     #[test]

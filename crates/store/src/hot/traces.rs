@@ -271,10 +271,18 @@ impl TraceIndex {
         self.entries.len() * ENTRY_BYTES + self.digests * DIGEST_BYTES
     }
 
-    /// `limit`: rows wanted.
-    pub(crate) fn page(&self, query: &TraceQuery, limit: usize) -> HotPage {
+    /// `among`: the only traces that are asked, where not all are. `limit`: rows wanted.
+    pub(crate) fn page(
+        &self,
+        query: &TraceQuery,
+        among: Option<&HashSet<TraceId>>,
+        limit: usize,
+    ) -> HotPage {
         let mut page = HotPage { superseded: self.superseded(), ..HotPage::default() };
         for key in self.keys(query).rev() {
+            if among.is_some_and(|among| !among.contains(&key.1)) {
+                continue;
+            }
             let view = self.entries.get(&key.1).and_then(|entry| View::new(key.1, entry));
             let Some(view) = view.filter(|view| view.matches(&query.filter)) else { continue };
             page.matched += 1;

@@ -133,6 +133,8 @@ impl<'a> View<'a> {
             texts.iter().flatten().any(|text| pattern.matches(text))
         };
         match test {
+            // Looked for beforehand: only traces that have it are asked.
+            Test::Content(_) => true,
             Test::Status(status) => self.status() == *status,
             Test::Cause(cause) => self.cause() == Some(*cause),
             Test::Duration { comparison, nanos } => comparison.holds(self.duration_ns(), *nanos),

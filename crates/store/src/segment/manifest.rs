@@ -94,6 +94,7 @@ mod tests {
             id: 7,
             rows: 3,
             bytes: 1_000,
+            grams_bytes: 0,
             from_ns: 1,
             to_ns: 2,
             created_ns: 3,

@@ -3,6 +3,7 @@
 //! A segment is written once and never changed. Which of them count stands in the manifest alone;
 //! one that no longer counts is removed when the last question that reads it has ended.
 
+mod grams;
 mod manifest;
 mod merge;
 mod read;
@@ -30,6 +31,8 @@ pub(crate) use write::{Origin, Writer, sorted};
 
 use crate::table::Table;
 
+/// Extensions of files that belong to segments, or were to.
+const EXTENSIONS: [&str; 3] = [EXTENSION, grams::EXTENSION, "new"];
 pub(crate) const EXTENSION: &str = "parquet";
 
 /// What the manifest knows of a segment.
@@ -40,6 +43,9 @@ pub(crate) struct SegmentInfo {
     pub(crate) id: u64,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
+    /// Size of the index of texts beside it.
+    #[serde(default)]
+    pub(crate) grams_bytes: u64,
     /// Time of the earliest and of the latest row.
     pub(crate) from_ns: UnixNanos,
     pub(crate) to_ns: UnixNanos,
@@ -111,6 +117,10 @@ impl Drop for Segment {
         // What stays behind after a crash is removed at the next start: it is in no manifest.
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(%error, path = %self.path.display(), "cannot remove an old segment");
+        }
+        if self.info.table == Table::Contents {
+            // It may be gone, or never have been there.
+            let _ = fs::remove_file(grams::path_beside(&self.path));
         }
     }
 }

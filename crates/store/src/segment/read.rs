@@ -13,7 +13,7 @@ use parquet::{
         ProjectionMask,
         arrow_reader::{
             ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-            ParquetRecordBatchReaderBuilder, RowFilter,
+            ParquetRecordBatchReaderBuilder, RowFilter, RowSelection, RowSelector,
         },
     },
     bloom_filter::Sbbf,
@@ -21,7 +21,10 @@ use parquet::{
     file::{metadata::PageIndexPolicy, statistics::Statistics},
 };
 
-use super::Segment;
+use super::{
+    Segment,
+    grams::{self, BLOCK_ROWS},
+};
 use crate::{StoreError, table::Row};
 
 /// Rows that are decoded at a time.
@@ -117,6 +120,40 @@ impl Segment {
         for batch in reader {
             if take(&batch.map_err(|error| self.unreadable(&error))?).is_break() {
                 break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands out blocks of rows that may hold texts with all of these words (folded), the last block
+    /// first, until `take` has had enough.
+    pub(crate) fn visit_blocks(
+        &self,
+        words: &[String],
+        take: &mut dyn FnMut(&RecordBatch) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let all = 0..self.info.rows.div_ceil(BLOCK_ROWS as u64) as u32;
+        let blocks = match grams::candidates(&self.path, words) {
+            Ok(Some(blocks)) => blocks,
+            Ok(None) => all.collect(),
+            Err(error) => {
+                tracing::warn!(%error, "reading all texts instead");
+                all.collect()
+            }
+        };
+        for block in blocks.into_iter().rev() {
+            let first = block as usize * BLOCK_ROWS;
+            let rows = BLOCK_ROWS.min((self.info.rows as usize).saturating_sub(first));
+            let selection = vec![RowSelector::skip(first), RowSelector::select(rows)];
+            let builder = self.builder()?.with_batch_size(BLOCK_ROWS);
+            let reader = builder
+                .with_row_selection(RowSelection::from(selection))
+                .build()
+                .map_err(|error| self.unreadable(&error))?;
+            for batch in reader {
+                if take(&batch.map_err(|error| self.unreadable(&error))?).is_break() {
+                    return Ok(());
+                }
             }
         }
         Ok(())

@@ -12,7 +12,8 @@ use parquet::{
 };
 
 use super::{
-    EXTENSION, Manifest, SegmentInfo,
+    EXTENSION, EXTENSIONS, Manifest, SegmentInfo,
+    grams::path_beside,
     write::{CREATED_KEY, LOG_THROUGH_KEY, REPLACES_KEY},
 };
 use crate::{StoreError, table::Table};
@@ -50,13 +51,16 @@ pub(crate) fn rebuild_manifest(
 
 /// Removes what a crash left of segments that were never to count, or do not any more.
 pub(crate) fn remove_strays(folder: &Path, manifest: &Manifest) -> Result<(), StoreError> {
-    let known: HashSet<_> = manifest.segments.iter().map(|info| info.path_in(folder)).collect();
+    let mut known: HashSet<_> = manifest.segments.iter().map(|info| info.path_in(folder)).collect();
+    let contents = manifest.segments.iter().filter(|info| info.table == Table::Contents);
+    known.extend(contents.map(|info| path_beside(&info.path_in(folder))));
     for table in Table::ALL {
         let folder = folder.join(table.name());
         let failed = |error| StoreError::io("list", &folder, &error);
         for entry in fs::read_dir(&folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            let is_ours = path.extension().is_some_and(|ext| ext == EXTENSION || ext == "new");
+            let is_ours =
+                path.extension().is_some_and(|of| EXTENSIONS.iter().any(|ext| of == *ext));
             if is_ours && !known.contains(&path) {
                 tracing::info!(path = %path.display(), "removing a file that does not count");
                 fs::remove_file(&path).map_err(|error| StoreError::io("remove", &path, &error))?;
@@ -114,6 +118,7 @@ fn look_at(table: Table, id: u64, path: &Path) -> Result<Found, StoreError> {
         id,
         rows: metadata.file_metadata().num_rows().unsigned_abs(),
         bytes: bytes.len() as u64,
+        grams_bytes: fs::metadata(path_beside(path)).map_or(0, |metadata| metadata.len()),
         from_ns: from_ns.min(to_ns),
         to_ns,
         created_ns: value(CREATED_KEY).and_then(|text| text.parse().ok()).unwrap_or(0),

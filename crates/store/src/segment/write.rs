@@ -24,7 +24,10 @@ use parquet::{
     schema::types::ColumnPath,
 };
 
-use super::SegmentInfo;
+use super::{
+    SegmentInfo,
+    grams::{BLOCK_ROWS, Grams},
+};
 use crate::{StoreError, table::Table};
 
 /// Rows of a row group: what a question reads at least of a column's dictionary.
@@ -32,7 +35,7 @@ pub(crate) const GROUP_ROWS: usize = 65_536;
 /// Rows of a page: what a trace by its id reads at least of a column.
 const PAGE_ROWS: usize = 4_096;
 /// Bytes of a page of texts, before compression.
-const TEXT_PAGE_BYTES: usize = 128 * 1024;
+const TEXT_PAGE_BYTES: usize = 1024 * 1024;
 const ZSTD_LEVEL: i32 = 3;
 /// Traces that a row group's filter takes for its own though they are not: one in a hundred.
 const FALSE_POSITIVES: f64 = 0.01;
@@ -58,6 +61,7 @@ pub(crate) struct Writer {
     id: u64,
     path: PathBuf,
     arrow: ArrowWriter<Summed>,
+    grams: Option<Grams>,
     created_ns: UnixNanos,
     from_ns: UnixNanos,
     to_ns: UnixNanos,
@@ -78,7 +82,8 @@ impl Writer {
         let arrow = ArrowWriter::try_new(summed, table.schema(), Some(properties(table, origin)))
             .map_err(|error| StoreError::segment("begin", &path, &error))?;
         let (created_ns, from_ns) = (origin.created_ns, UnixNanos::MAX);
-        Ok(Self { table, id, path, arrow, created_ns, from_ns, to_ns: 0, rows: 0 })
+        let grams = (table == Table::Contents).then(Grams::default);
+        Ok(Self { table, id, path, arrow, grams, created_ns, from_ns, to_ns: 0, rows: 0 })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
@@ -90,6 +95,9 @@ impl Writer {
             self.to_ns = self.to_ns.max(time_ns);
         }
         self.rows += batch.num_rows() as u64;
+        if let Some(grams) = &mut self.grams {
+            grams.add(batch);
+        }
         self.arrow.write(batch).map_err(|error| StoreError::segment("write", &self.path, &error))
     }
 
@@ -111,17 +119,21 @@ impl Writer {
             .map_err(|error| StoreError::segment("finish", &path, &error))?;
         let file = file.into_inner().map_err(|error| io_failed(error.into_error()))?;
         file.sync_all().map_err(io_failed)?;
-        let info = SegmentInfo {
+        let mut info = SegmentInfo {
             table: self.table,
             id: self.id,
             rows: self.rows,
             bytes,
+            grams_bytes: 0,
             from_ns: self.from_ns.min(self.to_ns),
             to_ns: self.to_ns,
             created_ns: self.created_ns,
             crc32c,
         };
         let named = path.with_file_name(info.file_name());
+        if let Some(grams) = self.grams {
+            info.grams_bytes = grams.finish(&named).map_err(io_failed)?;
+        }
         fs::rename(&path, &named).map_err(io_failed)?;
         if let Some(folder) = path.parent() {
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_failed)?;
@@ -157,11 +169,12 @@ fn properties(table: Table, origin: Origin<'_>) -> WriterProperties {
         (REPLACES_KEY, replaces.join(",")),
     ];
     let key_values = key_values.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec();
+    let page_rows = if table == Table::Contents { BLOCK_ROWS } else { PAGE_ROWS };
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(PAGE_ROWS)
+        .set_data_page_row_count_limit(page_rows)
+        .set_write_batch_size(page_rows)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_key_value_metadata(Some(key_values))
         .set_sorting_columns(Some(sorting(table)));

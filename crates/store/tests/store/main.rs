@@ -19,3 +19,5 @@ mod samples;
 mod sql;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod text;
