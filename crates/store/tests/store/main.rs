@@ -2,6 +2,8 @@
 //! to a process or to its files.
 
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
 mod compaction;
 #[cfg(test)]
 mod crash;
