@@ -1,5 +1,6 @@
-//! What goes into the log, and how it looks there: MessagePack with field names, so that a later
-//! version with more fields reads it and an earlier one finds the fields that it knows.
+//! What goes into the log, and how it looks there: MessagePack. Spans and texts, which come by the
+//! hundred thousand, are written as lists of their fields; a later version may add fields behind
+//! those that there are. All else has field names.
 
 use andon_model::{Evaluation, HostSample, ProcessSample};
 use andon_privacy::{Protected, SpanBatch};
@@ -16,15 +17,17 @@ pub enum Record {
     Processes(Vec<ProcessSample>),
 }
 
-/// What a span usually takes, its field names included.
-const SPAN_BYTES: usize = 1_536;
+/// What a span usually takes.
+const SPAN_BYTES: usize = 384;
 
 /// The kinds of frames. Numbers are on disk for good.
 pub(crate) mod kind {
-    pub(crate) const SPANS: u8 = 1;
+    /// With field names, as versions before 0.2 wrote them.
+    pub(crate) const NAMED_SPANS: u8 = 1;
     pub(crate) const EVALUATIONS: u8 = 2;
     pub(crate) const HOST: u8 = 3;
     pub(crate) const PROCESSES: u8 = 4;
+    pub(crate) const SPANS: u8 = 5;
 }
 
 /// A record read back.
@@ -60,12 +63,15 @@ impl Record {
             Self::Spans(batch) => {
                 let SpanBatch { spans, contents, .. } = batch.get();
                 let texts: usize = contents.iter().map(|content| content.text.len()).sum();
-                let most_names = (spans.len() + contents.len()) * SPAN_BYTES;
-                named(batch.get(), most_names + texts)
+                let mut bytes =
+                    Vec::with_capacity((spans.len() + contents.len()) * SPAN_BYTES + texts);
+                let mut serializer = rmp_serde::Serializer::new(&mut bytes);
+                written(batch.get().serialize(&mut serializer))?;
+                Ok(bytes)
             }
-            Self::Evaluations(evaluations) => named(evaluations, 0),
-            Self::Host(samples) => named(samples, 0),
-            Self::Processes(samples) => named(samples, 0),
+            Self::Evaluations(evaluations) => named(evaluations),
+            Self::Host(samples) => named(samples),
+            Self::Processes(samples) => named(samples),
         }
     }
 }
@@ -85,7 +91,7 @@ impl Stored {
     /// `None` for a kind or a payload that this version does not know.
     pub(crate) fn decode(kind: u8, payload: &[u8]) -> Option<Self> {
         match kind {
-            kind::SPANS => parse(payload).map(Self::Spans),
+            kind::SPANS | kind::NAMED_SPANS => parse(payload).map(Self::Spans),
             kind::EVALUATIONS => parse(payload).map(Self::Evaluations),
             kind::HOST => parse(payload).map(Self::Host),
             kind::PROCESSES => parse(payload).map(Self::Processes),
@@ -94,12 +100,15 @@ impl Stored {
     }
 }
 
-/// `room`: bytes that it will likely take.
-fn named<T: Serialize>(value: &T, room: usize) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = Vec::with_capacity(room);
+fn named<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::new();
     let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
-    value.serialize(&mut serializer).map_err(|error| StoreError::Encode(error.to_string()))?;
+    written(value.serialize(&mut serializer))?;
     Ok(bytes)
+}
+
+fn written(written: Result<(), rmp_serde::encode::Error>) -> Result<(), StoreError> {
+    written.map_err(|error| StoreError::Encode(error.to_string()))
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(payload: &[u8]) -> Option<T> {
@@ -138,6 +147,32 @@ mod tests {
         let encoded = record.encode().unwrap();
         match Stored::decode(record.kind(), &encoded) {
             Some(Stored::Spans(batch)) => assert_eq!(batch.spans, [span]),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn spans_of_earlier_versions_are_read() {
+        let span = Span::new(TraceId::random(), "gateway", "POST /chat");
+        let batch = SpanBatch { spans: vec![span], contents: Vec::new() };
+        match Stored::decode(kind::NAMED_SPANS, &named(&batch).unwrap()) {
+            Some(Stored::Spans(read)) => assert_eq!(read, batch),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_span_with_fewer_fields_than_today_is_read() {
+        // An array of the first four fields: what a version that knew no more would have written.
+        let span = Span::new(TraceId::random(), "", "");
+        let short = rmp_serde::to_vec(&(
+            vec![(span.trace_id, span.span_id, span.parent_id, 7_u64)],
+            Vec::<()>::new(),
+        ));
+        match Stored::decode(kind::SPANS, &short.unwrap()) {
+            Some(Stored::Spans(read)) => {
+                assert_eq!((read.spans[0].span_id, read.spans[0].start_ns), (span.span_id, 7));
+            }
             other => panic!("{other:?}"),
         }
     }
