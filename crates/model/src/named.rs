@@ -15,7 +15,7 @@ pub trait Named: Copy + 'static {
 
 macro_rules! named {
     ($(#[$meta:meta])* pub enum $enum:ident {
-        $($(#[$doc:meta])* $variant:ident = $name:literal,)+
+        $($(#[$doc:meta])* $variant:ident = $name:tt,)+
     }) => {
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,

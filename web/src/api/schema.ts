@@ -269,7 +269,7 @@ export interface components {
          * @description Why a call was slow or failed. The list is DESIGN's and grows only at its end.
          * @enum {string}
          */
-        Cause: "None" | "ColdStart" | "KeepAliveExpired" | "Evicted" | "OptionsChanged" | "Queue" | "LongPrompt" | "PromptCacheLost" | "LongAnswer" | "CpuStarved" | "Steal" | "Throttled" | "MemoryPressure" | "PartlyOnCpu" | "SlowDisk" | "ParallelGeneration" | "Network" | "SlowApp" | "Timeout" | "RuntimeDown" | "OutOfMemory" | "ModelMissing" | "QueueFull" | "ClientGone" | "ContextExceeded" | "PromptCut" | "Unknown";
+        Cause: "none" | "cold_start" | "keep_alive_expired" | "evicted" | "options_changed" | "queue" | "long_prompt" | "prompt_cache_lost" | "long_answer" | "cpu_starved" | "steal" | "throttled" | "memory_pressure" | "partly_on_cpu" | "slow_disk" | "parallel_generation" | "network" | "slow_app" | "timeout" | "runtime_down" | "out_of_memory" | "model_missing" | "queue_full" | "client_gone" | "context_exceeded" | "prompt_cut" | "unknown";
         /** @description A whole answer, as JSON and as the last event of a stream. */
         ChatAnswer: {
             cold_start: boolean;
@@ -468,7 +468,7 @@ export interface components {
          * @description Who evaluated.
          * @enum {string}
          */
-        EvaluationSource: "Builtin" | "Judge" | "Human" | "Sdk";
+        EvaluationSource: "builtin" | "judge" | "human" | "sdk";
         FacetCount: {
             /** Format: int64 */
             count: number;
@@ -601,12 +601,12 @@ export interface components {
          * @description What an LLM application did in this span.
          * @enum {string}
          */
-        LlmKind: "Workflow" | "Agent" | "Task" | "Tool" | "Llm" | "Embedding" | "Retrieval";
+        LlmKind: "workflow" | "agent" | "task" | "tool" | "llm" | "embedding" | "retrieval";
         /**
          * @description What an evaluation says.
          * @enum {string}
          */
-        MetricType: "Score" | "Categorical" | "Boolean";
+        MetricType: "score" | "categorical" | "boolean";
         Models: {
             /** Format: int64 */
             max_body_bytes: number;
@@ -622,7 +622,7 @@ export interface components {
          * @description Which part of a call a text was.
          * @enum {string}
          */
-        Part: "Input" | "Output" | "System" | "Tool" | "Document" | "Thinking";
+        Part: "input" | "output" | "system" | "tool" | "document" | "thinking";
         /**
          * @description What a call to a model is doing.
          * @enum {string}
@@ -810,7 +810,7 @@ export interface components {
          * @description How Andon came to know of a span.
          * @enum {string}
          */
-        Source: "Gateway" | "Capture" | "Otlp" | "Datadog" | "Rum";
+        Source: "gateway" | "capture" | "otlp" | "datadog" | "rum";
         /**
          * @description A finished unit of work. Field names are the columns of the `spans` table; unknown is `None`,
          *     never 0 or empty.
@@ -884,9 +884,9 @@ export interface components {
          * @description OpenTelemetry's span kinds.
          * @enum {string}
          */
-        SpanKind: "Server" | "Client" | "Internal" | "Producer" | "Consumer";
+        SpanKind: "server" | "client" | "internal" | "producer" | "consumer";
         /** @enum {string} */
-        SpanStatus: "Ok" | "Error" | "Unset";
+        SpanStatus: "ok" | "error" | "unset";
         Status: {
             /** Format: int32 */
             cpu_count: number | null;

@@ -235,6 +235,7 @@ export const chat = {
       "Reload the page: the server may be of another version.",
     ],
     range_too_long: ["The time range is too long.", "Choose a shorter one."],
+    too_much: ["That question takes too much", "Ask for a shorter time or for fewer rows."],
     store_unavailable: [
       "The server cannot write or read what it records.",
       "See whether its disk is full («andon doctor»), and try again.",

@@ -208,6 +208,7 @@ export const traces = {
       ["service:gateway", "by service"],
       ['name:"POST /chat"', "by name"],
       ["duration:>5s", "slower than 5 seconds"],
+      ["text:weather", "words in prompts and answers that were kept"],
     ] as [string, string][],
     wrong: "The filter could not be read",
   },
@@ -222,6 +223,7 @@ export const traces = {
   stretch: (from: string, to: string) => `${from} – ${to}`,
   stretchClear: "Back to the time range",
   matched: (count: string, plural: boolean) => `${count} ${plural ? "traces" : "trace"}`,
+  matchedPartly: (count: string) => `At least ${count}; older texts were not searched`,
   facets: {
     label: "Narrow down",
     cause: "Cause",

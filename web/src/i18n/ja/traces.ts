@@ -181,6 +181,7 @@ export const traces: typeof en = {
       ["service:gateway", "サービスで"],
       ['name:"POST /chat"', "操作名で"],
       ["duration:>5s", "5 秒より遅い"],
+      ["text:天気", "保存されたプロンプトと回答の中の語"],
     ],
     wrong: "絞り込みを読み取れません",
   },
@@ -195,6 +196,7 @@ export const traces: typeof en = {
   stretch: (from, to) => `${from} – ${to}`,
   stretchClear: "期間の選択に戻る",
   matched: (count) => `${count} 件`,
+  matchedPartly: (count) => `${count} 件以上(古いテキストは未検索)`,
   facets: {
     label: "絞り込み",
     cause: "原因",

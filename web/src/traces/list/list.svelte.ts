@@ -15,6 +15,8 @@ export class TraceList {
   rows = $state.raw<TraceSummary[]>([]);
   facets = $state.raw<TracesReply["facets"] | null>(null);
   total = $state(0);
+  /** There may be more traces, whose texts were not searched. */
+  isPartial = $state(false);
   state = $state<ListState>("loading");
   /** Why the newest page could not be had; with rows shown they are stale. */
   failure = $state.raw<ApiFailure | null>(null);
@@ -65,6 +67,7 @@ export class TraceList {
     if (times) this.asked = times;
     this.facets = reply.facets;
     this.total = reply.total_matched;
+    this.isPartial = reply.is_partial;
     this.failure = null;
     this.state = "ready";
     if (!first) this.#flashRows(merged.fresh);
