@@ -14,6 +14,7 @@ mod query;
 mod rum;
 mod runtimes;
 mod status;
+mod store;
 mod traces;
 
 use std::{sync::Arc, time::Instant};
@@ -84,6 +85,7 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(traces::one))
         .routes(routes!(traces::host))
         .routes(routes!(query::query))
+        .routes(routes!(store::seal))
         .routes(routes!(models::models))
         .routes(routes!(runtimes::runtimes))
         .routes(routes!(status::status))
