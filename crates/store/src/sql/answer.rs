@@ -1,10 +1,17 @@
 //! What a question came to, and how it is written down.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use arrow::{
-    array::RecordBatch, csv::WriterBuilder as CsvBuilder, datatypes::SchemaRef, error::ArrowError,
-    json::ArrayWriter, util::pretty::pretty_format_batches,
+    array::{ArrayRef, RecordBatch, StringBuilder},
+    csv::WriterBuilder as CsvBuilder,
+    datatypes::{DataType, Field, FieldRef, Schema, SchemaRef},
+    error::ArrowError,
+    json::{ArrayWriter, EncoderOptions, writer::make_encoder},
+    util::pretty::pretty_format_batches,
 };
 
 /// The ways to write an answer down.
@@ -49,12 +56,48 @@ impl Answer {
                 let mut writer = CsvBuilder::new().with_header(true).build(to);
                 if self.batches.is_empty() {
                     let empty = RecordBatch::new_empty(SchemaRef::clone(&self.schema));
-                    writer.write(&empty).map_err(to_io)?;
+                    writer.write(&flat(&empty).map_err(to_io)?).map_err(to_io)?;
                 }
-                self.batches.iter().try_for_each(|batch| writer.write(batch)).map_err(to_io)
+                for batch in &self.batches {
+                    writer.write(&flat(batch).map_err(to_io)?).map_err(to_io)?;
+                }
+                Ok(())
             }
         }
     }
+}
+
+/// Attributes and lists, which CSV has no form for, as JSON in one field.
+fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let schema = batch.schema();
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in schema.fields().iter().zip(batch.columns()) {
+        if column.data_type().is_nested() {
+            fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
+            columns.push(as_json(field, column)?);
+        } else {
+            fields.push(Arc::clone(field));
+            columns.push(Arc::clone(column));
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+fn as_json(field: &FieldRef, column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let options = EncoderOptions::default();
+    let mut encoder = make_encoder(field, column, &options)?;
+    let mut builder = StringBuilder::new();
+    let mut bytes = Vec::new();
+    for row in 0..column.len() {
+        bytes.clear();
+        if encoder.is_null(row) {
+            builder.append_null();
+            continue;
+        }
+        encoder.encode(row, &mut bytes);
+        builder.append_value(String::from_utf8_lossy(&bytes));
+    }
+    Ok(Arc::new(builder.finish()))
 }
 
 fn to_io(error: ArrowError) -> io::Error {

@@ -213,6 +213,9 @@ fn an_answer_is_written_in_each_format_even_when_it_is_empty() {
     assert_eq!(write(one, Format::Json), r#"[{"text":"a,b","number":1.5}]"#);
     assert_eq!(write(one, Format::Csv), "text,number,nothing\n\"a,b\",1.5,\n");
     assert!(write(one, Format::Table).contains("| a,b  | 1.5    |         |"));
+    let nested = "SELECT attributes FROM spans WHERE output_tokens = 17";
+    assert_eq!(write(nested, Format::Csv), "attributes\n\"{\"\"andon.turn\"\":\"\"17\"\"}\"\n");
+    assert_eq!(write(&format!("{nested} AND false"), Format::Csv), "attributes\n");
     let none = "SELECT name, start_ns FROM spans WHERE false";
     assert_eq!(write(none, Format::Json), "[]");
     assert_eq!(write(none, Format::Csv), "name,start_ns\n");
