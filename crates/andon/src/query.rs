@@ -2,12 +2,13 @@
 //! when none does.
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{self, ErrorKind, IsTerminal, Write},
     process::ExitCode,
+    time::{Duration, Instant},
 };
 
 use andon_gateway::http_client;
-use andon_store::{EmbeddedStore, Format, Holder, SqlError, Store};
+use andon_store::{EmbeddedStore, Format, Holder, SqlError, Store, StoreError};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::{Request, header};
@@ -21,6 +22,10 @@ use crate::{
 
 /// Status that says the arguments were wrong, as clap's own.
 const WRONG_USAGE: u8 = 2;
+/// How long another question that has the folder, or an Andon that is about to listen, is waited
+/// for.
+const PATIENCE: Duration = Duration::from_secs(5);
+const STEP: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(args: QueryArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(*args.settings)?;
@@ -28,14 +33,39 @@ pub(crate) async fn run(args: QueryArgs) -> anyhow::Result<ExitCode> {
         true => QueryFormat::Table,
         false => QueryFormat::Json,
     });
-    match andon_store::holder(&config.data) {
-        Some(Holder { address: Some(address), .. }) => ask(&address, &args.sql, format).await,
-        Some(Holder { pid, .. }) => bail!(
-            "the data folder {} is in use{} and nobody there can be asked",
-            config.data.display(),
-            pid.map(|pid| format!(" by process {pid}")).unwrap_or_default()
-        ),
-        None => answer(&config, &args.sql, format).await,
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let holder = andon_store::holder(&config.data);
+        if let Some(Holder { address: Some(address), .. }) = &holder {
+            return ask(address, &args.sql, format).await;
+        }
+        if holder.is_none()
+            && let Some(store) = open(&config)?
+        {
+            return answer(&store, &args.sql, format).await;
+        }
+        if Instant::now() >= end {
+            let pid = holder.and_then(|holder| holder.pid);
+            let who = pid.map(|pid| format!(" by process {pid}")).unwrap_or_default();
+            let folder = config.data.display();
+            bail!("the data folder {folder} is in use{who} and nobody there can be asked");
+        }
+        tokio::time::sleep(STEP).await;
+    }
+}
+
+/// `None` where somebody else was faster.
+fn open(config: &Config) -> anyhow::Result<Option<EmbeddedStore>> {
+    let folder = &config.data;
+    if !folder.is_dir() {
+        bail!("there is no data folder {}; name it with --data", folder.display());
+    }
+    match EmbeddedStore::open(folder, andon_store::Config::default()) {
+        Ok(store) => Ok(Some(store)),
+        Err(StoreError::Locked { .. }) => Ok(None),
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot open the data folder {}", folder.display()))
+        }
     }
 }
 
@@ -66,18 +96,10 @@ async fn ask(address: &str, sql: &str, format: QueryFormat) -> anyhow::Result<Ex
         eprintln!("andon: {message}");
         return Ok(ExitCode::from(if status.as_u16() == 400 { WRONG_USAGE } else { 1 }));
     }
-    std::io::stdout().write_all(&bytes)?;
-    end(format, is_partial)
+    print(format, is_partial, |to| to.write_all(&bytes))
 }
 
-/// Opens the folder for one question.
-async fn answer(config: &Config, sql: &str, format: QueryFormat) -> anyhow::Result<ExitCode> {
-    let folder = &config.data;
-    if !folder.is_dir() {
-        bail!("there is no data folder {}; name it with --data", folder.display());
-    }
-    let store = EmbeddedStore::open(folder, andon_store::Config::default())
-        .with_context(|| format!("cannot open the data folder {}", folder.display()))?;
+async fn answer(store: &EmbeddedStore, sql: &str, format: QueryFormat) -> anyhow::Result<ExitCode> {
     let answer = match store.sql(sql) {
         Ok(answering) => answering.await,
         Err(error) => Err(error),
@@ -89,8 +111,7 @@ async fn answer(config: &Config, sql: &str, format: QueryFormat) -> anyhow::Resu
                 QueryFormat::Json => Format::Json,
                 QueryFormat::Csv => Format::Csv,
             };
-            answer.write(format_of, std::io::stdout().lock())?;
-            end(format, answer.is_partial)
+            print(format, answer.is_partial, |to| answer.write(format_of, to))
         }
         Err(error) => {
             eprintln!("andon: {error}");
@@ -100,9 +121,20 @@ async fn answer(config: &Config, sql: &str, format: QueryFormat) -> anyhow::Resu
     }
 }
 
-fn end(format: QueryFormat, is_partial: bool) -> anyhow::Result<ExitCode> {
-    if format == QueryFormat::Json {
-        std::io::stdout().write_all(b"\n")?;
+fn print(
+    format: QueryFormat,
+    is_partial: bool,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let mut to = io::BufWriter::new(io::stdout().lock());
+    let written = write(&mut to).and_then(|()| match format {
+        QueryFormat::Json => to.write_all(b"\n"),
+        QueryFormat::Table | QueryFormat::Csv => Ok(()),
+    });
+    match written.and_then(|()| to.flush()) {
+        // Whoever reads has seen enough, as `head` does.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+        written => written?,
     }
     if is_partial {
         eprintln!("andon: there are more rows than one answer may have; the rest is left out");
