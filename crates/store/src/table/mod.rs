@@ -88,3 +88,48 @@ impl Table {
         !matches!(self, Self::Hosts | Self::Processes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use arrow::datatypes::DataType;
+
+    use super::*;
+
+    /// What docs/query.md calls a type.
+    fn word(kind: &DataType) -> &'static str {
+        match kind {
+            DataType::FixedSizeBinary(_) => "id",
+            DataType::Int64 => "integer",
+            DataType::Float64 => "number",
+            DataType::Boolean => "boolean",
+            DataType::Utf8 | DataType::Dictionary(..) => "text",
+            DataType::Map(..) => "map",
+            other => panic!("a column of a kind that nobody has named: {other}"),
+        }
+    }
+
+    /// Columns and types of a table, from the rows that begin with a name in backticks.
+    fn documented<'a>(text: &'a str, table: Table) -> Vec<(&'a str, &'a str)> {
+        let heading = format!("\n### {}\n", table.name());
+        let section = text.split_once(&heading).map_or("", |(_, rest)| rest);
+        let section = section.split("\n#").next().unwrap_or_default();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+        rows.map(|(name, rest)| (name, rest.split(" |").next().unwrap_or_default())).collect()
+    }
+
+    #[test]
+    fn docs_name_each_column_of_the_public_tables_with_its_type() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/query.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        for table in Table::ALL.into_iter().filter(|table| *table != Table::Traces) {
+            let schema = table.schema();
+            let fields = schema.fields().iter();
+            let expected: Vec<_> =
+                fields.map(|field| (field.name().as_str(), word(field.data_type()))).collect();
+            assert_eq!(documented(&text, table), expected, "{}", table.name());
+        }
+        assert!(documented(&text, Table::Traces).is_empty());
+    }
+}
