@@ -6,6 +6,7 @@
 
 mod answer;
 mod attribute;
+mod bounded;
 mod deadline;
 mod id;
 mod view;
@@ -28,6 +29,7 @@ use datafusion::{
         memory_pool::GreedyMemoryPool,
         runtime_env::RuntimeEnvBuilder,
     },
+    logical_expr::ScalarUDF,
     physical_plan::execute_stream,
     prelude::{SessionConfig, SessionContext},
 };
@@ -42,6 +44,7 @@ pub use answer::{Answer, Format};
 
 use self::{
     attribute::AttributePlanner,
+    bounded::Bounded,
     deadline::{Deadline, Late},
     view::View,
 };
@@ -208,6 +211,10 @@ impl Engine {
         context
             .register_expr_planner(Arc::new(AttributePlanner))
             .map_err(|error| failed(&error))?;
+        for name in bounded::NAMES {
+            let function = context.udf(name).map_err(|error| failed(&error))?;
+            context.register_udf(ScalarUDF::new_from_impl(Bounded::new(function)));
+        }
         for table in Table::ALL.into_iter().filter(|table| *table != Table::Traces) {
             context
                 .register_table(table.name(), Arc::new(View::new(table, Arc::clone(look))))

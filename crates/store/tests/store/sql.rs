@@ -202,6 +202,33 @@ fn a_question_has_bounds_of_rows_time_and_memory() {
 }
 
 #[test]
+fn a_short_call_cannot_make_gigabytes() {
+    let (_folder, store) = half_sealed();
+    for text in [
+        "SELECT repeat('x', 2000000000)",
+        "SELECT length(repeat(name, 2000000000)) FROM spans",
+        "SELECT length(repeat('x', start_ns)) FROM spans",
+        "SELECT length(lpad(name, 1000000000)) FROM spans",
+        "SELECT rpad('x', 2000000000, 'あ')",
+    ] {
+        match ask(&store, text) {
+            Err(SqlError::Invalid(message)) => {
+                assert!(message.contains("more text"), "{text}: {message}");
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    let bars = "SELECT repeat('█', 3) AS bar, lpad('7', 3, '0') AS number, rpad('a', 2) AS wide, \
+                repeat('x', -1) AS none, repeat(NULL, 2) AS nothing, lpad('x', NULL) AS neither";
+    let expected = serde_json::json!([{"bar": "███", "number": "007", "wide": "a ", "none": ""}]);
+    assert_eq!(json(&store, bars), expected);
+    let by_row = "SELECT repeat('ab', output_tokens) AS bar FROM spans \
+                  WHERE output_tokens IN (0, 2, 12) ORDER BY output_tokens";
+    let expected = serde_json::json!([{"bar": ""}, {"bar": "abab"}, {"bar": "ab".repeat(12)}]);
+    assert_eq!(json(&store, by_row), expected);
+}
+
+#[test]
 fn an_answer_is_written_in_each_format_even_when_it_is_empty() {
     let (_folder, store) = half_sealed();
     let write = |text: &str, format| {
