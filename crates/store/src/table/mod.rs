@@ -111,7 +111,7 @@ mod tests {
     }
 
     /// Columns and types of a table, from the rows that begin with a name in backticks.
-    fn documented<'a>(text: &'a str, table: Table) -> Vec<(&'a str, &'a str)> {
+    fn documented(text: &str, table: Table) -> Vec<(&str, &str)> {
         let heading = format!("\n### {}\n", table.name());
         let section = text.split_once(&heading).map_or("", |(_, rest)| rest);
         let section = section.split("\n#").next().unwrap_or_default();
