@@ -55,6 +55,9 @@ impl EmbeddedStore {
         let lock = FolderLock::take(folder)?;
         let log_folder = own_folder(folder, LOG_FOLDER)?;
         let segment_folder = own_folder(folder, SEGMENT_FOLDER)?;
+        // Questions in SQL need it from the root, without `..`.
+        let segment_folder = fs::canonicalize(&segment_folder)
+            .map_err(|error| StoreError::io("find", &segment_folder, &error))?;
         for table in Table::ALL {
             own_folder(&segment_folder, table.name())?;
         }

@@ -134,6 +134,19 @@ fn nothing_can_be_changed_and_no_other_file_be_read() {
 }
 
 #[test]
+fn a_data_folder_may_have_any_name() {
+    for name in ["データ", "a b", "100%", "%41", "a#b?c", "a:b", "~", "a\\b", "*", "b/../c"] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("b")).unwrap();
+        let store = open(&folder.path().join(name));
+        put(&store, spans(vec![span(1, 1)]));
+        store.seal().unwrap();
+        let counted = json(&store, "SELECT count(name) AS n FROM spans");
+        assert_eq!(counted, serde_json::json!([{"n": 1}]), "{name}");
+    }
+}
+
+#[test]
 fn mistakes_are_named() {
     let (_folder, store) = half_sealed();
     for (text, named) in [
