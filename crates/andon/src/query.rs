@@ -96,7 +96,7 @@ async fn ask(address: &str, sql: &str, format: QueryFormat) -> anyhow::Result<Ex
         eprintln!("andon: {message}");
         return Ok(ExitCode::from(if status.as_u16() == 400 { WRONG_USAGE } else { 1 }));
     }
-    print(format, is_partial, |to| to.write_all(&bytes))
+    print(format, &bytes, is_partial)
 }
 
 async fn answer(store: &EmbeddedStore, sql: &str, format: QueryFormat) -> anyhow::Result<ExitCode> {
@@ -111,7 +111,9 @@ async fn answer(store: &EmbeddedStore, sql: &str, format: QueryFormat) -> anyhow
                 QueryFormat::Json => Format::Json,
                 QueryFormat::Csv => Format::Csv,
             };
-            print(format, answer.is_partial, |to| answer.write(format_of, to))
+            let mut bytes = Vec::new();
+            answer.write(format_of, &mut bytes)?;
+            print(format, &bytes, answer.is_partial)
         }
         Err(error) => {
             eprintln!("andon: {error}");
@@ -121,17 +123,10 @@ async fn answer(store: &EmbeddedStore, sql: &str, format: QueryFormat) -> anyhow
     }
 }
 
-fn print(
-    format: QueryFormat,
-    is_partial: bool,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> anyhow::Result<ExitCode> {
-    let mut to = io::BufWriter::new(io::stdout().lock());
-    let written = write(&mut to).and_then(|()| match format {
-        QueryFormat::Json => to.write_all(b"\n"),
-        QueryFormat::Table | QueryFormat::Csv => Ok(()),
-    });
-    match written.and_then(|()| to.flush()) {
+fn print(format: QueryFormat, bytes: &[u8], is_partial: bool) -> anyhow::Result<ExitCode> {
+    let mut to = io::stdout().lock();
+    let end: &[u8] = if format == QueryFormat::Json { b"\n" } else { b"" };
+    match to.write_all(bytes).and_then(|()| to.write_all(end)).and_then(|()| to.flush()) {
         // Whoever reads has seen enough, as `head` does.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
         written => written?,
