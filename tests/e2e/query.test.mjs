@@ -5,9 +5,11 @@ import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { startAndon, temporaryFolder } from "./harness/andon.mjs";
+import { environment, startAndon, temporaryFolder } from "./harness/andon.mjs";
 import { Fake, LAST_LINE, line, ollama } from "./harness/fakes.mjs";
 import { ask } from "./harness/http.mjs";
+import { BINARY } from "./harness/paths.mjs";
+import { run } from "./harness/process.mjs";
 import { answer, examples, generate, hoursAgo, query, rows } from "./harness/query.mjs";
 import { until } from "./harness/wait.mjs";
 
@@ -120,6 +122,22 @@ describe("andon query", () => {
     assert.deepEqual(await answers(folder.again, "json"), before.json);
   });
 
+  test("finds the folder below the working directory, as the default names it", async () => {
+    const count = () =>
+      run(BINARY, ["query", "SELECT count(name) AS n FROM spans", "--format=json"], {
+        cwd: folder.again,
+        env: environment(),
+      });
+    const expected = { code: 0, signal: null, stdout: `[{"n":${SPANS}}]\n`, stderr: "" };
+    assert.deepEqual(await count(), expected);
+    const andon = await andonWithRuntime(folder.again, { data: null });
+    try {
+      assert.deepEqual(await count(), expected);
+    } finally {
+      await andon.end({ keep: true });
+    }
+  });
+
   test("several at once wait for each other where nobody has the folder", async () => {
     const sql = "SELECT count(*) AS n FROM spans";
     const asked = Array.from({ length: 4 }, () => rows(folder.made, sql));
@@ -150,6 +168,15 @@ describe("andon query", () => {
     const none = "SELECT name, start_ns FROM spans WHERE false";
     assert.equal(await answer(folder.made, none), "[]\n");
     assert.equal(await answer(folder.made, none, { format: "csv" }), "name,start_ns\n");
+  });
+
+  test("a reader that has seen enough is no failure", async () => {
+    const script = `"$0" query "SELECT * FROM spans" --format=csv --data=data | head -n 2
+      exit "\${PIPESTATUS[0]}"`;
+    const options = { cwd: folder.made, env: environment() };
+    const { code, stdout, stderr } = await run("bash", ["-c", script, BINARY], options);
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.equal(stdout.trimEnd().split("\n").length, 2);
   });
 
   test("mistakes are named, with status 2; whatever else fails has status 1", async () => {
