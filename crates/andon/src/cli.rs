@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
+use andon_api::parse_time;
+use andon_store::Table;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::store::StoreArgs;
 
 #[derive(Parser)]
 #[command(name = "andon", version, about = "Observability for local LLMs", max_term_width = 100)]
@@ -32,6 +36,12 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Answers a question in SQL from what is kept; the tables are in docs/query.md.
     Query(QueryArgs),
+    /// What the data folder holds, and whether it is whole.
+    Store(StoreArgs),
+    /// Writes what is kept of a table to standard output.
+    Export(ExportArgs),
+    /// Takes in JSON lines of `andon export`; what is known already is passed over.
+    Import(ImportArgs),
     /// Puts made-up telemetry into the data folder, the same for the same seed.
     Gen(GenArgs),
     /// Shows the configuration and where each value comes from.
@@ -183,6 +193,44 @@ pub(crate) enum QueryFormat {
     Table,
     Json,
     Csv,
+}
+
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    /// spans, contents, evaluations, traces, hosts or processes
+    #[arg(long, default_value = "spans", value_name = "TABLE", value_parser = table)]
+    pub(crate) table: Table,
+    #[arg(long, default_value = "jsonl")]
+    pub(crate) format: ExportFormat,
+    /// Rows at or after this: UTC nanoseconds or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) from: Option<u64>,
+    /// Rows before this
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) to: Option<u64>,
+    #[command(flatten)]
+    pub(crate) settings: Box<Settings>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExportFormat {
+    Jsonl,
+    Parquet,
+}
+
+fn table(name: &str) -> Result<Table, String> {
+    let names = Table::ALL.map(Table::name);
+    let known = Table::ALL.into_iter().find(|table| table.name() == name);
+    known.ok_or_else(|| format!("there are {}", names.join(", ")))
+}
+
+#[derive(Args)]
+pub(crate) struct ImportArgs {
+    /// Files of spans, texts and evaluations, an object a line
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: Box<Settings>,
 }
 
 #[derive(Args)]

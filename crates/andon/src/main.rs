@@ -8,13 +8,17 @@ mod config;
 mod connect;
 mod demo;
 mod doctor;
+mod export;
 mod generate;
+mod import;
 mod language;
 mod listen;
 mod pipeline;
 mod query;
 mod roles;
+mod running;
 mod runtime;
+mod store;
 mod up;
 
 use std::process::ExitCode;
@@ -39,6 +43,9 @@ fn main() -> ExitCode {
         Command::Connect(args) => block_on(|| connect::run(args)),
         Command::Demo(args) => block_on(|| demo::run(args)),
         Command::Query(args) => block_on(|| query::run(args)),
+        Command::Store(args) => block_on(|| store::run(args)),
+        Command::Export(args) => block_on(|| export::run(args)),
+        Command::Import(args) => import::run(args),
         Command::Gen(args) => generate::run(args),
         Command::Config(args) => config::show(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -31,6 +31,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use access::{Access, Password, guard};
 pub use pages::{has_real_pages, pages};
 pub use runtimes::{CaptureAddress, WatchedRuntime};
+pub use traces::{TimeError, parse_time};
 
 /// What the API answers from. Cheap to clone.
 #[derive(Clone)]
@@ -85,12 +86,13 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(traces::one))
         .routes(routes!(traces::host))
         .routes(routes!(query::query))
-        .routes(routes!(store::seal))
         .routes(routes!(models::models))
         .routes(routes!(runtimes::runtimes))
         .routes(routes!(status::status))
         .routes(routes!(status::healthz))
         .routes(routes!(status::readyz))
+        .routes(routes!(store::stats))
+        .routes(routes!(store::seal))
         .routes(routes!(live::live))
         .routes(routes!(rum::rum))
         .routes(routes!(feedback::feedback))

@@ -1,5 +1,6 @@
-//! The store, asked to do what it otherwise does in its own time.
+//! The store as its keeper sees it, and asked to do what it otherwise does in its own time.
 
+use andon_store::StoreStats;
 use axum::{Json, extract::State};
 use serde::Serialize;
 
@@ -7,6 +8,13 @@ use crate::{
     ApiState,
     error::{ApiError, ErrorBody, ask},
 };
+
+/// Rows, files and bytes of each table.
+#[utoipa::path(get, path = "/api/v1/store", tag = "store", responses(
+    (status = 200, body = StoreStats), (status = 500, body = ErrorBody)))]
+pub(crate) async fn stats(State(state): State<ApiState>) -> Result<Json<StoreStats>, ApiError> {
+    ask(move || Ok(state.0.store.stats())).await.map(Json)
+}
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Sealed {

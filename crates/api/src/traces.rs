@@ -65,16 +65,25 @@ pub(crate) async fn list(
 
 fn time_param(name: &str, text: Option<&str>) -> Result<Option<UnixNanos>, ApiError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    if let Ok(ns) = text.parse() {
-        return Ok(Some(ns));
-    }
-    let time: jiff::Timestamp = text.parse().map_err(|_| {
-        ApiError::BadRequest(format!(
-            "{name}: neither nanoseconds nor RFC 3339, such as 2026-01-31T12:00:00Z"
-        ))
-    })?;
-    Ok(Some(u64::try_from(time.as_nanosecond()).unwrap_or(0)))
+    let time =
+        parse_time(text).map_err(|error| ApiError::BadRequest(format!("{name}: {error}")))?;
+    Ok(Some(time))
 }
+
+/// A point in time as people and programs write it: UTC nanoseconds or RFC 3339.
+pub fn parse_time(text: &str) -> Result<UnixNanos, TimeError> {
+    if let Ok(ns) = text.parse() {
+        return Ok(ns);
+    }
+    let time: jiff::Timestamp = text.parse().map_err(|_| TimeError)?;
+    // There is nothing from before 1970.
+    Ok(u64::try_from(time.as_nanosecond()).unwrap_or(0))
+}
+
+/// Why a text is not a point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither nanoseconds nor RFC 3339, such as 2026-01-31T12:00:00Z")]
+pub struct TimeError;
 
 /// An event of the stream; without ids when there were too many to name.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

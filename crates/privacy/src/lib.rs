@@ -4,6 +4,7 @@
 //! text which did not pass here does not compile its way to the disk. What a newcomer gets wrong:
 //! error messages quote prompts too; they are scrubbed here with the call's own texts at hand.
 
+mod again;
 mod mask;
 mod scrub;
 

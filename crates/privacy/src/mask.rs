@@ -17,22 +17,32 @@ pub(crate) struct Masked {
 }
 
 pub(crate) fn mask(text: &str, policy: Policy, language: NoticeLanguage) -> Masked {
-    let original_length = text.chars().count() as u64;
+    mask_rest(text, text.chars().count() as u64, policy, language)
+}
+
+/// As [`mask`], where only the beginning of a longer text is left.
+pub(crate) fn mask_rest(
+    beginning: &str,
+    original_length: u64,
+    policy: Policy,
+    language: NoticeLanguage,
+) -> Masked {
+    let known = beginning.chars().count() as u64;
     let visible = match policy {
-        Policy::Full => original_length,
+        Policy::Full => known,
         Policy::Mask(visible) => u64::from(visible),
         Policy::None => 0,
     };
-    let kept_length = visible.min(original_length);
-    let mut kept: String = text.chars().take(kept_length as usize).collect();
+    let kept_length = visible.min(known);
+    let mut kept: String = beginning.chars().take(kept_length as usize).collect();
     if kept_length < original_length && policy != Policy::None {
-        kept.push_str(&notice(visible, language));
+        kept.push_str(&notice(kept_length, language));
     }
     Masked { text: kept, original_length, kept_length }
 }
 
-fn notice(visible: u64, language: NoticeLanguage) -> String {
-    let first_hidden = visible + 1;
+fn notice(kept_length: u64, language: NoticeLanguage) -> String {
+    let first_hidden = kept_length + 1;
     match language {
         NoticeLanguage::Japanese => format!("*{first_hidden}文字目以降を非表示にしています*"),
         NoticeLanguage::English => format!("*hidden from character {first_hidden} on*"),

@@ -76,3 +76,62 @@ proptest! {
         prop_assert!(!kept.contains(&secret), "{kept}");
     }
 }
+
+fn again(policy: Policy, kept: SpanBatch) -> SpanBatch {
+    Protector::new(policy, NoticeLanguage::English).protect_again(kept).into_inner()
+}
+
+#[test]
+fn what_was_kept_under_a_policy_passes_the_same_or_a_wider_one_as_it_is() {
+    let text = "次の文章を要約してください。";
+    for kept in [Policy::Full, Policy::Mask(3), Policy::Mask(10), Policy::None] {
+        let batch =
+            protect(kept, observation(text, Some("cannot parse 次の文章を要約してください")));
+        assert_eq!(again(kept, batch.clone()), batch, "{kept}");
+        assert_eq!(again(Policy::Full, batch.clone()), batch, "{kept}");
+    }
+}
+
+#[test]
+fn a_stricter_policy_takes_more_away() {
+    let batch = protect(Policy::Full, observation("次の文章を要約してください。", None));
+    let masked = again(Policy::Mask(3), batch.clone());
+    let content = &masked.contents[0];
+    assert_eq!(content.text, "次の文*hidden from character 4 on*");
+    assert_eq!((content.policy, content.kept_length), (Policy::Mask(3), 3));
+    assert_eq!(content.original_length, 14);
+    assert_eq!(again(Policy::None, masked).contents[0].text, "");
+}
+
+#[test]
+fn an_error_message_from_elsewhere_is_scrubbed_or_masked() {
+    let secret = "my password is hunter2, keep it";
+    let kept = protect(Policy::Full, observation(secret, Some("bad: my password is hunter2")));
+    let scrubbed = again(Policy::Mask(10), kept.clone());
+    assert_eq!(scrubbed.spans[0].error_message.as_deref(), Some("bad: […]"));
+    let alone = SpanBatch { contents: Vec::new(), ..kept };
+    let masked = again(Policy::Mask(10), alone);
+    let message = masked.spans[0].error_message.as_deref();
+    assert_eq!(message, Some("bad: my pa*hidden from character 11 on*"));
+}
+
+proptest! {
+    #[test]
+    fn no_claim_of_a_kept_text_gets_more_past_the_policy(
+        text in ".{0,40}", visible in 0u32..20, kept_length in 0u64..60, original_length in 0u64..60,
+        claimed in prop_oneof![Just(Policy::Full), (0u32..30).prop_map(Policy::Mask), Just(Policy::None)],
+    ) {
+        let mut batch = protect(Policy::Full, observation("x", None));
+        let content = &mut batch.contents[0];
+        content.text = text.clone();
+        (content.policy, content.kept_length, content.original_length) =
+            (claimed, kept_length, original_length);
+        let content = &again(Policy::Mask(visible), batch).contents[0];
+        prop_assert!(content.kept_length <= u64::from(visible));
+        let own: String = content.text.chars().take(content.kept_length as usize).collect();
+        prop_assert!(text.starts_with(&own));
+        let rest = &content.text[own.len()..];
+        let is_notice = rest.is_empty() || rest.starts_with("*hidden from") || rest.ends_with("非表示にしています*");
+        prop_assert!(is_notice, "{rest}");
+    }
+}

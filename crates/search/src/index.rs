@@ -44,6 +44,15 @@ impl Index {
         Ok(Self { file, pages, directory: trailer.directory, blocks: trailer.blocks })
     }
 
+    /// Reads every page, to see whether all are what was written.
+    pub fn check(&self) -> Result<(), IndexError> {
+        let mut page = Vec::new();
+        for (number, record) in self.pages.iter().enumerate() {
+            self.read_page(number, record, &mut page)?;
+        }
+        Ok(())
+    }
+
     /// One more than the highest block number.
     pub fn blocks(&self) -> u32 {
         self.blocks

@@ -113,6 +113,17 @@ fn blocks_may_come_in_any_order_and_with_holes() {
 }
 
 #[test]
+fn no_flipped_bit_goes_unnoticed() {
+    let bytes = index_bytes(&sample_texts(40), 3);
+    open(&bytes).unwrap().check().unwrap();
+    for bit in 0..bytes.len() * 8 {
+        let mut damaged = bytes.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert!(open(&damaged).and_then(|index| index.check()).is_err(), "bit {bit}");
+    }
+}
+
+#[test]
 fn the_same_texts_make_the_same_bytes() {
     let texts = sample_texts(500);
     assert_eq!(index_bytes(&texts, 7), index_bytes(&texts, 7));

@@ -26,6 +26,9 @@ pub enum StoreError {
     /// A file that cannot be read; the others are served.
     #[error("{file} is damaged: {reason}")]
     Damaged { file: String, reason: String },
+    /// A folder that is not what was asked for, and was left as it is.
+    #[error("{folder} {reason}")]
+    Unfit { folder: String, reason: &'static str },
     #[error("cannot encode a record: {0}")]
     Encode(String),
     #[error("the time range is over the limit of {limit_hours} h")]
@@ -37,6 +40,10 @@ pub enum StoreError {
 impl StoreError {
     pub(crate) fn io(action: &'static str, path: &Path, error: &io::Error) -> Self {
         Self::Io { action, path: path.display().to_string(), reason: error.to_string() }
+    }
+
+    pub(crate) fn unfit(folder: &Path, reason: &'static str) -> Self {
+        Self::Unfit { folder: folder.display().to_string(), reason }
     }
 
     pub(crate) fn segment(action: &'static str, path: &Path, error: &ParquetError) -> Self {

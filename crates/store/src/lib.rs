@@ -31,7 +31,10 @@ use tokio::sync::broadcast;
 
 pub use ack::Ack;
 pub use config::{Config, Retention};
-pub use embedded::EmbeddedStore;
+pub use embedded::{
+    Copied, Damaged, EmbeddedStore, ExportFormat, LogStats, Repair, Selection, SetAside,
+    StoreStats, TableStats, Verification, Wrong, backup, export, repair, restore, verify,
+};
 pub use error::StoreError;
 pub use lock::{Holder, holder};
 pub use query::{
@@ -41,6 +44,7 @@ pub use query::{
 pub use record::Record;
 pub use report::{Fault, FaultKind, ReplayReport};
 pub use sql::{Answer, Answering, Format, SqlError};
+pub use table::Table;
 
 /// A place for records, whatever engine is behind it.
 pub trait Store: Send + Sync {
@@ -78,6 +82,9 @@ pub trait Store: Send + Sync {
     fn subscribe(&self) -> broadcast::Receiver<Arc<[TraceId]>>;
 
     fn state(&self) -> StoreState;
+
+    /// How much there is of what; counts the rows in memory one by one.
+    fn stats(&self) -> StoreStats;
 
     /// Returns when everything that was appended before is durable.
     fn flush(&self) -> Result<(), StoreError>;

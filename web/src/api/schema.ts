@@ -126,6 +126,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/store": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows, files and bytes of each table. */
+        get: operations["stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/store/seal": {
         parameters: {
             query?: never;
@@ -619,6 +636,13 @@ export interface components {
          * @enum {string}
          */
         LlmKind: "workflow" | "agent" | "task" | "tool" | "llm" | "embedding" | "retrieval";
+        /** @description What is not yet in segments. */
+        LogStats: {
+            /** Format: int64 */
+            bytes: number;
+            /** Format: int64 */
+            files: number;
+        };
         /**
          * @description What an evaluation says.
          * @enum {string}
@@ -954,9 +978,55 @@ export interface components {
              */
             unreadable_files: number;
         };
+        /** @description What the store holds, and what it takes on the disk. */
+        StoreStats: {
+            log: components["schemas"]["LogStats"];
+            tables: components["schemas"]["TableStats"][];
+            /** @description All tables together. */
+            total: components["schemas"]["TableStats"];
+            /**
+             * Format: int64
+             * @description Damaged places that were found at the start, and failed attempts to read a file since.
+             */
+            unreadable_files: number;
+        };
         /** @description An event of the stream; without ids when there were too many to name. */
         StoredTraces: {
             trace_ids: components["schemas"]["TraceId"][];
+        };
+        /** @description One table, or all of them. */
+        TableStats: {
+            /**
+             * Format: int64
+             * @description Size of the segments, and of the indexes of texts beside them.
+             */
+            bytes: number;
+            /**
+             * Format: double
+             * @description Unknown without rows.
+             */
+            bytes_per_row: number | null;
+            /**
+             * Format: int64
+             * @description Time of the earliest and of the latest row, those in memory included; unknown without rows.
+             */
+            from_ns: number | null;
+            /**
+             * Format: int64
+             * @description Rows in segments.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Rows that are in the log and not yet in a segment.
+             */
+            rows_in_memory: number;
+            /** Format: int64 */
+            segments: number;
+            /** @description Its name, or `total`. */
+            table: string;
+            /** Format: int64 */
+            to_ns: number | null;
         };
         /** @description A piece of the answer, or of what the model thought. */
         TextPiece: {
@@ -1273,6 +1343,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Status"];
+                };
+            };
+        };
+    };
+    stats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoreStats"];
+                };
+            };
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };

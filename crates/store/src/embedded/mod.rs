@@ -4,15 +4,23 @@
 //! of it, it is written out as segments; the log files that held it go after that. An answer is made
 //! of what is in memory and what is in segments; both change together, under one lock.
 
+mod aside;
+mod backup;
 mod commit;
 mod compact;
+mod export;
+mod known;
 mod list;
 mod open;
+mod repair;
 mod retain;
+mod retrace;
 mod samples;
 mod seal;
 mod segments;
+mod stats;
 mod trace;
+mod verify;
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -22,6 +30,13 @@ use std::sync::{
 use andon_model::{HostSample, ProcessSample, TraceId, UnixNanos};
 use tokio::sync::broadcast;
 
+pub use self::{
+    backup::{Copied, backup, restore},
+    export::{ExportFormat, Selection, export},
+    repair::{Repair, SetAside, repair},
+    stats::{LogStats, StoreStats, TableStats},
+    verify::{Damaged, Verification, Wrong, verify},
+};
 use self::{compact::Compactor, seal::Sealer, segments::SharedSegments};
 use crate::{
     Ack, Answering, Config, Record, ReplayReport, SqlError, Store, StoreError, StoreState, Trace,
@@ -152,13 +167,22 @@ impl Store for EmbeddedStore {
         }
     }
 
+    fn stats(&self) -> StoreStats {
+        self.count_up()
+    }
+
     fn flush(&self) -> Result<(), StoreError> {
         self.log.flush()?.wait()
     }
 
     fn seal(&self) -> Result<(), StoreError> {
-        self.log.seal()?.wait()?;
-        self.sealer.settle()
+        // While a generation is on its way, the next one is not begun: what came in meanwhile takes a
+        // second turn.
+        for _ in 0..2 {
+            self.log.seal()?.wait()?;
+            self.sealer.settle()?;
+        }
+        Ok(())
     }
 
     fn close(&self) {
@@ -182,7 +206,7 @@ impl EmbeddedStore {
     fn damage(&self) -> Option<String> {
         let damaged = self.replay.faults_total;
         (damaged > 0)
-            .then(|| format!("{damaged} damaged places were found in the log at the start"))
+            .then(|| format!("{damaged} damaged places were found in the store at the start"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Opening: folder, lock, manifest, and what is in the log and not yet in segments.
 
 use std::{
+    collections::HashSet,
     fs::{self, DirBuilder, File, Permissions},
     io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
@@ -16,6 +17,7 @@ use tokio::sync::broadcast;
 
 use super::{
     CHANGES_KEPT, EmbeddedStore, Shared, State,
+    aside::{leave_out, set_aside},
     commit::Intake,
     compact::Compactor,
     seal::{Jobs, Sealer},
@@ -32,8 +34,8 @@ use crate::{
     table::Table,
 };
 
-const LOG_FOLDER: &str = "log";
-const SEGMENT_FOLDER: &str = "segments";
+pub(super) const LOG_FOLDER: &str = "log";
+pub(super) const SEGMENT_FOLDER: &str = "segments";
 /// Where versions before 0.2 had a log of samples.
 const SAMPLE_FOLDER: &str = "samples";
 const FOLDER_MODE: u32 = 0o700;
@@ -52,12 +54,12 @@ impl EmbeddedStore {
     ) -> Result<Self, StoreError> {
         let started = Instant::now();
         make_folder(folder)?;
+        // Questions in SQL need it from the root, without `..`.
+        let whole = fs::canonicalize(folder);
+        let folder = &whole.map_err(|error| StoreError::io("find", folder, &error))?;
         let lock = FolderLock::take(folder)?;
         let log_folder = own_folder(folder, LOG_FOLDER)?;
         let segment_folder = own_folder(folder, SEGMENT_FOLDER)?;
-        // Questions in SQL need it from the root, without `..`.
-        let segment_folder = fs::canonicalize(&segment_folder)
-            .map_err(|error| StoreError::io("find", &segment_folder, &error))?;
         for table in Table::ALL {
             own_folder(&segment_folder, table.name())?;
         }
@@ -67,9 +69,9 @@ impl EmbeddedStore {
                 .map_err(|error| StoreError::io("sync", folder, &error))?;
         }
         let mut report = ReplayReport::default();
-        let manifest = load_manifest(&segment_folder, &mut report)?;
+        let (manifest, left_out) = load_manifest(folder, &segment_folder, &mut report)?;
         let options = options(&config, &log_folder);
-        let shared = Arc::new(Shared::new(config, &manifest, &segment_folder));
+        let shared = Arc::new(Shared::new(config, &manifest, &left_out, &segment_folder));
         let mut opening = Opening {
             shared: Arc::clone(&shared),
             segments: Segments { folder: segment_folder, manifest },
@@ -96,8 +98,8 @@ impl EmbeddedStore {
 }
 
 impl Shared {
-    fn new(config: Config, manifest: &Manifest, folder: &Path) -> Self {
-        let segments = manifest.segments.iter();
+    fn new(config: Config, manifest: &Manifest, left_out: &HashSet<u64>, folder: &Path) -> Self {
+        let segments = manifest.segments.iter().filter(|info| !left_out.contains(&info.id));
         let mut segments: Vec<_> =
             segments.map(|info| Arc::new(Segment::new(info.clone(), folder))).collect();
         segments.sort_by_key(|segment| segment.order());
@@ -114,28 +116,43 @@ impl Shared {
     }
 }
 
-/// The manifest, or what can be made of the segments when it cannot be read.
-fn load_manifest(folder: &Path, report: &mut ReplayReport) -> Result<Manifest, StoreError> {
-    let mut fault = |error: &StoreError, kind| {
-        let file = folder.display().to_string();
+/// The manifest, or what can be made of the segments when it cannot be read; and which of its
+/// segments cannot be served.
+fn load_manifest(
+    data: &Path,
+    folder: &Path,
+    report: &mut ReplayReport,
+) -> Result<(Manifest, HashSet<u64>), StoreError> {
+    let mut fault = |error: &StoreError, file: &Path, kind| {
+        let file = file.display().to_string();
         tracing::error!(%error, "damaged store");
         report.add(Fault { file, offset: 0, bytes: 0, kind });
     };
     let known = match read_manifest(folder) {
         Ok(known) => known,
         Err(error @ StoreError::Damaged { .. }) => {
-            fault(&error, FaultKind::BadManifest);
+            fault(&error, folder, FaultKind::BadManifest);
             None
         }
         Err(error) => return Err(error),
     };
-    if let Some(manifest) = known {
+    if let Some(mut manifest) = known {
+        let left_out = leave_out(data, folder, &mut manifest, report)?;
         remove_strays(folder, &manifest)?;
-        return Ok(manifest);
+        return Ok((manifest, left_out));
     }
-    let manifest = rebuild_manifest(folder, &mut |error| fault(&error, FaultKind::BadSegment))?;
+    let mut unreadable = Vec::new();
+    let manifest = rebuild_manifest(folder, &mut |error| unreadable.push(error))?;
+    for error in unreadable {
+        if let StoreError::Damaged { file, .. } | StoreError::Io { path: file, .. } = &error {
+            let path = Path::new(file);
+            fault(&error, path, FaultKind::BadSegment);
+            // The next start would take it for a leftover.
+            set_aside(data, path)?;
+        }
+    }
     write_manifest(folder, &manifest)?;
-    Ok(manifest)
+    Ok((manifest, HashSet::new()))
 }
 
 /// The store while nobody else sees it yet.
@@ -242,7 +259,7 @@ fn options(config: &Config, folder: &Path) -> Options {
     }
 }
 
-fn make_folder(folder: &Path) -> Result<(), StoreError> {
+pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
     DirBuilder::new()
         .recursive(true)
         .mode(FOLDER_MODE)
@@ -251,7 +268,7 @@ fn make_folder(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// A folder that is the store's alone; its mode is set even if somebody else made it.
-fn own_folder(data: &Path, name: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn own_folder(data: &Path, name: &str) -> Result<PathBuf, StoreError> {
     let folder = data.join(name);
     let set_mode =
         || -> io::Result<()> { fs::set_permissions(&folder, Permissions::from_mode(FOLDER_MODE)) };

@@ -16,7 +16,7 @@ use andon_model::{Content, Evaluation, HostSample, ProcessSample, Span, TraceId}
 use andon_privacy::SpanBatch;
 use arrow::array::RecordBatch;
 
-pub(crate) use traces::{Counts, HotPage, Superseded, TraceIndex, count};
+pub(crate) use traces::{Counts, HotPage, Superseded, TraceIndex, count, summary_of};
 
 use self::buffer::Buffer;
 use crate::{

@@ -318,6 +318,13 @@ impl TraceIndex {
     }
 }
 
+/// The row that these spans of one trace come to.
+pub(crate) fn summary_of(id: TraceId, spans: &[Span], config: &Config) -> Option<TraceSummary> {
+    let mut index = TraceIndex::new(config);
+    index.recall(id, spans);
+    View::new(id, index.entries.get(&id)?).map(|view| view.summary())
+}
+
 /// How often which value occurs.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {

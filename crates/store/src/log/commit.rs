@@ -305,6 +305,8 @@ impl<R: Send + 'static> Committer<R> {
 
     fn publish_size(&mut self) {
         self.shared.bytes_on_disk.store(self.size(), Ordering::Relaxed);
+        let files = self.closed.len() + usize::from(self.active.is_some());
+        self.shared.files_on_disk.store(files as u64, Ordering::Relaxed);
         let first_closed = self.closed.front().map(|found| found.created_ns);
         let oldest = first_closed.or(self.active.as_ref().map(|active| active.created_ns));
         self.shared.oldest_ns.store(oldest.unwrap_or(0), Ordering::Relaxed);

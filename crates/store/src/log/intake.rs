@@ -55,6 +55,7 @@ pub(super) struct Shared<R> {
     pub(super) intake: Mutex<Intake<R>>,
     pub(super) arrived: Condvar,
     pub(super) bytes_on_disk: AtomicU64,
+    pub(super) files_on_disk: AtomicU64,
     pub(super) oldest_ns: AtomicU64,
 }
 
@@ -106,6 +107,7 @@ impl<R: Send + 'static> Log<R> {
             intake: Mutex::new(intake),
             arrived: Condvar::new(),
             bytes_on_disk: AtomicU64::new(0),
+            files_on_disk: AtomicU64::new(0),
             oldest_ns: AtomicU64::new(0),
         });
         let Options { record_bytes, pending_records, pending_bytes, .. } = options;
@@ -199,6 +201,10 @@ impl<R: Send + 'static> Log<R> {
 
     pub(crate) fn bytes_on_disk(&self) -> u64 {
         self.shared.bytes_on_disk.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn files_on_disk(&self) -> u64 {
+        self.shared.files_on_disk.load(Ordering::Relaxed)
     }
 
     /// When the oldest file was begun; `None` while there is none.

@@ -7,6 +7,7 @@
 //! so a file whose sync failed is not written to again; its acknowledged part stays, and a new file
 //! goes on.
 
+mod check;
 mod commit;
 mod files;
 mod frame;
@@ -15,6 +16,7 @@ mod recover;
 mod scan;
 mod segment;
 
+pub(crate) use check::{Checked, check as check_log_file, list as list_log_files};
 #[cfg(test)]
 pub(crate) use files::LogFile;
 pub(crate) use files::{Disk, Files};

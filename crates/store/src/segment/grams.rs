@@ -79,3 +79,8 @@ pub(super) fn candidates(
     }
     Ok(common)
 }
+
+/// Whether the index can be read.
+pub(super) fn check(file: File) -> Result<(), andon_search::IndexError> {
+    Index::open(file)?.check()
+}

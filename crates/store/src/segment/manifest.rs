@@ -29,6 +29,13 @@ pub(crate) struct Manifest {
     pub(crate) segments: Vec<SegmentInfo>,
 }
 
+impl Manifest {
+    /// Where it is in the folder of all segments.
+    pub(crate) fn path_in(folder: &Path) -> PathBuf {
+        folder.join(FILE_NAME)
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Envelope<'a> {
     format: u32,

@@ -3,6 +3,7 @@
 //! A segment is written once and never changed. Which of them count stands in the manifest alone;
 //! one that no longer counts is removed when the last question that reads it has ended.
 
+mod check;
 mod grams;
 mod manifest;
 mod merge;
@@ -26,8 +27,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use manifest::{Manifest, read_manifest, write_manifest};
 pub(crate) use merge::merge;
 pub(crate) use read::{Visit, times_of};
-pub(crate) use rebuild::{rebuild_manifest, remove_strays};
-pub(crate) use write::{Origin, Writer, sorted};
+pub(crate) use rebuild::{has_segments, rebuild_manifest, remove_strays};
+pub(crate) use write::{GROUP_ROWS, Origin, Writer, create_private, one_file, sorted};
 
 use crate::table::Table;
 
@@ -64,6 +65,11 @@ impl SegmentInfo {
     /// Below the folder of all segments.
     pub(crate) fn path_in(&self, folder: &Path) -> PathBuf {
         folder.join(self.table.name()).join(self.file_name())
+    }
+
+    /// The index of texts beside it.
+    pub(crate) fn grams_in(&self, folder: &Path) -> PathBuf {
+        grams::path_beside(&self.path_in(folder))
     }
 
     pub(crate) fn overlaps(&self, from_ns: UnixNanos, to_ns: UnixNanos) -> bool {

@@ -49,6 +49,16 @@ pub(crate) fn rebuild_manifest(
     Ok(manifest)
 }
 
+/// Whether there is any segment, whether it counts or not.
+pub(crate) fn has_segments(folder: &Path) -> Result<bool, StoreError> {
+    for table in Table::ALL {
+        if folder.join(table.name()).exists() && !files_of(folder, table)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Removes what a crash left of segments that were never to count, or do not any more.
 pub(crate) fn remove_strays(folder: &Path, manifest: &Manifest) -> Result<(), StoreError> {
     let mut known: HashSet<_> = manifest.segments.iter().map(|info| info.path_in(folder)).collect();

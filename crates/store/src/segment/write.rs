@@ -142,6 +142,15 @@ impl Writer {
     }
 }
 
+/// A file that is no segment, and looks like one.
+pub(crate) fn one_file<W: Write + Send>(
+    table: Table,
+    to: W,
+) -> Result<ArrowWriter<W>, parquet::errors::ParquetError> {
+    let origin = Origin { log_through: 0, created_ns: 0, replaces: &[] };
+    ArrowWriter::try_new(to, table.schema(), Some(properties(table, origin)))
+}
+
 /// All rows of the batches in the order of their table.
 pub(crate) fn sorted(table: Table, batches: &[RecordBatch]) -> Result<RecordBatch, StoreError> {
     let failed = |error: arrow::error::ArrowError| StoreError::Encode(error.to_string());
@@ -155,7 +164,7 @@ pub(crate) fn sorted(table: Table, batches: &[RecordBatch]) -> Result<RecordBatc
 }
 
 /// Owner only: prompts may be in there.
-pub(super) fn create_private(path: &Path) -> io::Result<File> {
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 

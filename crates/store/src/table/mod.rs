@@ -19,7 +19,7 @@ use crate::TraceSummary;
 /// A kind of rows, and the folder of its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Table {
+pub enum Table {
     Spans,
     Contents,
     Evaluations,
@@ -29,7 +29,7 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 6] = [
+    pub const ALL: [Self; 6] = [
         Self::Spans,
         Self::Contents,
         Self::Evaluations,
@@ -38,7 +38,7 @@ impl Table {
         Self::Processes,
     ];
 
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Spans => "spans",
             Self::Contents => "contents",

@@ -228,3 +228,18 @@ fn waiting_inside_a_runtime_does_not_panic() {
         store.append(spans(vec![span(2, 1)])).unwrap().await.unwrap();
     });
 }
+
+#[test]
+fn nothing_that_was_acknowledged_is_in_memory_alone_after_a_seal() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { hot_bytes: 20_000, ..Config::default() };
+    let store = EmbeddedStore::open(folder.path(), config).unwrap();
+    for round in 0..20 {
+        // Enough that a generation is on its way when the seal is asked for.
+        for trace in 0..6 {
+            put(&store, with_text(span(round * 10 + trace, trace), &incompressible(5_000)));
+        }
+        store.seal().unwrap();
+        assert_eq!(store.stats().total.rows_in_memory, 0, "round {round}");
+    }
+}

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod agreement;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod compaction;
 #[cfg(test)]
 mod crash;
@@ -14,12 +16,20 @@ mod disk_full;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod list;
+#[cfg(test)]
+mod repair;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod sql;
 #[cfg(test)]
+mod stats;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod text;
+#[cfg(test)]
+mod verify;

@@ -261,3 +261,15 @@ fn an_answer_is_written_in_each_format_even_when_it_is_empty() {
     assert_eq!(write(none, Format::Csv), "name,start_ns\n");
     assert!(write(none, Format::Table).contains("| name | start_ns |"));
 }
+
+#[test]
+fn a_folder_may_be_named_from_where_one_is() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let here = std::env::current_dir().unwrap();
+    let relative = folder.path().strip_prefix(&here).unwrap_or(folder.path());
+    assert!(relative.is_relative());
+    let store = open(relative);
+    put(&store, spans(vec![span(1, 1)]));
+    store.seal().unwrap();
+    assert_eq!(ask(&store, "SELECT name FROM spans").unwrap().rows(), 1);
+}
