@@ -157,9 +157,14 @@ fn ask(folder: &Path, days: u64) {
         ("list 30 d of a service", "service:gateway", days),
         ("list 30 d of a model, slow", "model:gemma duration:>5s", days),
         ("list 30 d with errors", "status:error", days),
+        ("text 30 d: a rare Japanese word", "text:蛍光灯", days),
+        ("text 30 d: a common Japanese word", "text:です", days),
+        ("text 30 d: an English word", "text:warehouse", days),
+        ("text 30 d: no such word", "text:qzxvkj", days),
     ] {
-        let matched = list(filter, days).total_matched;
-        measure(name, json!({"matched": matched}), |_| drop(list(filter, days)));
+        let page = list(filter, days);
+        let more = json!({"matched": page.total_matched, "partial": page.is_partial});
+        measure(name, more, |_| drop(list(filter, days)));
     }
     measure("trace by id", json!({}), |round| {
         assert!(store.trace(ids[round * 7 % ids.len()]).expect("an answer").is_some());

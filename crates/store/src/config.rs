@@ -102,7 +102,7 @@ impl Default for Config {
             facet_values: 50,
             sample_range: DAY,
             sample_points: 3_600,
-            search_traces: 5_000,
+            search_traces: 1_000,
             search_time: Duration::from_secs(2),
             sql_memory_bytes: 128 * MIB as usize,
             sql_rows: 100_000,

@@ -58,7 +58,7 @@ impl Compactor {
             }
             while !stopped.sleep(LOOK) {
                 // Half of the time is left to others.
-                compact(&shared, &segments, &mut |worked| stopped.sleep(worked));
+                compact(&shared, &segments, Span::now_ns, &mut |worked| stopped.sleep(worked));
             }
         };
         let thread = thread::Builder::new()
@@ -90,16 +90,17 @@ impl Stop {
     }
 }
 
-/// Merges until there is nothing to merge. `pause` is told how long was worked, and says whether to
+/// Merges until there is nothing to merge; at `now_ns` a day is over or not. `pause` is told how long was worked, and says whether to
 /// stop.
 pub(super) fn compact(
     shared: &Shared,
     segments: &SharedSegments,
+    now_ns: fn() -> UnixNanos,
     pause: &mut dyn FnMut(Duration) -> bool,
 ) {
     loop {
         let all = Arc::clone(&shared.read().segments);
-        let Some(inputs) = next(&all, &shared.config, Span::now_ns()) else { return };
+        let Some(inputs) = next(&all, &shared.config, now_ns()) else { return };
         match merge_into_one(shared, segments, &inputs, pause) {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => return,

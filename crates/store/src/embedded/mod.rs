@@ -198,9 +198,10 @@ impl EmbeddedStore {
         self.lock.announce(address);
     }
 
-    /// Merges small segments now, on this thread and without giving way.
+    /// Merges small segments now, as if all days were over, on this thread and without giving way.
     pub fn compact(&self) {
-        compact::compact(&self.shared, &self.segments, &mut |_| false);
+        let late = || UnixNanos::MAX;
+        compact::compact(&self.shared, &self.segments, late, &mut |_| false);
     }
 
     fn damage(&self) -> Option<String> {
