@@ -5,15 +5,14 @@
 
 use std::sync::Arc;
 
-use andon_model::{AttributeValue, Attributes, Named, Policy, RequestId, SpanId, TraceId};
+use andon_model::{Named, Policy, RequestId, SpanId, TraceId};
 use arrow::{
     array::{
         Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, FixedSizeBinaryArray,
-        FixedSizeBinaryBuilder, Float64Array, Float64Builder, Int64Array, Int64Builder, MapArray,
-        MapBuilder, MapFieldNames, StringArray, StringBuilder, StringDictionaryBuilder,
-        TypedDictionaryArray,
+        FixedSizeBinaryBuilder, Float64Array, Float64Builder, Int64Array, Int64Builder,
+        StringArray, StringBuilder, StringDictionaryBuilder, TypedDictionaryArray,
     },
-    datatypes::{DataType, Field, Fields, Int32Type},
+    datatypes::{DataType, Int32Type},
 };
 
 /// A kind of column.
@@ -44,8 +43,6 @@ pub(crate) struct Word;
 pub(crate) struct Text;
 /// Bytes of a fixed number.
 pub(crate) struct Id<const BYTES: usize>;
-/// Attributes, their values as text.
-pub(crate) struct Map;
 
 pub(crate) trait Whole: Copy + TryFrom<i64> + Default {
     fn to_i64(self) -> i64;
@@ -404,144 +401,3 @@ macro_rules! id {
 
 id!(TraceId, 16);
 id!(SpanId, 8);
-
-impl Kind for Map {
-    type Builder = MapBuilder<StringBuilder, StringBuilder>;
-    type Reader<'a> = &'a MapArray;
-
-    fn data_type() -> DataType {
-        let MapFieldNames { entry, key, value } = MapFieldNames::default();
-        let key = Field::new(key, DataType::Utf8, false);
-        let value = Field::new(value, DataType::Utf8, true);
-        let entries = DataType::Struct(Fields::from(vec![key, value]));
-        DataType::Map(Arc::new(Field::new(entry, entries, false)), false)
-    }
-
-    fn builder(rows: usize) -> Self::Builder {
-        let (names, values) = (StringBuilder::new(), StringBuilder::new());
-        MapBuilder::with_capacity(None, names, values, rows)
-    }
-
-    fn finish(mut builder: Self::Builder) -> ArrayRef {
-        Arc::new(builder.finish())
-    }
-
-    fn reader(array: &dyn Array) -> Option<&MapArray> {
-        array.as_map_opt()
-    }
-}
-
-impl Codec<Attributes> for Map {
-    fn append(builder: &mut Self::Builder, attributes: &Attributes) {
-        for (name, value) in attributes {
-            builder.keys().append_value(name);
-            append_attribute(builder.values(), value);
-        }
-        // Fails on keys and values of different number alone.
-        let _ = builder.append(true);
-    }
-
-    fn get(reader: &&MapArray, row: usize) -> Attributes {
-        let mut attributes = Attributes::new();
-        if reader.is_null(row) {
-            return attributes;
-        }
-        let entries = reader.value(row);
-        let (names, values) = (entries.column(0), entries.column(1));
-        let (Some(names), Some(values)) =
-            (names.as_string_opt::<i32>(), values.as_string_opt::<i32>())
-        else {
-            return attributes;
-        };
-        for (name, value) in names.iter().zip(values) {
-            if let (Some(name), Some(value)) = (name, value) {
-                attributes.set(name.to_owned(), parse_attribute(value));
-            }
-        }
-        attributes
-    }
-}
-
-/// A value as people write it in a query: `true`, `12`, `0.5`, `some text`. A text that would read
-/// as one of the others stands in quotes.
-fn append_attribute(builder: &mut StringBuilder, value: &AttributeValue) {
-    use std::fmt::Write as _;
-    match value {
-        AttributeValue::Bool(value) => builder.append_value(if *value { "true" } else { "false" }),
-        AttributeValue::Int(value) => {
-            // A builder takes all that is written.
-            let _ = write!(builder, "{value}");
-            builder.append_value("");
-        }
-        AttributeValue::Float(value) => {
-            let _ = write!(builder, "{value:?}");
-            builder.append_value("");
-        }
-        AttributeValue::Text(text) if reads_as_itself(text) => builder.append_value(text),
-        AttributeValue::Text(text) => {
-            let _ = write!(builder, "\"{text}\"");
-            builder.append_value("");
-        }
-    }
-}
-
-fn reads_as_itself(text: &str) -> bool {
-    matches!(parse_attribute(text), AttributeValue::Text(read) if read.len() == text.len())
-}
-
-fn parse_attribute(text: &str) -> AttributeValue {
-    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    if let Some(inner) = inner {
-        return AttributeValue::Text(inner.to_owned());
-    }
-    match text {
-        "true" => return AttributeValue::Bool(true),
-        "false" => return AttributeValue::Bool(false),
-        _ => {}
-    }
-    // Only what a number is printed as: no `+1`, no `1e3` and no `007`, which are texts.
-    let starts_like_one = text
-        .bytes()
-        .next()
-        .is_some_and(|first| first.is_ascii_digit() || matches!(first, b'-' | b'N' | b'i'));
-    if starts_like_one {
-        if let Some(number) = text.parse::<i64>().ok().filter(|number| number.to_string() == text) {
-            return AttributeValue::Int(number);
-        }
-        if let Some(number) =
-            text.parse::<f64>().ok().filter(|number| format!("{number:?}") == text)
-        {
-            return AttributeValue::Float(number);
-        }
-    }
-    AttributeValue::Text(text.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn any_value() -> impl Strategy<Value = AttributeValue> {
-        prop_oneof![
-            any::<bool>().prop_map(AttributeValue::Bool),
-            any::<i64>().prop_map(AttributeValue::Int),
-            any::<f64>().prop_filter("comparable", |f| !f.is_nan()).prop_map(AttributeValue::Float),
-            ".*".prop_map(AttributeValue::Text),
-            "-?[0-9]{1,4}(\\.[0-9]{1,3})?".prop_map(AttributeValue::Text),
-            "\"[a-z\"]{0,3}\"?".prop_map(AttributeValue::Text),
-            Just(AttributeValue::Text("true".to_owned())),
-            Just(AttributeValue::Text("inf".to_owned())),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn attributes_keep_their_type(value in any_value()) {
-            let mut builder = StringBuilder::new();
-            append_attribute(&mut builder, &value);
-            prop_assert_eq!(parse_attribute(builder.finish().value(0)), value);
-        }
-    }
-}

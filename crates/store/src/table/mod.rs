@@ -3,6 +3,7 @@
 //! A row's columns are named as the fields of its type in `andon-model`; the names are public, in
 //! SQL and in the files. A column is only ever added.
 
+mod attribute;
 mod codec;
 mod row;
 

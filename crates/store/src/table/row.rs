@@ -13,7 +13,8 @@ use arrow::{
 
 use super::{
     Table,
-    codec::{Codec, Flag, Float, Id, Kind, Map, Number, Text, Word},
+    attribute::Map,
+    codec::{Codec, Flag, Float, Id, Kind, Number, Text, Word},
 };
 use crate::TraceSummary;
 

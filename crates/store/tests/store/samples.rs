@@ -66,3 +66,22 @@ fn a_flood_of_samples_pushes_no_trace_off_the_disk() {
     assert_eq!(store.process_samples(0, 0).unwrap(), []);
     assert_eq!(store.process_samples(599 * SECOND, 599 * SECOND).unwrap().len(), 20);
 }
+
+#[test]
+fn the_samples_log_of_earlier_versions_is_taken_over_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(folder.path(), small_files()).unwrap();
+    for second in 100..400 {
+        put(&store, host(second));
+    }
+    drop(store);
+    // What is a log today was two of the same form.
+    std::fs::rename(folder.path().join("log"), folder.path().join("samples")).unwrap();
+    for _ in 0..2 {
+        let store = open(folder.path());
+        assert_eq!(times(&store, 0, 1_000), (100..400).collect::<Vec<_>>());
+        assert!(!folder.path().join("samples").exists());
+        put(&store, spans(vec![span(1, 1)]));
+        assert!(store.trace(id(1)).unwrap().is_some());
+    }
+}
