@@ -10,7 +10,7 @@ mod digest;
 mod traces;
 mod view;
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use andon_model::{Content, Evaluation, HostSample, ProcessSample, Span, TraceId};
 use andon_privacy::SpanBatch;
@@ -103,7 +103,10 @@ pub(crate) struct Hot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Added {
     New,
+    /// In the place of the one before.
     Again,
+    /// Not at all: the one before stays.
+    Kept,
 }
 
 impl Hot {
@@ -141,8 +144,8 @@ impl Hot {
     }
 
     fn add_batch(&mut self, batch: SpanBatch, changed: &mut Vec<TraceId>) {
-        // Texts of a span that was sent again take the place of those before.
-        let mut again = Vec::new();
+        // Texts go the way of their span: they take the place of those before, or stay out.
+        let (mut again, mut kept) = (HashSet::new(), HashSet::new());
         let mut ids = Vec::with_capacity(batch.spans.len());
         for span in batch.spans {
             let (trace_id, span_id) = (span.trace_id, span.span_id);
@@ -151,10 +154,14 @@ impl Hot {
             }
             match self.add_span(span) {
                 Added::New => {}
-                Added::Again => again.push(span_id),
+                Added::Again => drop(again.insert(span_id)),
+                Added::Kept => drop(kept.insert(span_id)),
             }
         }
         for content in batch.contents {
+            if kept.contains(&content.span_id) {
+                continue;
+            }
             if ids.last() != Some(&content.trace_id) {
                 ids.push(content.trace_id);
             }
@@ -176,7 +183,7 @@ impl Hot {
             Some(At::Hot { generation, place }) if generation == active.generation => {
                 active.spans.replace(place);
             }
-            Some(_) => return Added::Again,
+            Some(_) => return Added::Kept,
             None => {}
         }
         let at = active.at(active.spans.next_place());
@@ -193,7 +200,6 @@ impl Hot {
             Some(At::Hot { generation, place }) if generation == active.generation => {
                 active.contents.replace(place);
             }
-            // Answers leave out one of two texts of one place.
             Some(_) | None => {}
         }
         active.contents.push(content);

@@ -43,11 +43,15 @@ fn every_acknowledged_span_survives_kill_9_and_none_is_there_twice() {
             put(&store, numbered(*trace));
         }
         acknowledged.extend(of_round);
-        let stored = stored_numbers(&store);
+        let stored = stored_numbers(&store, "spans");
+        let mut texts = stored_numbers(&store, "contents");
         let distinct: HashSet<_> = stored.iter().copied().collect();
         assert_eq!(distinct.len(), stored.len(), "some are there twice after round {round}");
         let lost: Vec<_> = acknowledged.difference(&distinct).collect();
         assert!(lost.is_empty(), "acknowledged and gone after round {round}: {lost:?}");
+        texts.sort_unstable();
+        assert!(texts.is_sorted_by(|one, next| one < next), "texts are there twice");
+        assert_eq!(texts.len(), stored.len(), "each span has its text");
         assert_eq!(page(&store, "").total_matched, distinct.len() as u64);
     }
 }
@@ -84,9 +88,10 @@ fn numbered(number: u64) -> Record {
     with_text(span, "some words of a question")
 }
 
-fn stored_numbers(store: &EmbeddedStore) -> Vec<u64> {
+fn stored_numbers(store: &EmbeddedStore, table: &str) -> Vec<u64> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let answer = runtime.block_on(store.sql("SELECT span_id FROM spans").unwrap()).unwrap();
+    let asked = store.sql(&format!("SELECT span_id FROM {table}")).unwrap();
+    let answer = runtime.block_on(asked).unwrap();
     assert!(!answer.is_partial);
     let mut csv = Vec::new();
     answer.write(Format::Csv, &mut csv).unwrap();
