@@ -219,9 +219,11 @@ pub(crate) enum ExportFormat {
 }
 
 fn table(name: &str) -> Result<Table, String> {
-    let names = Table::ALL.map(Table::name);
-    let known = Table::ALL.into_iter().find(|table| table.name() == name);
-    known.ok_or_else(|| format!("there are {}", names.join(", ")))
+    let tables = || Table::ALL.into_iter().filter(|table| *table != Table::Rollups);
+    let known = tables().find(|table| table.name() == name);
+    known.ok_or_else(|| {
+        format!("there are {}", tables().map(Table::name).collect::<Vec<_>>().join(", "))
+    })
 }
 
 #[derive(Args)]

@@ -61,7 +61,8 @@ impl ApiError {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::StoreUnavailable)
             }
             Self::Sql(SqlError::Invalid(_)) => (StatusCode::BAD_REQUEST, Code::BadRequest),
-            Self::Sql(SqlError::TooLong { .. } | SqlError::TooMuch { .. }) => {
+            Self::Sql(SqlError::TooLong { .. } | SqlError::TooMuch { .. })
+            | Self::Store(StoreError::QuestionTooLarge { .. }) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, Code::TooMuch)
             }
             Self::Sql(SqlError::Busy { .. }) => {

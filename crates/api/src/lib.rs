@@ -4,6 +4,7 @@
 //! protected before it got there.
 
 mod access;
+mod aggregate;
 mod error;
 mod feedback;
 mod live;
@@ -86,6 +87,8 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(traces::one))
         .routes(routes!(traces::host))
         .routes(routes!(query::query))
+        .routes(routes!(aggregate::aggregate))
+        .routes(routes!(aggregate::heat_map))
         .routes(routes!(models::models))
         .routes(routes!(runtimes::runtimes))
         .routes(routes!(status::status))

@@ -63,7 +63,7 @@ pub(crate) async fn list(
     ask(move || Ok(state.0.store.traces(&query)?)).await.map(Json)
 }
 
-fn time_param(name: &str, text: Option<&str>) -> Result<Option<UnixNanos>, ApiError> {
+pub(crate) fn time_param(name: &str, text: Option<&str>) -> Result<Option<UnixNanos>, ApiError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     let time =
         parse_time(text).map_err(|error| ApiError::BadRequest(format!("{name}: {error}")))?;

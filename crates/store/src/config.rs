@@ -41,6 +41,8 @@ pub struct Config {
     pub keep_contents: Retention,
     /// How long samples of the machine and its processes are kept.
     pub keep_samples: Retention,
+    /// How long the sums of each hour are kept.
+    pub keep_rollups: Retention,
     /// Spans of one trace that are remembered and handed out; more are only counted.
     pub spans_per_trace: usize,
     /// Bytes of texts that one trace is handed out with; more are counted as omitted.
@@ -57,6 +59,10 @@ pub struct Config {
     pub search_traces: usize,
     /// The longest that a search for texts may take; then it says that there may be more.
     pub search_time: Duration,
+    /// Groups of one question for numbers, times the points in time; what is beyond is one group.
+    pub aggregate_slots: usize,
+    /// Memory that one such question may take.
+    pub aggregate_bytes: usize,
     /// Memory that questions in SQL may take together.
     pub sql_memory_bytes: usize,
     /// Rows of one answer; more are left out, and said to be.
@@ -96,6 +102,7 @@ impl Default for Config {
             keep_spans: Retention { bytes: 1_024 * MIB, age: 30 * DAY },
             keep_contents: Retention { bytes: 1_024 * MIB, age: 30 * DAY },
             keep_samples: Retention { bytes: 256 * MIB, age: 30 * DAY },
+            keep_rollups: Retention { bytes: 256 * MIB, age: 400 * DAY },
             spans_per_trace: 10_000,
             trace_text_bytes: 16 * MIB as usize,
             page_rows: 500,
@@ -104,6 +111,8 @@ impl Default for Config {
             sample_points: 3_600,
             search_traces: 1_000,
             search_time: Duration::from_secs(2),
+            aggregate_slots: 20_000,
+            aggregate_bytes: 64 * MIB as usize,
             sql_memory_bytes: 128 * MIB as usize,
             sql_rows: 100_000,
             sql_time: Duration::from_secs(30),

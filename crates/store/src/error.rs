@@ -33,6 +33,10 @@ pub enum StoreError {
     Encode(String),
     #[error("the time range is over the limit of {limit_hours} h")]
     RangeTooLong { limit_hours: u64 },
+    #[error(
+        "the question takes more than {limit} bytes of memory: ask for less time, fewer points or fewer groups"
+    )]
+    QuestionTooLarge { limit: usize },
     #[error("the store is closed")]
     Closed,
 }

@@ -8,6 +8,7 @@
 //! call them where blocking is allowed. [`Store::append`] does not wait, its [`Ack`] is a future.
 
 mod ack;
+mod aggregate;
 mod config;
 mod embedded;
 mod error;
@@ -30,6 +31,10 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 pub use ack::Ack;
+pub use aggregate::{
+    AggregateQuery, Aggregation, Dimension, Distribution, Figures, Group, HeatColumn, HeatMap,
+    HeatMapQuery, Order, Point, Population,
+};
 pub use config::{Config, Retention};
 pub use embedded::{
     Copied, Damaged, EmbeddedStore, ExportFormat, LogStats, Repair, Selection, SetAside,
@@ -59,6 +64,12 @@ pub trait Store: Send + Sync {
 
     /// Everything about one trace; `None` when nothing is known of it.
     fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError>;
+
+    /// Numbers about spans: how many, how long, what they used, told apart and over time.
+    fn aggregate(&self, query: &AggregateQuery) -> Result<Aggregation, StoreError>;
+
+    /// How many spans took how long, over time.
+    fn heat_map(&self, query: &HeatMapQuery) -> Result<HeatMap, StoreError>;
 
     /// Answers a question in SQL, reading only; the tables are in `docs/query.md`.
     fn sql(&self, text: &str) -> Result<Answering, SqlError>;

@@ -1,4 +1,4 @@
-//! The filter of the list over columns of `traces`. What it means is said once more, for traces in
+//! The filter over columns of `traces`, of spans and of their rollups. What it means is said once more, for traces in
 //! memory, in `hot/view.rs`; a property test holds the two together.
 
 use andon_model::{Cause, Named as _, Status, TraceId, UnixNanos};
@@ -15,12 +15,24 @@ use crate::{
 /// Columns that every question needs.
 const FACETS: [&str; 5] = ["start_ns", "service", "model", "status", "cause"];
 
-/// The columns that a filter looks at, besides those of the facets.
+/// The columns that a question for the list looks at.
 pub(crate) fn needed_columns(filter: &Filter, needs_ids: bool) -> Vec<&'static str> {
     let mut columns = FACETS.to_vec();
+    columns.extend(columns_of_filter(filter));
+    if needs_ids {
+        columns.push("trace_id");
+    }
+    columns
+}
+
+/// The columns that a filter looks at.
+pub(crate) fn columns_of_filter(filter: &Filter) -> Vec<&'static str> {
+    let mut columns = Vec::new();
     for term in &filter.terms {
         columns.extend_from_slice(match &term.test {
-            Test::Status(_) | Test::Cause(_) | Test::Content(_) => &[],
+            Test::Status(_) => &["status"],
+            Test::Cause(_) => &["cause"],
+            Test::Content(_) => &[],
             Test::Duration { .. } => &["duration_ns"],
             Test::Text(field, _) => columns_of(*field),
             Test::Anywhere(_) => &ANYWHERE,
@@ -28,9 +40,6 @@ pub(crate) fn needed_columns(filter: &Filter, needs_ids: bool) -> Vec<&'static s
         if matches!(term.test, Test::Anywhere(_)) {
             columns.push("trace_id");
         }
-    }
-    if needs_ids {
-        columns.push("trace_id");
     }
     columns
 }
@@ -201,7 +210,10 @@ impl<'a> Column<'a> {
     }
 }
 
-fn words<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a DictionaryArray<Int32Type>> {
+pub(crate) fn words<'a>(
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Option<&'a DictionaryArray<Int32Type>> {
     batch.column_by_name(name)?.as_dictionary_opt::<Int32Type>()
 }
 

@@ -15,7 +15,7 @@ use std::{
 use andon_model::{Span, UnixNanos};
 
 use super::{
-    Shared,
+    Shared, rollups,
     seal::DAY_NS,
     segments::{Change, SharedSegments, lock},
 };
@@ -58,7 +58,11 @@ impl Compactor {
             }
             while !stopped.sleep(LOOK) {
                 // Half of the time is left to others.
-                compact(&shared, &segments, Span::now_ns, &mut |worked| stopped.sleep(worked));
+                let mut pause = |worked| stopped.sleep(worked);
+                if let Err(error) = rollups::complete(&shared, &segments, &mut pause) {
+                    tracing::warn!(%error, "cannot make rollups");
+                }
+                compact(&shared, &segments, Span::now_ns, &mut pause);
             }
         };
         let thread = thread::Builder::new()

@@ -16,7 +16,7 @@ use arrow::array::RecordBatch;
 
 use super::Shared;
 use crate::{
-    Cursor, StoreError, TracePage, TraceQuery, TraceSummary,
+    Cursor, Filter, StoreError, TracePage, TraceQuery, TraceSummary,
     hot::{Counts, HotPage},
     matching::{Matching, needed_columns},
     segment::{Segment, Visit},
@@ -29,7 +29,7 @@ impl Shared {
     pub(super) fn page(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
         let most = self.config.page_rows;
         let limit = if query.limit == 0 { most } else { query.limit.min(most) };
-        let found = self.search(query);
+        let found = self.search(&query.filter, &time_of(query));
         let among = found.as_ref().map(|found| &found.traces);
         let (hot, segments) = {
             let state = self.read();
@@ -76,15 +76,18 @@ impl Shared {
 
 impl Shared {
     /// The traces whose texts have the words of the filter; `None` when it has none.
-    fn search(&self, query: &TraceQuery) -> Option<Found> {
-        let words = query.filter.words();
+    pub(super) fn search(
+        &self,
+        filter: &Filter,
+        time: &RangeInclusive<UnixNanos>,
+    ) -> Option<Found> {
+        let words = filter.words();
         if words.is_empty() {
             return None;
         }
         let Snapshot { hot, segments } = self.snapshot(Table::Contents);
         // Texts are as old as their spans, which may begin after their trace.
         let window_ns = self.config.late_window.as_nanos() as u64;
-        let time = time_of(query);
         let search = Search {
             words,
             time: *time.start()..=time.end().saturating_add(window_ns),

@@ -4,6 +4,7 @@
 //! of it, it is written out as segments; the log files that held it go after that. An answer is made
 //! of what is in memory and what is in segments; both change together, under one lock.
 
+mod aggregate;
 mod aside;
 mod backup;
 mod commit;
@@ -15,6 +16,7 @@ mod open;
 mod repair;
 mod retain;
 mod retrace;
+mod rollups;
 mod samples;
 mod seal;
 mod segments;
@@ -39,8 +41,8 @@ pub use self::{
 };
 use self::{compact::Compactor, seal::Sealer, segments::SharedSegments};
 use crate::{
-    Ack, Answering, Config, Record, ReplayReport, SqlError, Store, StoreError, StoreState, Trace,
-    TracePage, TraceQuery,
+    Ack, AggregateQuery, Aggregation, Answering, Config, HeatMap, HeatMapQuery, Record,
+    ReplayReport, SqlError, Store, StoreError, StoreState, Trace, TracePage, TraceQuery,
     hot::Hot,
     lock::FolderLock,
     log::Log,
@@ -86,6 +88,8 @@ struct Shared {
 struct State {
     hot: Hot,
     segments: Arc<Vec<Arc<Segment>>>,
+    /// Whether there are rollups of all spans in segments.
+    has_rollups: bool,
 }
 
 impl Store for EmbeddedStore {
@@ -110,6 +114,14 @@ impl Store for EmbeddedStore {
 
     fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
         self.shared.trace(id)
+    }
+
+    fn aggregate(&self, query: &AggregateQuery) -> Result<Aggregation, StoreError> {
+        self.shared.aggregate(query)
+    }
+
+    fn heat_map(&self, query: &HeatMapQuery) -> Result<HeatMap, StoreError> {
+        self.shared.heat_map(query)
     }
 
     fn sql(&self, text: &str) -> Result<Answering, SqlError> {
@@ -201,6 +213,9 @@ impl EmbeddedStore {
     /// Merges small segments now, as if all days were over, on this thread and without giving way.
     pub fn compact(&self) {
         let late = || UnixNanos::MAX;
+        if let Err(error) = rollups::complete(&self.shared, &self.segments, &mut |_| false) {
+            tracing::warn!(%error, "cannot make rollups");
+        }
         compact::compact(&self.shared, &self.segments, late, &mut |_| false);
     }
 

@@ -25,11 +25,15 @@ use super::{
 };
 use crate::{
     Config, Fault, FaultKind, ReplayReport, StoreError,
+    aggregate::VERSION,
     hot::Hot,
     lock::FolderLock,
     log::{Disk, Files, Found, Log, Options, Scan, cut_torn_tail, survey},
     record::Stored,
-    segment::{Manifest, Segment, read_manifest, rebuild_manifest, remove_strays, write_manifest},
+    segment::{
+        Manifest, Segment, SegmentInfo, read_manifest, rebuild_manifest, remove_strays,
+        write_manifest,
+    },
     sql::Sql,
     table::Table,
 };
@@ -104,7 +108,11 @@ impl Shared {
             segments.map(|info| Arc::new(Segment::new(info.clone(), folder))).collect();
         segments.sort_by_key(|segment| segment.order());
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
-        let state = State { hot: Hot::new(&config), segments: Arc::new(segments) };
+        let is_lost =
+            |info: &&SegmentInfo| info.table == Table::Rollups && left_out.contains(&info.id);
+        let has_rollups =
+            manifest.rollups == VERSION && !manifest.segments.iter().any(|info| is_lost(&info));
+        let state = State { hot: Hot::new(&config), segments: Arc::new(segments), has_rollups };
         Self {
             config,
             state: RwLock::new(state),
@@ -142,7 +150,7 @@ fn load_manifest(
         return Ok((manifest, left_out));
     }
     let mut unreadable = Vec::new();
-    let manifest = rebuild_manifest(folder, &mut |error| unreadable.push(error))?;
+    let mut manifest = rebuild_manifest(folder, &mut |error| unreadable.push(error))?;
     for error in unreadable {
         if let StoreError::Damaged { file, .. } | StoreError::Io { path: file, .. } = &error {
             let path = Path::new(file);
@@ -150,6 +158,10 @@ fn load_manifest(
             // The next start would take it for a leftover.
             set_aside(data, path)?;
         }
+    }
+    if manifest.segments.is_empty() {
+        // A new folder has rollups of all that it has.
+        manifest.rollups = VERSION;
     }
     write_manifest(folder, &manifest)?;
     Ok((manifest, HashSet::new()))

@@ -11,10 +11,12 @@ use super::{
     aside::{copy_aside, set_aside},
     open::{LOG_FOLDER, SEGMENT_FOLDER, own_folder},
     retrace::make_rows,
+    rollups,
     verify::{Damaged, Verification, Wrong, verify_log},
 };
 use crate::{
     Config, Store, StoreError,
+    aggregate::VERSION,
     lock::FolderLock,
     segment::{Manifest, read_manifest, rebuild_manifest, write_manifest},
     table::Table,
@@ -27,6 +29,8 @@ pub struct Repair {
     pub set_aside: Vec<SetAside>,
     /// Rows of the list of traces that were made anew from their spans.
     pub traces_made: u64,
+    /// Sums of hours that were made anew from the spans.
+    pub rollups_made: u64,
     /// Damaged places in the log; what is before and behind them was kept.
     pub log_places: u64,
 }
@@ -53,6 +57,9 @@ pub fn repair(folder: &Path, config: &Config) -> Result<Repair, StoreError> {
     // What was set aside is in no manifest from here on, whatever happens.
     write_manifest(&segments, &manifest)?;
     done.traces_made = make_rows(&segments, &mut manifest, config)?;
+    if manifest.rollups != VERSION {
+        done.rollups_made = rollups::make(&segments, &mut manifest)?;
+    }
     write_manifest(&segments, &manifest)?;
     drop(lock);
     done.empty_log(folder, config)?;
@@ -61,8 +68,9 @@ pub fn repair(folder: &Path, config: &Config) -> Result<Repair, StoreError> {
 
 impl Repair {
     pub fn is_nothing(&self) -> bool {
-        let Self { is_manifest_rebuilt, set_aside, traces_made, log_places } = self;
-        !is_manifest_rebuilt && set_aside.is_empty() && *traces_made == 0 && *log_places == 0
+        let Self { is_manifest_rebuilt, set_aside, traces_made, rollups_made, log_places } = self;
+        let made = traces_made + rollups_made;
+        !is_manifest_rebuilt && set_aside.is_empty() && made == 0 && *log_places == 0
     }
 
     fn move_away(&mut self, data: &Path, path: &Path, wrong: Wrong) -> Result<(), StoreError> {
@@ -105,7 +113,11 @@ impl Repair {
         let mut whole = Vec::with_capacity(manifest.segments.len());
         for mut info in std::mem::take(&mut manifest.segments) {
             let path = info.path_in(segments);
-            match info.check(segments) {
+            let checked = info.check(segments);
+            if checked.is_err() && info.table == Table::Rollups {
+                manifest.rollups = 0;
+            }
+            match checked {
                 Ok(()) => {}
                 Err(wrong @ Wrong::Missing) => {
                     let file = path.display().to_string();

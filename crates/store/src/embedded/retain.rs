@@ -12,10 +12,11 @@ pub(super) fn outdated(
     config: &Config,
     now_ns: UnixNanos,
 ) -> HashSet<u64> {
-    let groups: [(Retention, &[Table]); 3] = [
+    let groups: [(Retention, &[Table]); 4] = [
         (config.keep_spans, &[Table::Spans, Table::Traces]),
         (config.keep_contents, &[Table::Contents, Table::Evaluations]),
         (config.keep_samples, &[Table::Hosts, Table::Processes]),
+        (config.keep_rollups, &[Table::Rollups]),
     ];
     groups
         .into_iter()

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     StoreError, TraceSummary,
+    aggregate::{Rolling, Rollup},
     hot::{Rows, Superseded},
     log::Log,
     record::Stored,
@@ -231,6 +232,7 @@ impl Sealing<'_> {
             self.add(table, &rows.batches(table))?;
         }
         self.add(Table::Traces, &[TraceSummary::batch(&superseded.rows)])?;
+        self.add(Table::Rollups, &[rollups_of(&rows.batches(Table::Spans))])?;
         self.supersede(&superseded.older, before)
     }
 
@@ -288,6 +290,12 @@ impl Sealing<'_> {
         }
         Ok(())
     }
+}
+
+fn rollups_of(spans: &[RecordBatch]) -> RecordBatch {
+    let mut rolling = Rolling::new();
+    spans.iter().for_each(|batch| rolling.add_spans(batch, 0, UnixNanos::MAX));
+    Rollup::batch(&rolling.finish())
 }
 
 fn rows_without(

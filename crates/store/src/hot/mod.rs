@@ -59,7 +59,7 @@ impl Rows {
         }
     }
 
-    /// Rows of a table. Those of `traces` are made by the index.
+    /// Rows of a table. Those of `traces` are made by the index, rollups when they are asked for.
     pub(crate) fn batches(&self, table: Table) -> Vec<RecordBatch> {
         match table {
             Table::Spans => self.spans.batches(),
@@ -67,7 +67,7 @@ impl Rows {
             Table::Evaluations => self.evaluations.batches(),
             Table::Hosts => self.hosts.batches(),
             Table::Processes => self.processes.batches(),
-            Table::Traces => Vec::new(),
+            Table::Traces | Table::Rollups => Vec::new(),
         }
     }
 

@@ -26,6 +26,9 @@ pub(crate) struct Manifest {
     #[serde(default)]
     pub(crate) samples_through: u64,
     pub(crate) next_id: u64,
+    /// The version of the rollups of all spans; 0 where they are to be made.
+    #[serde(default)]
+    pub(crate) rollups: u32,
     pub(crate) segments: Vec<SegmentInfo>,
 }
 
@@ -107,7 +110,13 @@ mod tests {
             created_ns: 3,
             crc32c: 9,
         };
-        Manifest { log_through: 4, samples_through: 0, next_id: 8, segments: vec![info] }
+        Manifest {
+            log_through: 4,
+            samples_through: 0,
+            next_id: 8,
+            rollups: 1,
+            segments: vec![info],
+        }
     }
 
     #[test]

@@ -17,18 +17,23 @@ use arrow::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use super::{Segment, SegmentInfo, Visit, Writer};
-use crate::StoreError;
+use crate::{
+    StoreError,
+    aggregate::{Rolling, Rollup},
+    table::{Row as _, Table},
+};
 
 /// Rows that are written at a time.
 const OUT_ROWS: usize = 4_096;
 /// Rows of all inputs together that are held decoded.
 const HELD_ROWS: usize = 32_768;
 
-/// Writes the rows of all segments, which are of one table, in its order. `pause` is called now and
-/// then, so that the caller can give way; when it says so, nothing more is written.
+/// Writes the rows of all segments, which are of one table, in its order; rollups of the same hour
+/// and group become one. `pause` is called now and then, so that the caller can give way; when it
+/// says so, nothing more is written.
 pub(crate) fn merge(
     segments: &[Arc<Segment>],
-    mut writer: Writer,
+    writer: Writer,
     pause: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Option<SegmentInfo>, StoreError> {
     let mut keys = Vec::with_capacity(segments.len());
@@ -39,22 +44,52 @@ pub(crate) fn merge(
     let inputs = segments.iter().map(|segment| Input::open(segment, held));
     let mut inputs = inputs.collect::<Result<Vec<_>, _>>()?;
     let mut gathering = Gathering::new(inputs.len());
+    let mut out = Out::new(writer);
     let mut order = Order::of(&keys);
     while let Some(input) = order.next(&keys) {
         let (row, fresh) = inputs[input].next_row()?;
         gathering.add(input, row, fresh, &inputs[input]);
         if gathering.rows.len() == OUT_ROWS {
-            writer.write(&gathering.take()?)?;
+            out.write(&gathering.take()?)?;
             if pause().is_break() {
-                writer.discard();
+                out.writer.discard();
                 return Ok(None);
             }
         }
     }
     if !gathering.rows.is_empty() {
-        writer.write(&gathering.take()?)?;
+        out.write(&gathering.take()?)?;
     }
-    writer.finish().map(Some)
+    out.finish().map(Some)
+}
+
+/// Where the rows go, which come in order.
+struct Out {
+    writer: Writer,
+    /// Rollups that may have more of their hour and group to come.
+    rolling: Option<Rolling>,
+}
+
+impl Out {
+    fn new(writer: Writer) -> Self {
+        let rolling = (writer.table() == Table::Rollups).then(Rolling::new);
+        Self { writer, rolling }
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
+        let Some(rolling) = &mut self.rolling else { return self.writer.write(batch) };
+        rolling.add_rollups(batch);
+        let done = rolling.take_done();
+        if done.is_empty() { Ok(()) } else { self.writer.write(&Rollup::batch(&done)) }
+    }
+
+    fn finish(mut self) -> Result<SegmentInfo, StoreError> {
+        let rest = self.rolling.take().map(Rolling::finish).unwrap_or_default();
+        if !rest.is_empty() {
+            self.writer.write(&Rollup::batch(&rest))?;
+        }
+        self.writer.finish()
+    }
 }
 
 /// What the rows of a segment are sorted by: a rank of the word, where there is one, and a time.
@@ -212,10 +247,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{
-        segment::{Origin, sorted},
-        table::{Row as _, Table},
-    };
+    use crate::segment::{Origin, sorted};
 
     const ORIGIN: Origin<'_> = Origin { log_through: 0, created_ns: 0, replaces: &[] };
 

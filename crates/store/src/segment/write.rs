@@ -101,6 +101,10 @@ impl Writer {
         self.arrow.write(batch).map_err(|error| StoreError::segment("write", &self.path, &error))
     }
 
+    pub(crate) fn table(&self) -> Table {
+        self.table
+    }
+
     /// Takes back what was written.
     pub(crate) fn discard(self) {
         let Self { arrow, path, .. } = self;

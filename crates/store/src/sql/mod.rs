@@ -215,7 +215,7 @@ impl Engine {
             let function = context.udf(name).map_err(|error| failed(&error))?;
             context.register_udf(ScalarUDF::new_from_impl(Bounded::new(function)));
         }
-        for table in Table::ALL.into_iter().filter(|table| *table != Table::Traces) {
+        for table in Table::ALL.into_iter().filter(|table| table.is_public()) {
             context
                 .register_table(table.name(), Arc::new(View::new(table, Arc::clone(look))))
                 .map_err(|error| failed(&error))?;

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use andon_model::{Named, Policy, RequestId, SpanId, TraceId};
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, FixedSizeBinaryArray,
-        FixedSizeBinaryBuilder, Float64Array, Float64Builder, Int64Array, Int64Builder,
-        StringArray, StringBuilder, StringDictionaryBuilder, TypedDictionaryArray,
+        Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, BooleanBuilder,
+        FixedSizeBinaryArray, FixedSizeBinaryBuilder, Float64Array, Float64Builder, Int64Array,
+        Int64Builder, StringArray, StringBuilder, StringDictionaryBuilder, TypedDictionaryArray,
     },
     datatypes::{DataType, Int32Type},
 };
+
+use crate::aggregate::Sketch;
 
 /// A kind of column.
 pub(crate) trait Kind {
@@ -41,6 +43,8 @@ pub(crate) struct Flag;
 pub(crate) struct Word;
 /// Text that does not.
 pub(crate) struct Text;
+/// How values are spread, as bytes.
+pub(crate) struct Spread;
 /// Bytes of a fixed number.
 pub(crate) struct Id<const BYTES: usize>;
 
@@ -341,6 +345,40 @@ impl<T: AsText> Codec<Option<T>> for Text {
 
     fn get(reader: &&StringArray, row: usize) -> Option<T> {
         if reader.is_null(row) { None } else { T::from_text(reader.value(row)) }
+    }
+}
+
+impl Kind for Spread {
+    type Builder = BinaryBuilder;
+    type Reader<'a> = &'a BinaryArray;
+
+    fn data_type() -> DataType {
+        DataType::Binary
+    }
+
+    fn builder(rows: usize) -> BinaryBuilder {
+        BinaryBuilder::with_capacity(rows, 0)
+    }
+
+    fn finish(mut builder: BinaryBuilder) -> ArrayRef {
+        Arc::new(builder.finish())
+    }
+
+    fn reader(array: &dyn Array) -> Option<&BinaryArray> {
+        array.as_binary_opt()
+    }
+}
+
+impl Codec<Sketch> for Spread {
+    fn append(builder: &mut BinaryBuilder, sketch: &Sketch) {
+        let mut bytes = Vec::new();
+        sketch.write(&mut bytes);
+        builder.append_value(bytes);
+    }
+
+    fn get(reader: &&BinaryArray, row: usize) -> Sketch {
+        let bytes = reader.is_valid(row).then(|| reader.value(row));
+        bytes.and_then(Sketch::read).unwrap_or_default()
     }
 }
 

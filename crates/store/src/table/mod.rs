@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use row::Row;
 
-use crate::TraceSummary;
+use crate::{TraceSummary, aggregate::Rollup};
 
 /// A kind of rows, and the folder of its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,16 +27,19 @@ pub enum Table {
     Traces,
     Hosts,
     Processes,
+    /// Hours of spans, added up.
+    Rollups,
 }
 
 impl Table {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Spans,
         Self::Contents,
         Self::Evaluations,
         Self::Traces,
         Self::Hosts,
         Self::Processes,
+        Self::Rollups,
     ];
 
     pub fn name(self) -> &'static str {
@@ -47,11 +50,12 @@ impl Table {
             Self::Traces => "traces",
             Self::Hosts => "hosts",
             Self::Processes => "processes",
+            Self::Rollups => "rollups",
         }
     }
 
     pub(crate) fn schema(self) -> SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; 6]> = LazyLock::new(|| {
+        static SCHEMAS: LazyLock<[SchemaRef; 7]> = LazyLock::new(|| {
             Table::ALL.map(|table| {
                 let fields = match table {
                     Table::Spans => Span::fields(),
@@ -60,6 +64,7 @@ impl Table {
                     Table::Traces => TraceSummary::fields(),
                     Table::Hosts => HostSample::fields(),
                     Table::Processes => ProcessSample::fields(),
+                    Table::Rollups => Rollup::fields(),
                 };
                 Arc::new(Schema::new(fields))
             })
@@ -70,7 +75,7 @@ impl Table {
     /// The column that says when a row was.
     pub(crate) fn time_column(self) -> &'static str {
         match self {
-            Self::Spans | Self::Traces => "start_ns",
+            Self::Spans | Self::Traces | Self::Rollups => "start_ns",
             Self::Contents | Self::Evaluations | Self::Hosts | Self::Processes => "time_ns",
         }
     }
@@ -78,7 +83,7 @@ impl Table {
     /// Rows of a file are in the order of these columns.
     pub(crate) fn sort_columns(self) -> &'static [&'static str] {
         match self {
-            Self::Spans => &["service", "start_ns"],
+            Self::Spans | Self::Rollups => &["service", "start_ns"],
             Self::Traces => &["start_ns"],
             Self::Contents | Self::Evaluations | Self::Hosts | Self::Processes => &["time_ns"],
         }
@@ -86,7 +91,12 @@ impl Table {
 
     /// Whether rows belong to a trace, and are looked for by its id.
     pub(crate) fn has_trace_id(self) -> bool {
-        !matches!(self, Self::Hosts | Self::Processes)
+        !matches!(self, Self::Hosts | Self::Processes | Self::Rollups)
+    }
+
+    /// Whether people ask for it by its name; the others are made of these, and may change.
+    pub(crate) fn is_public(self) -> bool {
+        !matches!(self, Self::Traces | Self::Rollups)
     }
 }
 
@@ -124,7 +134,7 @@ mod tests {
     fn docs_name_each_column_of_the_public_tables_with_its_type() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/query.md");
         let text = std::fs::read_to_string(path).unwrap();
-        for table in Table::ALL.into_iter().filter(|table| *table != Table::Traces) {
+        for table in Table::ALL.into_iter().filter(|table| table.is_public()) {
             let schema = table.schema();
             let fields = schema.fields().iter();
             let expected: Vec<_> =
@@ -132,5 +142,6 @@ mod tests {
             assert_eq!(documented(&text, table), expected, "{}", table.name());
         }
         assert!(documented(&text, Table::Traces).is_empty());
+        assert!(documented(&text, Table::Rollups).is_empty());
     }
 }

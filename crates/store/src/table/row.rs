@@ -14,9 +14,9 @@ use arrow::{
 use super::{
     Table,
     attribute::Map,
-    codec::{Codec, Flag, Float, Id, Kind, Number, Text, Word},
+    codec::{Codec, Flag, Float, Id, Kind, Number, Spread, Text, Word},
 };
-use crate::TraceSummary;
+use crate::{TraceSummary, aggregate::Rollup};
 
 /// A row of a table.
 pub(crate) trait Row: Sized + Clone {
@@ -248,6 +248,40 @@ columns! {
     threads: Number,
     read_bytes_per_s: Float,
     write_bytes_per_s: Float,
+}
+
+columns! {
+    Rollup, Table::Rollups, Rollup::default(),
+    |rollup| 200 + rollup.sums.weight();
+    start_ns: Number,
+    service: Word,
+    name: Word,
+    llm_kind: Word,
+    model: Word,
+    model_requested: Word,
+    status: Word,
+    cause: Word,
+    cost_currency: Word,
+    is_root: Flag,
+    sums.count: Number,
+    sums.errors: Number,
+    sums.duration_ns: Number,
+    sums.duration_max_ns: Number,
+    sums.durations: Spread,
+    sums.ttft_ns: Number,
+    sums.ttft_max_ns: Number,
+    sums.ttfts: Spread,
+    sums.input_tokens: Number,
+    sums.output_tokens: Number,
+    sums.cached_tokens: Number,
+    sums.reasoning_tokens: Number,
+    sums.cost: Float,
+    sums.queue_ns: Number,
+    sums.load_ns: Number,
+    sums.prompt_eval_ns: Number,
+    sums.eval_ns: Number,
+    sums.timed_tokens: Number,
+    sums.timed_ns: Number,
 }
 
 fn blank_content() -> Content {

@@ -18,6 +18,8 @@ mod durability;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod list;
 #[cfg(test)]
 mod repair;

@@ -1,0 +1,179 @@
+//! What many spans come to: numbers that can be added, in any order.
+
+use andon_model::{Named as _, Status};
+use arrow::{
+    array::{Array, AsArray, Float64Array, Int64Array, RecordBatch},
+    datatypes::{Float64Type, Int64Type},
+};
+
+use super::sketch::Sketch;
+
+/// Sums over spans; `None` where none of them knows the number.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Sums {
+    pub(crate) count: u64,
+    pub(crate) errors: u64,
+    pub(crate) duration_ns: u64,
+    pub(crate) duration_max_ns: u64,
+    pub(crate) durations: Sketch,
+    /// Times to first token.
+    pub(crate) ttft_ns: u64,
+    pub(crate) ttft_max_ns: u64,
+    pub(crate) ttfts: Sketch,
+    pub(crate) input_tokens: Option<u64>,
+    pub(crate) output_tokens: Option<u64>,
+    pub(crate) cached_tokens: Option<u64>,
+    pub(crate) reasoning_tokens: Option<u64>,
+    pub(crate) cost: Option<f64>,
+    pub(crate) queue_ns: Option<u64>,
+    pub(crate) load_ns: Option<u64>,
+    pub(crate) prompt_eval_ns: Option<u64>,
+    pub(crate) eval_ns: Option<u64>,
+    /// Tokens of answers whose time of generation is known.
+    pub(crate) timed_tokens: u64,
+    /// That time.
+    pub(crate) timed_ns: u64,
+}
+
+/// Columns of spans that sums are made of.
+pub(crate) const SPAN_COLUMNS: [&str; 13] = [
+    "start_ns",
+    "duration_ns",
+    "status",
+    "ttft_ns",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "cost",
+    "queue_ns",
+    "load_ns",
+    "prompt_eval_ns",
+    "eval_ns",
+];
+
+impl Sums {
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let sum = |own: &mut u64, other: u64| *own = own.saturating_add(other);
+        sum(&mut self.count, other.count);
+        sum(&mut self.errors, other.errors);
+        sum(&mut self.duration_ns, other.duration_ns);
+        self.duration_max_ns = self.duration_max_ns.max(other.duration_max_ns);
+        self.durations.merge(&other.durations);
+        sum(&mut self.ttft_ns, other.ttft_ns);
+        self.ttft_max_ns = self.ttft_max_ns.max(other.ttft_max_ns);
+        self.ttfts.merge(&other.ttfts);
+        add(&mut self.input_tokens, other.input_tokens);
+        add(&mut self.output_tokens, other.output_tokens);
+        add(&mut self.cached_tokens, other.cached_tokens);
+        add(&mut self.reasoning_tokens, other.reasoning_tokens);
+        if let Some(cost) = other.cost {
+            *self.cost.get_or_insert(0.0) += cost;
+        }
+        add(&mut self.queue_ns, other.queue_ns);
+        add(&mut self.load_ns, other.load_ns);
+        add(&mut self.prompt_eval_ns, other.prompt_eval_ns);
+        add(&mut self.eval_ns, other.eval_ns);
+        sum(&mut self.timed_tokens, other.timed_tokens);
+        sum(&mut self.timed_ns, other.timed_ns);
+    }
+
+    /// Memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + self.durations.weight() + self.ttfts.weight()
+    }
+}
+
+fn add(own: &mut Option<u64>, other: Option<u64>) {
+    if let Some(other) = other {
+        *own = Some(own.unwrap_or(0).saturating_add(other));
+    }
+}
+
+/// The columns of a batch of spans that sums are made of, where it has them.
+pub(crate) struct SpanSums<'a> {
+    durations: Option<&'a Int64Array>,
+    ttfts: Option<&'a Int64Array>,
+    input_tokens: Option<&'a Int64Array>,
+    output_tokens: Option<&'a Int64Array>,
+    cached_tokens: Option<&'a Int64Array>,
+    reasoning_tokens: Option<&'a Int64Array>,
+    costs: Option<&'a Float64Array>,
+    queues: Option<&'a Int64Array>,
+    loads: Option<&'a Int64Array>,
+    prompts: Option<&'a Int64Array>,
+    evals: Option<&'a Int64Array>,
+    /// For each row whether it failed.
+    failed: Vec<bool>,
+}
+
+impl<'a> SpanSums<'a> {
+    pub(crate) fn of(batch: &'a RecordBatch) -> Self {
+        let numbers = |name| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>();
+        Self {
+            durations: numbers("duration_ns"),
+            ttfts: numbers("ttft_ns"),
+            input_tokens: numbers("input_tokens"),
+            output_tokens: numbers("output_tokens"),
+            cached_tokens: numbers("cached_tokens"),
+            reasoning_tokens: numbers("reasoning_tokens"),
+            costs: batch
+                .column_by_name("cost")
+                .and_then(|costs| costs.as_primitive_opt::<Float64Type>()),
+            queues: numbers("queue_ns"),
+            loads: numbers("load_ns"),
+            prompts: numbers("prompt_eval_ns"),
+            evals: numbers("eval_ns"),
+            failed: failed(batch),
+        }
+    }
+
+    /// Adds the span in this row.
+    pub(crate) fn add_to(&self, sums: &mut Sums, row: usize) {
+        let sum = |own: &mut u64, other: u64| *own = own.saturating_add(other);
+        sums.count += 1;
+        sums.errors += u64::from(self.failed.get(row).copied().unwrap_or(false));
+        let duration_ns = number(self.durations, row).unwrap_or(0);
+        sum(&mut sums.duration_ns, duration_ns);
+        sums.duration_max_ns = sums.duration_max_ns.max(duration_ns);
+        sums.durations.add(duration_ns);
+        if let Some(ttft_ns) = number(self.ttfts, row) {
+            sum(&mut sums.ttft_ns, ttft_ns);
+            sums.ttft_max_ns = sums.ttft_max_ns.max(ttft_ns);
+            sums.ttfts.add(ttft_ns);
+        }
+        let (output_tokens, eval_ns) = (number(self.output_tokens, row), number(self.evals, row));
+        add(&mut sums.input_tokens, number(self.input_tokens, row));
+        add(&mut sums.output_tokens, output_tokens);
+        add(&mut sums.cached_tokens, number(self.cached_tokens, row));
+        add(&mut sums.reasoning_tokens, number(self.reasoning_tokens, row));
+        if let Some(costs) = self.costs.filter(|costs| costs.is_valid(row)) {
+            *sums.cost.get_or_insert(0.0) += costs.value(row);
+        }
+        add(&mut sums.queue_ns, number(self.queues, row));
+        add(&mut sums.load_ns, number(self.loads, row));
+        add(&mut sums.prompt_eval_ns, number(self.prompts, row));
+        add(&mut sums.eval_ns, eval_ns);
+        if let (Some(tokens), Some(eval_ns @ 1..)) = (output_tokens, eval_ns) {
+            sum(&mut sums.timed_tokens, tokens);
+            sum(&mut sums.timed_ns, eval_ns);
+        }
+    }
+}
+
+fn number(numbers: Option<&Int64Array>, row: usize) -> Option<u64> {
+    numbers.filter(|numbers| numbers.is_valid(row)).map(|numbers| numbers.value(row).unsigned_abs())
+}
+
+fn failed(batch: &RecordBatch) -> Vec<bool> {
+    let words = crate::matching::words(batch, "status");
+    let Some((words, values)) =
+        words.and_then(|words| Some((words, words.values().as_string_opt::<i32>()?)))
+    else {
+        return Vec::new();
+    };
+    let is_error: Vec<_> = values.iter().map(|word| word == Some(Status::Error.name())).collect();
+    let of_key =
+        |key: Option<i32>| key.and_then(|key| is_error.get(key as usize).copied()).unwrap_or(false);
+    words.keys().iter().map(of_key).collect()
+}

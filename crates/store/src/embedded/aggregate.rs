@@ -1,0 +1,260 @@
+//! Numbers about spans: whole hours come from rollups where these tell apart what is asked, all else
+//! from the spans in segments and in memory.
+
+use std::{
+    collections::HashSet,
+    ops::{ControlFlow, Range},
+    sync::Arc,
+};
+
+use andon_model::{TraceId, UnixNanos};
+use arrow::array::{AsArray, RecordBatch};
+
+use super::Shared;
+use crate::{
+    AggregateQuery, Aggregation, Dimension, Filter, HeatMap, HeatMapQuery, Population, StoreError,
+    aggregate::{HOUR_NS, Key, ROLLUP_SUMS, SPAN_COLUMNS, Tally, is_of_rollups, step_of, tops},
+    matching::{Matching, columns_of_filter, words},
+    segment::{Segment, Visit},
+    table::Table,
+};
+
+impl Shared {
+    pub(super) fn aggregate(&self, query: &AggregateQuery) -> Result<Aggregation, StoreError> {
+        let step_ns = step_of(query.from_ns, query.to_ns, query.points);
+        let asked = Asked {
+            time: query.from_ns..query.to_ns,
+            filter: &query.filter,
+            of: query.of,
+            keys: query.by.iter().map(|dimension| dimension.key()).collect(),
+            step_ns,
+            sums: &SPAN_COLUMNS,
+            rollup_sums: &ROLLUP_SUMS,
+        };
+        let (tally, is_partial) = self.gather(&asked)?;
+        let mut answer = Aggregation::of(tally, query, step_ns);
+        // Only rollups lack a name: where there were too many to be told apart.
+        let name = query.by.iter().position(|dimension| *dimension == Dimension::Name);
+        let lacks_name = name.is_some_and(|place| {
+            answer.groups.iter().any(|group| group.by.get(place).is_none_or(Option::is_none))
+        });
+        answer.is_partial |= is_partial || lacks_name;
+        Ok(answer)
+    }
+
+    pub(super) fn heat_map(&self, query: &HeatMapQuery) -> Result<HeatMap, StoreError> {
+        let (from_ns, to_ns) = (query.from_ns, query.to_ns);
+        let step_ns = step_of(from_ns, to_ns, query.points.max(1)).unwrap_or(HOUR_NS);
+        let asked = Asked {
+            time: from_ns..to_ns,
+            filter: &query.filter,
+            of: query.of,
+            keys: Vec::new(),
+            step_ns: Some(step_ns),
+            sums: &["start_ns", "duration_ns"],
+            rollup_sums: &["start_ns", "durations"],
+        };
+        let (tally, is_partial) = self.gather(&asked)?;
+        let mut map = HeatMap::of(tally, from_ns, to_ns, step_ns, query.rows);
+        map.is_partial |= is_partial;
+        Ok(map)
+    }
+
+    fn gather(&self, asked: &Asked<'_>) -> Result<(Tally, bool), StoreError> {
+        let last_ns = asked.time.end.saturating_sub(1);
+        let found = self.search(asked.filter, &(asked.time.start..=last_ns));
+        let among = found.as_ref().map(|found| &found.traces);
+        let (hot, segments, has_rollups) = {
+            let state = self.read();
+            (state.hot.batches(Table::Spans), Arc::clone(&state.segments), state.has_rollups)
+        };
+        let is_partial = found.as_ref().is_some_and(|found| found.is_partial);
+        let most = self.config.aggregate_bytes;
+        if has_rollups && among.is_none() && asked.is_of_rollups() {
+            let mut gathering = Gathering::new(asked, among, asked.whole_hours(), most, self);
+            gathering.run(&hot, &segments)?;
+            if !gathering.has_failed {
+                return Ok((gathering.tally, is_partial));
+            }
+        }
+        let mut gathering = Gathering::new(asked, among, 0..0, most, self);
+        gathering.run(&hot, &segments)?;
+        Ok((gathering.tally, is_partial || gathering.has_failed))
+    }
+}
+
+/// What is wanted of which spans.
+struct Asked<'a> {
+    time: Range<UnixNanos>,
+    filter: &'a Filter,
+    of: Population,
+    keys: Vec<Key>,
+    step_ns: Option<u64>,
+    /// Columns of spans that are added up.
+    sums: &'a [&'static str],
+    /// The same of rollups.
+    rollup_sums: &'a [&'static str],
+}
+
+impl Asked<'_> {
+    fn is_of_rollups(&self) -> bool {
+        let is_of_hours = self.step_ns.is_none_or(|step_ns| step_ns.is_multiple_of(HOUR_NS));
+        is_of_hours && is_of_rollups(self.filter)
+    }
+
+    fn whole_hours(&self) -> Range<UnixNanos> {
+        let end = self.time.end - self.time.end % HOUR_NS;
+        self.time.start.div_ceil(HOUR_NS).saturating_mul(HOUR_NS)..end
+    }
+
+    fn columns(&self, sums: &[&'static str], needs_ids: bool) -> Vec<&'static str> {
+        let mut columns = sums.to_vec();
+        columns.extend(columns_of_filter(self.filter));
+        let words = self.keys.iter().filter_map(|key| match key {
+            Key::Word(column) => Some(*column),
+            Key::Root => None,
+        });
+        columns.extend(words);
+        match self.of {
+            Population::Calls => columns.push("llm_kind"),
+            Population::Roots => columns.extend(["parent_id", "is_root"]),
+            Population::All => {}
+        }
+        if needs_ids {
+            columns.push("trace_id");
+        }
+        columns
+    }
+}
+
+/// One question on its way through memory and segments.
+struct Gathering<'a> {
+    asked: &'a Asked<'a>,
+    among: Option<&'a HashSet<TraceId>>,
+    /// Time that is answered from rollups; none when it is empty.
+    hours: Range<UnixNanos>,
+    most_bytes: usize,
+    shared: &'a Shared,
+    tally: Tally,
+    /// A segment could not be read.
+    has_failed: bool,
+}
+
+impl<'a> Gathering<'a> {
+    fn new(
+        asked: &'a Asked<'a>,
+        among: Option<&'a HashSet<TraceId>>,
+        hours: Range<UnixNanos>,
+        most_bytes: usize,
+        shared: &'a Shared,
+    ) -> Self {
+        let tally = Tally::new(asked.keys.clone(), asked.step_ns, shared.config.aggregate_slots);
+        let has_failed = false;
+        Self { asked, among, hours, most_bytes, shared, tally, has_failed }
+    }
+
+    fn run(&mut self, hot: &[RecordBatch], segments: &[Arc<Segment>]) -> Result<(), StoreError> {
+        let time = self.asked.time.clone();
+        for batch in hot {
+            self.add_spans(batch, &time);
+        }
+        for segment in segments {
+            match segment.info.table {
+                Table::Spans => {
+                    for stretch in self.beside_hours() {
+                        self.read(segment, stretch)?;
+                    }
+                }
+                Table::Rollups => self.read(segment, self.hours.clone())?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The time that is answered from spans.
+    fn beside_hours(&self) -> Vec<Range<UnixNanos>> {
+        let (time, hours) = (&self.asked.time, &self.hours);
+        if hours.is_empty() {
+            return vec![time.clone()];
+        }
+        vec![time.start..hours.start, hours.end..time.end]
+    }
+
+    fn read(&mut self, segment: &Segment, time: Range<UnixNanos>) -> Result<(), StoreError> {
+        if time.is_empty() || !segment.info.overlaps(time.start, time.end - 1) {
+            return Ok(());
+        }
+        let is_of_spans = segment.info.table == Table::Spans;
+        let sums = if is_of_spans { self.asked.sums } else { self.asked.rollup_sums };
+        let columns = self.asked.columns(sums, self.among.is_some());
+        let mut visit = Visit::between(time.start, time.end - 1).columns(&columns);
+        if is_of_spans && !self.hours.is_empty() {
+            // A piece of an hour: most of the file is not read.
+            let time = time.clone();
+            visit = visit.at(move |start_ns| time.contains(&start_ns));
+        }
+        let mut is_too_large = false;
+        let visited = segment.visit(visit, &mut |batch| {
+            if is_of_spans {
+                self.add_spans(batch, &time)
+            } else {
+                self.add_rollups(batch, &time)
+            }
+            is_too_large = self.tally.weight() > self.most_bytes;
+            if is_too_large { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if let Err(error) = visited {
+            self.shared.note_unreadable(&error);
+            self.has_failed = true;
+        }
+        if is_too_large {
+            return Err(StoreError::QuestionTooLarge { limit: self.most_bytes });
+        }
+        Ok(())
+    }
+
+    /// Spans in memory are of rollups as little as any others that are not in segments.
+    fn add_spans(&mut self, batch: &RecordBatch, time: &Range<UnixNanos>) {
+        let rows = self.wanted(batch, time);
+        self.tally.add_spans(batch, &rows);
+    }
+
+    fn add_rollups(&mut self, batch: &RecordBatch, time: &Range<UnixNanos>) {
+        let rows = self.wanted(batch, time);
+        self.tally.add_rollups(batch, &rows);
+    }
+
+    fn wanted(&self, batch: &RecordBatch, time: &Range<UnixNanos>) -> Vec<usize> {
+        let matching = Matching::of(batch, self.asked.filter);
+        let is_of = is_of(batch, self.asked.of);
+        let is_among = |row: usize| {
+            self.among
+                .is_none_or(|among| matching.trace_id(row).is_some_and(|id| among.contains(&id)))
+        };
+        (0..batch.num_rows())
+            .filter(|row| {
+                time.contains(&matching.start_ns(*row))
+                    && is_of.as_ref().is_none_or(|is_of| is_of[*row])
+                    && matching.matches(*row)
+                    && is_among(*row)
+            })
+            .collect()
+    }
+}
+
+/// For each row whether it is counted; `None` where all are.
+fn is_of(batch: &RecordBatch, of: Population) -> Option<Vec<bool>> {
+    if of == Population::Roots {
+        return Some(tops(batch));
+    }
+    let operations = of.operations()?;
+    let none = || Some(vec![false; batch.num_rows()]);
+    let Some(words) = words(batch, "llm_kind") else { return none() };
+    let Some(values) = words.values().as_string_opt::<i32>() else { return none() };
+    let is_call: Vec<_> =
+        values.iter().map(|word| word.is_some_and(|word| operations.contains(&word))).collect();
+    let of_key =
+        |key: Option<i32>| key.is_some_and(|key| is_call.get(key as usize).is_some_and(|is| *is));
+    Some(words.keys().iter().map(of_key).collect())
+}

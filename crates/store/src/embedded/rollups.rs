@@ -1,0 +1,171 @@
+//! Rollups of all spans, made where there are none: in a folder from before there were any, or
+//! after some were lost.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    ops::ControlFlow,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use andon_model::UnixNanos;
+
+use super::{
+    Shared,
+    seal::DAY_NS,
+    segments::{Change, SharedSegments, lock},
+};
+use crate::{
+    StoreError,
+    aggregate::{Rolling, Rollup, VERSION},
+    segment::{Origin, Segment, SegmentInfo, Visit, Writer, times_of},
+    table::{Row as _, Table},
+};
+
+/// Makes rollups when they are not whole. Until then, questions are answered from the spans. `pause`
+/// is told how long was worked, and says whether to stop.
+pub(super) fn complete(
+    shared: &Shared,
+    segments: &SharedSegments,
+    pause: &mut dyn FnMut(Duration) -> bool,
+) -> Result<(), StoreError> {
+    if shared.read().has_rollups {
+        return Ok(());
+    }
+    let (spans, before, folder, log_through) = {
+        let segments = lock(segments);
+        let spans = shared.read().segments.iter().filter(is_of_spans).cloned().collect::<Vec<_>>();
+        let before = segments.manifest.segments.clone();
+        (spans, before, segments.folder.clone(), segments.manifest.log_through)
+    };
+    let mut since = Instant::now();
+    let mut job = Job {
+        folder: &folder,
+        spans: &spans,
+        log_through,
+        next_id: &mut || lock(segments).next_id(),
+        pause: &mut || {
+            let is_over = pause(since.elapsed());
+            since = Instant::now();
+            is_over
+        },
+    };
+    let mut change = Change { retired: outdated(&before, &spans), ..Change::default() };
+    let made = job.run(&mut change.added);
+    let mut segments = lock(segments);
+    if !matches!(made, Ok(ControlFlow::Continue(()))) {
+        segments.take_back(&change);
+        return made.map(|_| ());
+    }
+    segments.manifest.rollups = VERSION;
+    let log_through = segments.manifest.log_through;
+    segments.record(&change, log_through)?;
+    let mut state = shared.write();
+    segments.show(&mut state, change);
+    state.has_rollups = true;
+    Ok(())
+}
+
+/// As [`complete`], of a folder that nobody has in use; how many rows.
+pub(super) fn make(
+    folder: &Path,
+    manifest: &mut crate::segment::Manifest,
+) -> Result<u64, StoreError> {
+    let infos = manifest.segments.iter().filter(|info| info.table == Table::Spans);
+    let spans: Vec<_> = infos.map(|info| Arc::new(Segment::new(info.clone(), folder))).collect();
+    let retired = outdated(&manifest.segments, &spans);
+    let (log_through, next_id) = (manifest.log_through, &mut manifest.next_id);
+    let mut added = Vec::new();
+    let mut job = Job {
+        folder,
+        spans: &spans,
+        log_through,
+        next_id: &mut || {
+            *next_id += 1;
+            *next_id - 1
+        },
+        pause: &mut || false,
+    };
+    let _ = job.run(&mut added)?;
+    manifest.segments.retain(|info| !retired.contains(&info.id));
+    let rows = added.iter().map(|info| info.rows).sum();
+    manifest.segments.extend(added);
+    manifest.rollups = VERSION;
+    Ok(rows)
+}
+
+fn is_of_spans(segment: &&Arc<Segment>) -> bool {
+    segment.info.table == Table::Spans
+}
+
+/// Rollups that are made anew. Those of a time whose spans are gone stay.
+fn outdated(infos: &[SegmentInfo], spans: &[Arc<Segment>]) -> HashSet<u64> {
+    let oldest_day = spans.iter().map(|segment| segment.info.from_ns / DAY_NS).min();
+    let is_outdated = |info: &&SegmentInfo| {
+        info.table == Table::Rollups && oldest_day.is_some_and(|day| info.to_ns / DAY_NS >= day)
+    };
+    infos.iter().filter(is_outdated).map(|info| info.id).collect()
+}
+
+struct Job<'a> {
+    folder: &'a Path,
+    spans: &'a [Arc<Segment>],
+    log_through: u64,
+    next_id: &'a mut dyn FnMut() -> u64,
+    /// Whether to stop.
+    pause: &'a mut dyn FnMut() -> bool,
+}
+
+impl Job<'_> {
+    /// A segment of rollups for each day.
+    fn run(&mut self, added: &mut Vec<SegmentInfo>) -> Result<ControlFlow<()>, StoreError> {
+        for (day, spans) in days(self.spans)? {
+            let (from_ns, to_ns) = (day * DAY_NS, (day + 1).saturating_mul(DAY_NS));
+            let mut rolling = Rolling::new();
+            for segment in &spans {
+                let columns = Rollup::span_columns();
+                let visit = Visit::between(from_ns, to_ns - 1).columns(&columns);
+                let mut is_over = false;
+                segment.visit(visit, &mut |batch| {
+                    rolling.add_spans(batch, from_ns, to_ns);
+                    is_over = (self.pause)();
+                    if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })?;
+                if is_over {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            let created_ns = spans.iter().map(|segment| segment.info.created_ns).max();
+            added.push(self.write(&rolling.finish(), created_ns.unwrap_or(0))?);
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn write(&mut self, rows: &[Rollup], created_ns: UnixNanos) -> Result<SegmentInfo, StoreError> {
+        let origin = Origin { log_through: self.log_through, created_ns, replaces: &[] };
+        let mut writer = Writer::create(self.folder, Table::Rollups, (self.next_id)(), origin)?;
+        writer.write(&Rollup::batch(rows))?;
+        writer.finish()
+    }
+}
+
+/// The days that have spans, and the segments where these are.
+fn days(spans: &[Arc<Segment>]) -> Result<BTreeMap<u64, Vec<&Arc<Segment>>>, StoreError> {
+    let mut days: BTreeMap<u64, Vec<&Arc<Segment>>> = BTreeMap::new();
+    let time_column = Table::Spans.time_column();
+    for segment in spans {
+        let (first, last) = (segment.info.from_ns / DAY_NS, segment.info.to_ns / DAY_NS);
+        let mut own = BTreeSet::from([first, last]);
+        // Times apart by years may share a file.
+        if last - first > 1 {
+            segment.visit(Visit::all().columns(&[time_column]), &mut |batch| {
+                let times = times_of(batch, time_column).into_iter().flatten().flatten();
+                own.extend(times.map(|time| time.unsigned_abs() / DAY_NS));
+                ControlFlow::Continue(())
+            })?;
+        }
+        own.into_iter().for_each(|day| days.entry(day).or_default().push(segment));
+    }
+    Ok(days)
+}
