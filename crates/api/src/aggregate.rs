@@ -38,6 +38,7 @@ pub(crate) struct AggregateParams {
     /// A filter: `service:gateway status:error duration:>5s words`.
     q: Option<String>,
     #[serde(default)]
+    #[param(inline)]
     of: Population,
     /// Up to two, with a comma between them: service, name, operation, model, status, cause.
     by: Option<String>,
@@ -47,6 +48,7 @@ pub(crate) struct AggregateParams {
     /// Groups that are wanted; 10, at most 50.
     top: Option<usize>,
     #[serde(default)]
+    #[param(inline)]
     order: Order,
 }
 
@@ -60,6 +62,7 @@ pub(crate) struct HeatMapParams {
     /// A filter: `service:gateway status:error duration:>5s words`.
     q: Option<String>,
     #[serde(default)]
+    #[param(inline)]
     of: Population,
     /// Columns that are wanted, about; 120.
     points: Option<usize>,

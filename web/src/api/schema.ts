@@ -4,6 +4,43 @@
  */
 
 export interface paths {
+    "/api/v1/aggregate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Numbers about spans: how many, how long, what they used; by what they have in common, and over
+         *     time.
+         */
+        get: operations["aggregate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/heatmap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many spans took how long, over time. */
+        get: operations["heat_map"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/live": {
         parameters: {
             query?: never;
@@ -287,6 +324,28 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Numbers about the spans of a stretch of time. */
+        Aggregation: {
+            /** Format: int64 */
+            from_ns: number;
+            /** @description The largest groups, by the order that was asked for. */
+            groups: components["schemas"]["Group"][];
+            /**
+             * @description Something was left out: a search for texts ended early, a file could not be read, or there
+             *     are more groups or names than are told apart.
+             */
+            is_partial: boolean;
+            others: components["schemas"]["Group"] | null;
+            /**
+             * Format: int64
+             * @description Time from one point to the next; null when no points were asked for.
+             */
+            step_ns: number | null;
+            /** Format: int64 */
+            to_ns: number;
+            /** @description All groups together. */
+            total: components["schemas"]["Group"];
+        };
         /**
          * @description Stable names of the API's own failures; the pages translate by them.
          * @enum {string}
@@ -451,6 +510,21 @@ export interface components {
             /** Format: int64 */
             size_bytes: number | null;
         };
+        /** @description How times are spread, in nanoseconds. Percentiles are off by 1 % at most. */
+        Distribution: {
+            /** Format: int64 */
+            max_ns: number;
+            /** Format: int64 */
+            mean_ns: number;
+            /** Format: int64 */
+            p50_ns: number;
+            /** Format: int64 */
+            p90_ns: number;
+            /** Format: int64 */
+            p95_ns: number;
+            /** Format: int64 */
+            p99_ns: number;
+        };
         /** @description Observations that were dropped since start, by cause. */
         DropCounts: {
             /**
@@ -538,6 +612,78 @@ export interface components {
         };
         FeedbackTaken: {
             ok: boolean;
+        };
+        /**
+         * @description What the spans of a group come to. Sums are over the spans that know the number; null when none
+         *     does.
+         */
+        Figures: {
+            /**
+             * Format: int64
+             * @description Part of `input_tokens` that the runtime took from its cache.
+             */
+            cached_tokens: number | null;
+            /**
+             * Format: double
+             * @description Of whatever currency.
+             */
+            cost: number | null;
+            /** Format: int64 */
+            count: number;
+            duration: components["schemas"]["Distribution"] | null;
+            /** Format: int64 */
+            errors: number;
+            /** Format: int64 */
+            eval_ns: number | null;
+            /** Format: int64 */
+            input_tokens: number | null;
+            /** Format: int64 */
+            load_ns: number | null;
+            /** Format: int64 */
+            output_tokens: number | null;
+            /** Format: int64 */
+            prompt_eval_ns: number | null;
+            /** Format: int64 */
+            queue_ns: number | null;
+            /**
+             * Format: int64
+             * @description Part of `output_tokens` that was thinking.
+             */
+            reasoning_tokens: number | null;
+            /**
+             * Format: double
+             * @description Tokens by time of generation.
+             */
+            tokens_per_s: number | null;
+            ttft: components["schemas"]["Distribution"] | null;
+        };
+        /** @description Spans that have these values in common. */
+        Group: {
+            /** @description In the order of what was asked to tell apart; null where it is unknown. */
+            by: (string | null)[];
+            figures: components["schemas"]["Figures"];
+            /** @description Those that have any spans, the earliest first. */
+            points: components["schemas"]["Point"][];
+        };
+        HeatColumn: {
+            /** @description Of each row, the shortest durations first. */
+            counts: number[];
+            /** Format: int64 */
+            start_ns: number;
+        };
+        /** @description How many spans took how long, over time. */
+        HeatMap: {
+            /** @description Those that have any spans, the earliest first. */
+            columns: components["schemas"]["HeatColumn"][];
+            /** @description Durations between the rows, rising: one more than there are rows. */
+            edges_ns: number[];
+            /** Format: int64 */
+            from_ns: number;
+            is_partial: boolean;
+            /** Format: int64 */
+            step_ns: number;
+            /** Format: int64 */
+            to_ns: number;
         };
         /** @description One look at the whole machine. Rates are per second since the sample before. */
         HostSample: {
@@ -693,6 +839,15 @@ export interface components {
             tokens: number;
             /** Format: double */
             tokens_per_s: number | null;
+        };
+        /** @description A step of time. */
+        Point: {
+            figures: components["schemas"]["Figures"];
+            /**
+             * Format: int64
+             * @description A multiple of the step; the first one may be before the time that was asked for.
+             */
+            start_ns: number;
         };
         Policy: string;
         /** @description One process over time. */
@@ -1159,6 +1314,103 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    aggregate: {
+        parameters: {
+            query?: {
+                /** @description Spans that began at or after this: UTC nanoseconds or RFC 3339; a day before `to`. */
+                from?: string;
+                /** @description Spans that began before this; now. */
+                to?: string;
+                /** @description A filter: `service:gateway status:error duration:>5s words`. */
+                q?: string;
+                of?: "calls" | "roots" | "all";
+                /** @description Up to two, with a comma between them: service, name, operation, model, status, cause. */
+                by?: string;
+                /** @description Points in time that are wanted, about; 0 puts all times together. */
+                points?: number;
+                /** @description Groups that are wanted; 10, at most 50. */
+                top?: number;
+                order?: "count" | "errors" | "duration" | "tokens";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Aggregation"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    heat_map: {
+        parameters: {
+            query?: {
+                /** @description Spans that began at or after this: UTC nanoseconds or RFC 3339; a day before `to`. */
+                from?: string;
+                /** @description Spans that began before this; now. */
+                to?: string;
+                /** @description A filter: `service:gateway status:error duration:>5s words`. */
+                q?: string;
+                of?: "calls" | "roots" | "all";
+                /** @description Columns that are wanted, about; 120. */
+                points?: number;
+                /** @description Rows that there are at most; 24. */
+                rows?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeatMap"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     live: {
         parameters: {
             query?: never;
