@@ -16,7 +16,10 @@ use std::{
 use andon_generate::Recipe;
 use andon_model::{Policy, TraceId};
 use andon_privacy::{NoticeLanguage, Protector};
-use andon_store::{Ack, Config, EmbeddedStore, Filter, Record, Store, StoreError, TraceQuery};
+use andon_store::{
+    Ack, AggregateQuery, Config, Dimension, EmbeddedStore, Filter, HeatMapQuery, Order, Population,
+    Record, Store, StoreError, TraceQuery,
+};
 use serde_json::{Value, json};
 
 /// As `andon` has it: memory figures depend on it.
@@ -107,6 +110,7 @@ fn fill(folder: &Path, spans: u64, contents: u64, days: u32) {
     tell(&json!({
         "what": "disk",
         "bytes_per_span": bytes("spans") as f64 / stored as f64,
+        "rollup_bytes_per_span": bytes("rollups") as f64 / stored as f64,
         "trace_row_bytes_per_span": bytes("traces") as f64 / stored as f64,
         "text_share": bytes("contents") as f64 / text_bytes as f64,
     }));
@@ -166,6 +170,7 @@ fn ask(folder: &Path, days: u64) {
         let more = json!({"matched": page.total_matched, "partial": page.is_partial});
         measure(name, more, |_| drop(list(filter, days)));
     }
+    ask_for_numbers(&store, days);
     measure("trace by id", json!({}), |round| {
         assert!(store.trace(ids[round * 7 % ids.len()]).expect("an answer").is_some());
     });
@@ -210,6 +215,50 @@ fn ask(folder: &Path, days: u64) {
         });
     }
     tell(&json!({"what": "memory", "rss_mib": rss("VmRSS"), "peak_rss_mib": rss("VmHWM")}));
+}
+
+/// What the overview asks.
+fn ask_for_numbers(store: &EmbeddedStore, days: u64) {
+    let question = |filter: &str, days: u64, of, by: &[Dimension], points| AggregateQuery {
+        from_ns: END_NS - days * DAY_NS - 12_345_678_901,
+        to_ns: END_NS - 12_345_678_901,
+        filter: Filter::parse(filter).expect("a filter"),
+        of,
+        by: by.to_vec(),
+        points,
+        top: 10,
+        order: Order::Count,
+    };
+    let (calls, all) = (Population::Calls, Population::All);
+    for (name, query) in [
+        ("overview 24 h", question("", 1, calls, &[], 144)),
+        ("overview 24 h, all spans", question("", 1, all, &[], 144)),
+        ("overview 24 h by model", question("", 1, calls, &[Dimension::Model], 144)),
+        ("overview 24 h of a service", question("service:gateway", 1, all, &[], 144)),
+        ("overview 7 d", question("", 7, calls, &[], 168)),
+        ("overview 7 d by service", question("", 7, all, &[Dimension::Service], 168)),
+        ("overview 30 d", question("", days, calls, &[], 120)),
+        ("overview 30 d, all spans", question("", days, all, &[], 120)),
+        ("overview 30 d by model", question("", days, calls, &[Dimension::Model], 120)),
+        ("overview 30 d by cause", question("", days, calls, &[Dimension::Cause], 0)),
+        ("overview 30 d of a service", question("service:gateway", days, all, &[], 120)),
+        ("overview 30 d of slow ones (spans)", question("duration:>5s", days, all, &[], 120)),
+    ] {
+        let answer = store.aggregate(&query).expect("numbers");
+        let more = json!({"count": answer.total.figures.count, "partial": answer.is_partial});
+        measure(name, more, |_| drop(store.aggregate(&query).expect("numbers")));
+    }
+    for (name, days) in [("heat map 24 h", 1), ("heat map 7 d", 7), ("heat map 30 d", days)] {
+        let query = HeatMapQuery {
+            from_ns: END_NS - days * DAY_NS,
+            to_ns: END_NS,
+            filter: Filter::default(),
+            of: all,
+            points: 144,
+            rows: 24,
+        };
+        measure(name, json!({}), |_| drop(store.heat_map(&query).expect("a map")));
+    }
 }
 
 fn measure(name: &str, more: Value, mut ask: impl FnMut(usize)) {

@@ -22,6 +22,7 @@ mod report;
 mod segment;
 mod sql;
 mod table;
+mod tagged;
 mod text;
 
 use std::sync::Arc;

@@ -3,13 +3,17 @@
 
 use andon_model::{Cause, Named as _, Status, TraceId, UnixNanos};
 use arrow::{
-    array::{Array, AsArray, DictionaryArray, FixedSizeBinaryArray, Int64Array, RecordBatch},
+    array::{
+        Array, ArrayRef, AsArray, DictionaryArray, FixedSizeBinaryArray, Int64Array, MapArray,
+        RecordBatch, StringArray,
+    },
     datatypes::{Int32Type, Int64Type},
 };
 
 use crate::{
     hot::{Counts, count},
     query::{Comparison, Filter, Pattern, Test, TextField},
+    table::unquoted,
 };
 
 /// Columns that every question needs.
@@ -33,6 +37,7 @@ pub(crate) fn columns_of_filter(filter: &Filter) -> Vec<&'static str> {
             Test::Status(_) => &["status"],
             Test::Cause(_) => &["cause"],
             Test::Content(_) => &[],
+            Test::Attribute(..) => &["attributes"],
             Test::Duration { .. } => &["duration_ns"],
             Test::Text(field, _) => columns_of(*field),
             Test::Anywhere(_) => &ANYWHERE,
@@ -92,7 +97,14 @@ enum Column<'a> {
         passes: Vec<bool>,
     },
     Texts {
-        texts: &'a arrow::array::StringArray,
+        texts: &'a StringArray,
+        pattern: &'a Pattern,
+    },
+    Attribute {
+        map: &'a MapArray,
+        names: &'a StringArray,
+        values: &'a StringArray,
+        name: &'a str,
         pattern: &'a Pattern,
     },
 }
@@ -154,6 +166,11 @@ impl<'a> Term<'a> {
             Test::Cause(cause) => Self::named(batch, "cause", Cause::name(*cause)),
             // Looked for beforehand: only traces that have it are asked.
             Test::Content(_) => Self::Always,
+            Test::Attribute(name, pattern) => match batch.column_by_name("attributes") {
+                Some(column) => Self::AnyOf(Column::attribute(column, name, pattern)),
+                // Traces have none; this was looked for as well.
+                None => Self::Always,
+            },
             Test::Duration { comparison, nanos } => {
                 let durations = batch.column_by_name("duration_ns");
                 Self::Duration {
@@ -191,6 +208,16 @@ impl<'a> Column<'a> {
         names.iter().filter_map(column).collect()
     }
 
+    fn attribute(column: &'a ArrayRef, name: &'a str, pattern: &'a Pattern) -> Vec<Self> {
+        let read = || {
+            let map = column.as_map_opt()?;
+            let names = map.keys().as_string_opt::<i32>()?;
+            let values = map.values().as_string_opt::<i32>()?;
+            Some(Self::Attribute { map, names, values, name, pattern })
+        };
+        read().into_iter().collect()
+    }
+
     fn words(words: &'a DictionaryArray<Int32Type>, test: impl Fn(&str) -> bool) -> Self {
         let known = words.values().as_string_opt::<i32>();
         let passes = known.into_iter().flatten().map(|word| word.is_some_and(&test)).collect();
@@ -205,6 +232,16 @@ impl<'a> Column<'a> {
             }
             Self::Texts { texts, pattern } => {
                 texts.is_valid(place) && pattern.matches(texts.value(place))
+            }
+            Self::Attribute { map, names, values, name, pattern } => {
+                let offsets = map.value_offsets();
+                let mut entries = offsets[place] as usize..offsets[place + 1] as usize;
+                let fits = |entry: usize| {
+                    names.value(entry) == *name
+                        && values.is_valid(entry)
+                        && pattern.matches(unquoted(values.value(entry)))
+                };
+                map.is_valid(place) && entries.any(fits)
             }
         }
     }

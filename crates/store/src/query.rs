@@ -1,6 +1,6 @@
 //! The filter language of the list, and what the list answers.
 //!
-//! `words text:天気 service:gateway model:"gemma3:270m" status:error cause:cold_start duration:>5s -name:/x`
+//! `words text:天気 @user.plan:pro service:gateway model:"gemma3:270m" status:error duration:>5s -name:/x`
 //!
 //! Terms are joined by «and»; a leading `-` negates. Without quotes a value is looked for inside
 //! the field, in quotes it is the whole field. What a newcomer gets wrong: `gemma3:270m` alone is
@@ -113,6 +113,8 @@ pub(crate) enum Test {
     },
     /// A text of the trace holds this; folded.
     Content(String),
+    /// The attribute of this name.
+    Attribute(String, Pattern),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +167,12 @@ impl Filter {
 }
 
 impl Filter {
+    /// The terms about attributes, alone.
+    pub(crate) fn attributes(&self) -> Self {
+        let is_attribute = |term: &&Term| matches!(term.test, Test::Attribute(..));
+        Self { terms: self.terms.iter().filter(is_attribute).cloned().collect() }
+    }
+
     /// What texts are to hold.
     pub(crate) fn words(&self) -> Vec<String> {
         let words = self.terms.iter().filter_map(|term| match &term.test {
@@ -204,15 +212,20 @@ impl Parser<'_> {
         let negated = self.peek() == Some('-');
         self.position += usize::from(negated);
         let start = self.position;
-        let name = self.field_name();
+        let attribute = self.attribute_name()?;
+        let name = if attribute.is_none() { self.field_name() } else { None };
         let value_start = self.position;
         let (value, quoted) = self.value()?;
         if value.is_empty() {
-            let message = match &name {
+            let message = match attribute.as_ref().or(name.as_ref()) {
                 Some(name) => format!("{name}: needs a value"),
                 None => "a word is missing here".to_owned(),
             };
             return Err(self.error_at(value_start, message));
+        }
+        if let Some(attribute) = attribute {
+            let test = Test::Attribute(attribute, Pattern::new(&value, quoted));
+            return self.unless_negated(negated, start, "an attribute", test);
         }
         let test = match name.as_deref() {
             None => Test::Anywhere(Pattern::new(&value, false)),
@@ -231,16 +244,49 @@ impl Parser<'_> {
                 let example = "write a duration like duration:>5s or duration:<=200ms".to_owned();
                 self.error_at(value_start, example)
             })?,
-            Some("text") if negated => {
-                let message = "text: cannot be left out, only looked for".to_owned();
-                return Err(self.error_at(start, message));
+            Some("text") => {
+                let test = Test::Content(andon_search::fold(&value));
+                return self.unless_negated(negated, start, "text:", test);
             }
-            Some("text") => Test::Content(andon_search::fold(&value)),
             Some(other) => {
                 return Err(self.error_at(start, format!("there is no field called {other}")));
             }
         };
         Ok(Term { negated, test })
+    }
+
+    /// What is looked for beforehand cannot be left out.
+    fn unless_negated(
+        &self,
+        negated: bool,
+        start: usize,
+        what: &str,
+        test: Test,
+    ) -> Result<Term, QueryError> {
+        if negated {
+            let message = format!("{what} cannot be left out, only looked for");
+            return Err(self.error_at(start, message));
+        }
+        Ok(Term { negated, test })
+    }
+
+    /// Takes `@name:`.
+    fn attribute_name(&mut self) -> Result<Option<String>, QueryError> {
+        if self.peek() != Some('@') {
+            return Ok(None);
+        }
+        let start = self.position;
+        self.position += 1;
+        let is_of_name = |character: &char| !character.is_whitespace() && *character != ':';
+        let rest = self.characters.get(self.position..).unwrap_or_default();
+        let name: String = rest.iter().copied().take_while(is_of_name).collect();
+        self.position += name.chars().count();
+        if name.is_empty() || self.peek() != Some(':') {
+            let message = "write an attribute like @user.plan:pro".to_owned();
+            return Err(self.error_at(start, message));
+        }
+        self.position += 1;
+        Ok(Some(name))
     }
 
     /// Takes `field:` when a known field's name stands here.

@@ -25,6 +25,15 @@ pub(crate) struct Found {
     pub(crate) is_partial: bool,
 }
 
+impl Found {
+    /// Those that both searches found.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.traces.retain(|id| other.traces.contains(id));
+        self.is_partial |= other.is_partial;
+        self
+    }
+}
+
 /// One search: which words, in which time, and when it is to end.
 pub(crate) struct Search {
     /// Folded; a text must hold them all.

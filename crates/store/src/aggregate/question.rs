@@ -135,7 +135,7 @@ pub(crate) fn is_of_rollups(filter: &Filter) -> bool {
     filter.terms.iter().all(|term| match &term.test {
         Test::Status(_) | Test::Cause(_) => true,
         Test::Text(field, _) => matches!(field, TextField::Service | TextField::Model),
-        Test::Anywhere(_) | Test::Duration { .. } | Test::Content(_) => false,
+        Test::Anywhere(_) | Test::Duration { .. } | Test::Content(_) | Test::Attribute(..) => false,
     })
 }
 

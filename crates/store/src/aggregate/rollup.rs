@@ -243,3 +243,39 @@ fn frequent_names(series: &[Series]) -> HashMap<Word, HashSet<Word>> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use andon_model::{Span, TraceId};
+
+    use super::*;
+
+    fn named_span(service: &str, name: String) -> Span {
+        let mut span = Span::new(TraceId::random(), service, name);
+        (span.start_ns, span.duration_ns) = (5 * HOUR_NS + 7, 1_000);
+        span
+    }
+
+    #[test]
+    fn names_without_end_become_one_group_without_name() {
+        let mut spans: Vec<_> = (0..MOST_NAMES * 2)
+            .map(|number| named_span("crowded", format!("GET /item/{number}")))
+            .collect();
+        spans.extend((0..50).map(|_| named_span("crowded", "GET /".to_owned())));
+        spans.push(named_span("calm", "GET /item/1".to_owned()));
+        let mut rolling = Rolling::new();
+        rolling.add_spans(&Span::batch(&spans), 0, UnixNanos::MAX);
+        let rollups = rolling.finish();
+        assert_eq!(rollups.len(), 1 + MOST_NAMES + 1);
+        let count = |service: &str, name: Option<&str>| {
+            let is_wanted = |rollup: &&Rollup| {
+                rollup.service.as_deref() == Some(service) && rollup.name.as_deref() == name
+            };
+            rollups.iter().filter(is_wanted).map(|rollup| rollup.sums.count).sum::<u64>()
+        };
+        assert_eq!(count("crowded", Some("GET /")), 50);
+        assert_eq!(count("crowded", None), MOST_NAMES as u64 + 1);
+        assert_eq!(count("calm", Some("GET /item/1")), 1);
+        assert!(rollups.iter().all(|rollup| rollup.start_ns == 5 * HOUR_NS));
+    }
+}

@@ -22,6 +22,7 @@ use crate::{
     segment::{Segment, Visit},
     sql::Snapshot,
     table::{Row as _, Table},
+    tagged::AttributeSearch,
     text::{Found, Search},
 };
 
@@ -30,6 +31,11 @@ impl Shared {
         let most = self.config.page_rows;
         let limit = if query.limit == 0 { most } else { query.limit.min(most) };
         let found = self.search(&query.filter, &time_of(query));
+        let tagged = self.search_attributes(&query.filter, &time_of(query));
+        let found = match (found, tagged) {
+            (Some(found), Some(tagged)) => Some(found.and(tagged)),
+            (found, tagged) => found.or(tagged),
+        };
         let among = found.as_ref().map(|found| &found.traces);
         let (hot, segments) = {
             let state = self.read();
@@ -90,6 +96,27 @@ impl Shared {
         let window_ns = self.config.late_window.as_nanos() as u64;
         let search = Search {
             words,
+            time: *time.start()..=time.end().saturating_add(window_ns),
+            most: self.config.search_traces,
+            deadline: Instant::now() + self.config.search_time,
+        };
+        Some(search.run(&hot, &segments, &mut |error| self.note_unreadable(&error)))
+    }
+
+    /// The traces with a span that has the attributes of the filter; `None` when it has none.
+    fn search_attributes(
+        &self,
+        filter: &Filter,
+        time: &RangeInclusive<UnixNanos>,
+    ) -> Option<Found> {
+        let filter = filter.attributes();
+        if filter.terms.is_empty() {
+            return None;
+        }
+        let Snapshot { hot, segments } = self.snapshot(Table::Spans);
+        let window_ns = self.config.late_window.as_nanos() as u64;
+        let search = AttributeSearch {
+            filter,
             time: *time.start()..=time.end().saturating_add(window_ns),
             most: self.config.search_traces,
             deadline: Instant::now() + self.config.search_time,

@@ -134,7 +134,7 @@ impl<'a> View<'a> {
         };
         match test {
             // Looked for beforehand: only traces that have it are asked.
-            Test::Content(_) => true,
+            Test::Content(_) | Test::Attribute(..) => true,
             Test::Status(status) => self.status() == *status,
             Test::Cause(cause) => self.cause() == Some(*cause),
             Test::Duration { comparison, nanos } => comparison.holds(self.duration_ns(), *nanos),

@@ -7,7 +7,7 @@ fn error_of(text: &str) -> QueryError {
 #[test]
 fn every_kind_of_term_is_read() {
     let filter = Filter::parse(
-        r#"hello gemma3:270m -service:web model:"a \"b\"" status:ERROR cause:cold_start duration:>=1.5s"#,
+        r#"hello gemma3:270m -service:web model:"a \"b\"" status:ERROR cause:cold_start duration:>=1.5s @user.plan:"a b""#,
     )
     .unwrap();
     let tests: Vec<_> = filter.terms.iter().map(|term| (term.negated, &term.test)).collect();
@@ -19,6 +19,8 @@ fn every_kind_of_term_is_read() {
     assert_eq!(tests[5], (false, &Test::Cause(Cause::ColdStart)));
     let (comparison, nanos) = (Comparison::GreaterOrEqual, 1_500_000_000);
     assert_eq!(tests[6], (false, &Test::Duration { comparison, nanos }));
+    let name = "user.plan".to_owned();
+    assert_eq!(tests[7], (false, &Test::Attribute(name, Pattern::new("a b", true))));
     assert!(Filter::parse("  \u{3000} ").unwrap().terms.is_empty());
 }
 
@@ -35,6 +37,11 @@ fn errors_name_the_position() {
         ("-", 1),
         ("a \"b", 2),
         ("model:\"\"", 6),
+        ("日 @user", 2),
+        ("@:x", 0),
+        ("@user: x", 6),
+        ("-@user:x", 1),
+        ("-text:x", 1),
     ] {
         assert_eq!(error_of(text).position, position, "{text}");
     }

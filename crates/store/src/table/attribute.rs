@@ -97,9 +97,18 @@ fn reads_as_itself(text: &str) -> bool {
     matches!(parse_attribute(text), AttributeValue::Text(read) if read.len() == text.len())
 }
 
+/// A text that stands in quotes because it would read as another kind of value.
+fn quoted(text: &str) -> Option<&str> {
+    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))
+}
+
+/// What people see of a value.
+pub(crate) fn unquoted(text: &str) -> &str {
+    quoted(text).unwrap_or(text)
+}
+
 fn parse_attribute(text: &str) -> AttributeValue {
-    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    if let Some(inner) = inner {
+    if let Some(inner) = quoted(text) {
         return AttributeValue::Text(inner.to_owned());
     }
     match text {

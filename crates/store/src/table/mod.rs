@@ -13,6 +13,7 @@ use andon_model::{Content, Evaluation, HostSample, ProcessSample, Span};
 use arrow::datatypes::{Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use attribute::unquoted;
 pub(crate) use row::Row;
 
 use crate::{TraceSummary, aggregate::Rollup};

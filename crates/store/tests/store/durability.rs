@@ -170,7 +170,7 @@ fn the_oldest_segments_go_when_there_are_too_many_bytes() {
     };
     assert!(on_disk("contents") <= 40_000, "{}", on_disk("contents"));
     assert!(on_disk("spans") + on_disk("traces") <= 40_000);
-    let tables = ["spans", "contents", "traces", "evaluations", "hosts", "processes"];
+    let tables = ["spans", "contents", "traces", "evaluations", "hosts", "processes", "rollups"];
     let log: u64 =
         log_files(folder.path()).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
     assert_eq!(store.state().bytes_on_disk, tables.map(on_disk).iter().sum::<u64>() + log);

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use andon_model::{Cause, LlmKind, Named as _, Span, SpanId, Status};
+use andon_model::{AttributeValue, Cause, LlmKind, Named as _, Span, SpanId, Status};
 use andon_store::{
     AggregateQuery, Config, Dimension, Distribution, EmbeddedStore, Figures, Filter, Group,
     HeatMapQuery, Order, Population, Store,
@@ -51,6 +51,9 @@ fn made(number: u8) -> Span {
     span.service = SERVICES[usize::from(number) % 3].to_owned();
     span.name = format!("step {}", number % 4);
     span.status = if number.is_multiple_of(5) { Status::Error } else { Status::Ok };
+    // A text that looks like a number.
+    let turn = (number % 13).to_string();
+    span.attributes.set("user.turn", turn);
     span.cause = number.is_multiple_of(10).then_some(Cause::Timeout);
     if number.is_multiple_of(2) {
         span.parent_id = Some(SpanId::from_bytes([255; 8]));
@@ -72,11 +75,18 @@ struct Question {
     holds: fn(&Span) -> bool,
 }
 
+fn turn(span: &Span) -> Option<&str> {
+    match span.attributes.get("user.turn") {
+        Some(AttributeValue::Text(turn)) => Some(turn),
+        _ => None,
+    }
+}
+
 fn any(texts: [&Option<String>; 2], wanted: &str) -> bool {
     texts.into_iter().flatten().any(|text| text.to_lowercase().contains(wanted))
 }
 
-const QUESTIONS: [Question; 6] = [
+const QUESTIONS: [Question; 7] = [
     Question { filter: "", holds: |_| true },
     Question { filter: "service:受付", holds: |span| span.service == "受付" },
     Question {
@@ -87,6 +97,7 @@ const QUESTIONS: [Question; 6] = [
     },
     Question { filter: "cause:timeout", holds: |span| span.cause == Some(Cause::Timeout) },
     // What rollups do not tell apart.
+    Question { filter: "@user.turn:\"12\"", holds: |span| turn(span) == Some("12") },
     Question { filter: "name:\"step 2\"", holds: |span| span.name == "step 2" },
     Question { filter: "duration:>1s", holds: |span| span.duration_ns > SECOND },
 ];

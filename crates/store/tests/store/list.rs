@@ -326,3 +326,25 @@ fn a_thumb_for_a_trace_in_segments_does_not_hide_its_spans() {
         store.seal().unwrap();
     }
 }
+
+#[test]
+fn traces_are_found_by_the_attributes_of_their_spans() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for number in 0..9 {
+        let root = span(number, 100 + number);
+        let mut call = llm_span(&root, "gemma3:270m");
+        call.attributes.set("user.plan", if number % 3 == 0 { "Pro" } else { "free" });
+        call.attributes.set("turn", number as i64);
+        put(&store, spans(vec![root, call]));
+        if number == 4 {
+            store.seal().unwrap();
+        }
+    }
+    let found = |filter| numbers(&page(&store, filter));
+    assert_eq!(found("@user.plan:pro"), [6, 3, 0]);
+    assert!(found("@user.plan:\"pr\"").is_empty());
+    assert_eq!(found("@user.plan:pro @turn:3"), [3]);
+    assert_eq!(found("@user.plan:fr service:gateway @turn:\"7\""), [7]);
+    assert!(found("@plan:pro").is_empty());
+}

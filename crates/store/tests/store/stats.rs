@@ -36,7 +36,7 @@ fn rows_are_counted_in_memory_and_then_in_segments() {
     let spans = of(&stats, "spans");
     assert_eq!((spans.segments, spans.rows, spans.rows_in_memory), (1, 3, 1));
     assert_eq!((spans.from_ns, spans.to_ns), (Some(10 * SECOND), Some(20 * SECOND)));
-    for table in ["spans", "contents", "evaluations", "traces"] {
+    for table in ["spans", "contents", "evaluations", "traces", "rollups"] {
         let bytes = bytes_of(folder.path(), table);
         assert_eq!(of(&stats, table).bytes, bytes, "{table}");
         let rows = of(&stats, table).rows as f64;
@@ -44,7 +44,7 @@ fn rows_are_counted_in_memory_and_then_in_segments() {
     }
     let hosts = of(&stats, "hosts");
     assert_eq!((hosts.rows, hosts.bytes_per_row, hosts.from_ns), (0, None, None));
-    assert_eq!((stats.total.segments, stats.total.rows, stats.unreadable_files), (4, 10, 0));
+    assert_eq!((stats.total.segments, stats.total.rows, stats.unreadable_files), (5, 11, 0));
     assert_eq!(stats.total.to_ns, Some(20 * SECOND));
 }
 
