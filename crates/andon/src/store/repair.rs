@@ -34,5 +34,8 @@ fn report(done: &Repair, to: &mut dyn Write) -> io::Result<()> {
     if done.log_places > 0 {
         writeln!(to, "damaged places in the log: {}; the rest is in segments", done.log_places)?;
     }
+    if done.rollups_made > 0 {
+        writeln!(to, "sums of hours made anew: {}", done.rollups_made)?;
+    }
     writeln!(to, "rows of the list of traces made anew: {}", done.traces_made)
 }

@@ -4,7 +4,8 @@ use std::{
 };
 
 use andon_store::{
-    Config, EmbeddedStore, FaultKind, Repair, Store, StoreError, TracePage, Wrong, repair, verify,
+    AggregateQuery, Config, Dimension, EmbeddedStore, FaultKind, Repair, Store, StoreError,
+    TracePage, Wrong, repair, verify,
 };
 
 use crate::support::*;
@@ -184,4 +185,28 @@ fn a_start_leaves_out_a_segment_of_another_size_or_none() {
     let store = open(folder.path());
     assert_eq!((store.state().spans, store.state().replay.faults_total), (31, 0));
     assert_eq!(store.trace(id(7)).unwrap().unwrap().spans.len(), 2);
+}
+
+#[test]
+fn lost_sums_of_hours_are_made_anew() {
+    let folder = filled();
+    let total = |folder: &Path| {
+        let query = AggregateQuery {
+            to_ns: 10 * DAY * SECOND,
+            by: vec![Dimension::Model],
+            points: 20,
+            top: 5,
+            ..AggregateQuery::default()
+        };
+        open(folder).aggregate(&query).unwrap()
+    };
+    let before = total(folder.path());
+    assert_eq!(before.total.figures.count, 20);
+    let file = &segment_files(folder.path(), "rollups")[1];
+    damage(file);
+    let done = mend(folder.path());
+    assert_eq!(done.set_aside.len(), 1);
+    // An hour of each of four days, of the roots and of their calls.
+    assert_eq!((done.rollups_made, done.traces_made), (8, 0));
+    assert_eq!(total(folder.path()), before);
 }
