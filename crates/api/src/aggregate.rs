@@ -2,7 +2,8 @@
 
 use andon_model::{Span, UnixNanos};
 use andon_store::{
-    AggregateQuery, Aggregation, Dimension, Filter, HeatMap, HeatMapQuery, Order, Population,
+    AggregateQuery, Aggregation, Dimension, Filter, HeatMap, HeatMapQuery, Interrupt, Order,
+    Population,
 };
 use axum::{
     Json,
@@ -12,7 +13,7 @@ use serde::{Deserialize, de::IntoDeserializer as _};
 
 use crate::{
     ApiState,
-    error::{ApiError, ErrorBody, ask},
+    error::{ApiError, ErrorBody, ask_while_wanted},
     traces::time_param,
 };
 
@@ -90,8 +91,13 @@ pub(crate) async fn aggregate(
         points: bounded("points", params.points, 0, MOST_POINTS)?,
         top: bounded("top", params.top.unwrap_or(DEFAULT_TOP), 1, MOST_TOP)?,
         order: params.order,
+        interrupt: Interrupt::default(),
     };
-    ask(move || Ok(state.0.store.aggregate(&query)?)).await.map(Json)
+    ask_while_wanted(move |interrupt| {
+        Ok(state.0.store.aggregate(&AggregateQuery { interrupt, ..query })?)
+    })
+    .await
+    .map(Json)
 }
 
 /// How many spans took how long, over time.
@@ -111,8 +117,13 @@ pub(crate) async fn heat_map(
         of: params.of,
         points: bounded("points", params.points.unwrap_or(DEFAULT_COLUMNS), 1, MOST_POINTS)?,
         rows: bounded("rows", params.rows.unwrap_or(DEFAULT_ROWS), 1, MOST_ROWS)?,
+        interrupt: Interrupt::default(),
     };
-    ask(move || Ok(state.0.store.heat_map(&query)?)).await.map(Json)
+    ask_while_wanted(move |interrupt| {
+        Ok(state.0.store.heat_map(&HeatMapQuery { interrupt, ..query })?)
+    })
+    .await
+    .map(Json)
 }
 
 fn range(from: Option<&str>, to: Option<&str>) -> Result<(UnixNanos, UnixNanos), ApiError> {

@@ -1,6 +1,6 @@
 //! How the API says no: `{"error","code"}` with the status that belongs to the code.
 
-use andon_store::{SqlError, StoreError};
+use andon_store::{Interrupt, SqlError, StoreError};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
@@ -62,9 +62,9 @@ impl ApiError {
             }
             Self::Sql(SqlError::Invalid(_)) => (StatusCode::BAD_REQUEST, Code::BadRequest),
             Self::Sql(SqlError::TooLong { .. } | SqlError::TooMuch { .. })
-            | Self::Store(StoreError::QuestionTooLarge { .. }) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, Code::TooMuch)
-            }
+            | Self::Store(
+                StoreError::QuestionTooLarge { .. } | StoreError::QuestionTooLong { .. },
+            ) => (StatusCode::UNPROCESSABLE_ENTITY, Code::TooMuch),
             Self::Sql(SqlError::Busy { .. }) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::StoreUnavailable)
             }
@@ -87,6 +87,15 @@ pub(crate) async fn ask<T: Send + 'static>(
     question: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     tokio::task::spawn_blocking(question).await.map_err(|_| ApiError::Interrupted)?
+}
+
+/// As [`ask`], and the question ends when the client leaves: this future is dropped then.
+pub(crate) async fn ask_while_wanted<T: Send + 'static>(
+    question: impl FnOnce(Interrupt) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let interrupt = Interrupt::default();
+    let _raised = interrupt.when_dropped();
+    ask(move || question(interrupt)).await
 }
 
 /// A JSON body of at most `limit` bytes, decoded; the error says where it is wrong.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use andon_model::{HostSample, ProcessSample, TraceId, UnixNanos};
-use andon_store::{Filter, Trace, TracePage, TraceQuery};
+use andon_store::{Filter, Interrupt, Trace, TracePage, TraceQuery};
 use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
@@ -18,7 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
     ApiState,
-    error::{ApiError, ErrorBody, ask},
+    error::{ApiError, ErrorBody, ask, ask_while_wanted},
 };
 
 /// Time shown before and after a trace.
@@ -59,8 +59,13 @@ pub(crate) async fn list(
             .filter(|cursor| !cursor.is_empty())
             .map(|cursor| cursor.parse().map_err(|error| bad("cursor", &error)))
             .transpose()?,
+        interrupt: Interrupt::default(),
     };
-    ask(move || Ok(state.0.store.traces(&query)?)).await.map(Json)
+    ask_while_wanted(move |interrupt| {
+        Ok(state.0.store.traces(&TraceQuery { interrupt, ..query })?)
+    })
+    .await
+    .map(Json)
 }
 
 pub(crate) fn time_param(name: &str, text: Option<&str>) -> Result<Option<UnixNanos>, ApiError> {

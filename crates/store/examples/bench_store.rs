@@ -17,8 +17,8 @@ use andon_generate::Recipe;
 use andon_model::{Policy, TraceId};
 use andon_privacy::{NoticeLanguage, Protector};
 use andon_store::{
-    Ack, AggregateQuery, Config, Dimension, EmbeddedStore, Filter, HeatMapQuery, Order, Population,
-    Record, Store, StoreError, TraceQuery,
+    Ack, AggregateQuery, Config, Dimension, EmbeddedStore, Filter, HeatMapQuery, Interrupt, Order,
+    Population, Record, Store, StoreError, TraceQuery,
 };
 use serde_json::{Value, json};
 
@@ -146,7 +146,7 @@ fn ask(folder: &Path, days: u64) {
     let list = |filter: &str, days: u64| {
         let (from_ns, to_ns) = range(days);
         let filter = Filter::parse(filter).expect("a filter");
-        let query = TraceQuery { from_ns, to_ns, filter, limit: 50, cursor: None };
+        let query = TraceQuery { from_ns, to_ns, filter, limit: 50, ..TraceQuery::default() };
         store.traces(&query).expect("a page")
     };
     let ids: Vec<TraceId> = {
@@ -228,6 +228,7 @@ fn ask_for_numbers(store: &EmbeddedStore, days: u64) {
         points,
         top: 10,
         order: Order::Count,
+        interrupt: Interrupt::default(),
     };
     let (calls, all) = (Population::Calls, Population::All);
     for (name, query) in [
@@ -256,6 +257,7 @@ fn ask_for_numbers(store: &EmbeddedStore, days: u64) {
             of: all,
             points: 144,
             rows: 24,
+            interrupt: Interrupt::default(),
         };
         measure(name, json!({}), |_| drop(store.heat_map(&query).expect("a map")));
     }

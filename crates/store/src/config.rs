@@ -63,6 +63,8 @@ pub struct Config {
     pub aggregate_slots: usize,
     /// Memory that one such question may take.
     pub aggregate_bytes: usize,
+    /// The longest that one such question may take.
+    pub aggregate_time: Duration,
     /// Memory that questions in SQL may take together.
     pub sql_memory_bytes: usize,
     /// Rows of one answer; more are left out, and said to be.
@@ -113,6 +115,7 @@ impl Default for Config {
             search_time: Duration::from_secs(2),
             aggregate_slots: 20_000,
             aggregate_bytes: 64 * MIB as usize,
+            aggregate_time: Duration::from_secs(10),
             sql_memory_bytes: 128 * MIB as usize,
             sql_rows: 100_000,
             sql_time: Duration::from_secs(30),

@@ -37,6 +37,11 @@ pub enum StoreError {
         "the question takes more than {limit} bytes of memory: ask for less time, fewer points or fewer groups"
     )]
     QuestionTooLarge { limit: usize },
+    #[error("the question took longer than {seconds} s: ask for less time, or fewer words")]
+    QuestionTooLong { seconds: u64 },
+    /// Nobody waits for the answer any more.
+    #[error("the question was interrupted")]
+    Interrupted,
     #[error("the store is closed")]
     Closed,
 }

@@ -13,6 +13,7 @@ mod config;
 mod embedded;
 mod error;
 mod hot;
+mod interrupt;
 mod lock;
 mod log;
 mod matching;
@@ -42,6 +43,7 @@ pub use embedded::{
     StoreStats, TableStats, Verification, Wrong, backup, export, repair, restore, verify,
 };
 pub use error::StoreError;
+pub use interrupt::{Interrupt, RaiseOnDrop};
 pub use lock::{Holder, holder};
 pub use query::{
     Cursor, CursorError, FacetCount, Facets, Filter, QueryError, TracePage, TraceQuery,

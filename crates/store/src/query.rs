@@ -11,6 +11,8 @@ use std::{fmt, str::FromStr};
 use andon_model::{Cause, Status, Timings, TraceId, UnixNanos};
 use serde::{Deserialize, Serialize, de::IntoDeserializer, de::value::StrDeserializer};
 
+use crate::Interrupt;
+
 /// What a question for traces asks. The default asks for the newest of all.
 #[derive(Debug, Clone, Default)]
 pub struct TraceQuery {
@@ -23,6 +25,8 @@ pub struct TraceQuery {
     pub limit: usize,
     /// Where the page before ended.
     pub cursor: Option<Cursor>,
+    /// Ends the question when it is raised.
+    pub interrupt: Interrupt,
 }
 
 /// One page of the list, newest first.

@@ -4,7 +4,10 @@ use andon_model::{LlmKind, Named as _, UnixNanos};
 use serde::Deserialize;
 
 use super::{Key, rollup::HOUR_NS};
-use crate::query::{Filter, Test, TextField};
+use crate::{
+    Interrupt,
+    query::{Filter, Test, TextField},
+};
 
 /// A question for numbers about spans.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +26,8 @@ pub struct AggregateQuery {
     pub top: usize,
     /// Which groups come first.
     pub order: Order,
+    /// Ends the question when it is raised.
+    pub interrupt: Interrupt,
 }
 
 /// A question for how many spans took how long, over time.
@@ -36,6 +41,8 @@ pub struct HeatMapQuery {
     pub points: usize,
     /// Rows that there are at most.
     pub rows: usize,
+    /// Ends the question when it is raised.
+    pub interrupt: Interrupt,
 }
 
 /// Which spans are counted.

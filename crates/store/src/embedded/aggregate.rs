@@ -5,6 +5,7 @@ use std::{
     collections::HashSet,
     ops::{ControlFlow, Range},
     sync::Arc,
+    time::Instant,
 };
 
 use andon_model::{TraceId, UnixNanos};
@@ -12,7 +13,8 @@ use arrow::array::{AsArray, RecordBatch};
 
 use super::Shared;
 use crate::{
-    AggregateQuery, Aggregation, Dimension, Filter, HeatMap, HeatMapQuery, Population, StoreError,
+    AggregateQuery, Aggregation, Dimension, Filter, HeatMap, HeatMapQuery, Interrupt, Population,
+    StoreError,
     aggregate::{HOUR_NS, Key, ROLLUP_SUMS, SPAN_COLUMNS, Tally, is_of_rollups, step_of, tops},
     matching::{Matching, columns_of_filter, words},
     segment::{Segment, Visit},
@@ -30,6 +32,7 @@ impl Shared {
             step_ns,
             sums: &SPAN_COLUMNS,
             rollup_sums: &ROLLUP_SUMS,
+            interrupt: &query.interrupt,
         };
         let (tally, is_partial) = self.gather(&asked)?;
         let mut answer = Aggregation::of(tally, query, step_ns);
@@ -53,6 +56,7 @@ impl Shared {
             step_ns: Some(step_ns),
             sums: &["start_ns", "duration_ns"],
             rollup_sums: &["start_ns", "durations"],
+            interrupt: &query.interrupt,
         };
         let (tally, is_partial) = self.gather(&asked)?;
         let mut map = HeatMap::of(tally, from_ns, to_ns, step_ns, query.rows);
@@ -69,15 +73,14 @@ impl Shared {
             (state.hot.batches(Table::Spans), Arc::clone(&state.segments), state.has_rollups)
         };
         let is_partial = found.as_ref().is_some_and(|found| found.is_partial);
-        let most = self.config.aggregate_bytes;
         if has_rollups && among.is_none() && asked.is_of_rollups() {
-            let mut gathering = Gathering::new(asked, among, asked.whole_hours(), most, self);
+            let mut gathering = Gathering::new(asked, among, asked.whole_hours(), self);
             gathering.run(&hot, &segments)?;
             if !gathering.has_failed {
                 return Ok((gathering.tally, is_partial));
             }
         }
-        let mut gathering = Gathering::new(asked, among, 0..0, most, self);
+        let mut gathering = Gathering::new(asked, among, 0..0, self);
         gathering.run(&hot, &segments)?;
         Ok((gathering.tally, is_partial || gathering.has_failed))
     }
@@ -94,6 +97,7 @@ struct Asked<'a> {
     sums: &'a [&'static str],
     /// The same of rollups.
     rollup_sums: &'a [&'static str],
+    interrupt: &'a Interrupt,
 }
 
 impl Asked<'_> {
@@ -133,8 +137,8 @@ struct Gathering<'a> {
     among: Option<&'a HashSet<TraceId>>,
     /// Time that is answered from rollups; none when it is empty.
     hours: Range<UnixNanos>,
-    most_bytes: usize,
     shared: &'a Shared,
+    since: Instant,
     tally: Tally,
     /// A segment could not be read.
     has_failed: bool,
@@ -145,12 +149,11 @@ impl<'a> Gathering<'a> {
         asked: &'a Asked<'a>,
         among: Option<&'a HashSet<TraceId>>,
         hours: Range<UnixNanos>,
-        most_bytes: usize,
         shared: &'a Shared,
     ) -> Self {
         let tally = Tally::new(asked.keys.clone(), asked.step_ns, shared.config.aggregate_slots);
-        let has_failed = false;
-        Self { asked, among, hours, most_bytes, shared, tally, has_failed }
+        let (since, has_failed) = (Instant::now(), false);
+        Self { asked, among, hours, shared, since, tally, has_failed }
     }
 
     fn run(&mut self, hot: &[RecordBatch], segments: &[Arc<Segment>]) -> Result<(), StoreError> {
@@ -194,24 +197,34 @@ impl<'a> Gathering<'a> {
             let time = time.clone();
             visit = visit.at(move |start_ns| time.contains(&start_ns));
         }
-        let mut is_too_large = false;
+        let mut allowed = Ok(());
         let visited = segment.visit(visit, &mut |batch| {
             if is_of_spans {
-                self.add_spans(batch, &time)
+                self.add_spans(batch, &time);
             } else {
-                self.add_rollups(batch, &time)
+                self.add_rollups(batch, &time);
             }
-            is_too_large = self.tally.weight() > self.most_bytes;
-            if is_too_large { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            allowed = self.check();
+            if allowed.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         if let Err(error) = visited {
             self.shared.note_unreadable(&error);
             self.has_failed = true;
         }
-        if is_too_large {
-            return Err(StoreError::QuestionTooLarge { limit: self.most_bytes });
+        allowed
+    }
+
+    /// Whether the question may go on.
+    fn check(&self) -> Result<(), StoreError> {
+        let config = &self.shared.config;
+        if self.tally.weight() > config.aggregate_bytes {
+            return Err(StoreError::QuestionTooLarge { limit: config.aggregate_bytes });
         }
-        Ok(())
+        if self.since.elapsed() > config.aggregate_time {
+            let seconds = config.aggregate_time.as_secs();
+            return Err(StoreError::QuestionTooLong { seconds });
+        }
+        self.asked.interrupt.check()
     }
 
     /// Spans in memory are of rollups as little as any others that are not in segments.

@@ -57,6 +57,7 @@ impl Shared {
             if let Err(error) = scan.count(segment) {
                 self.note_unreadable(&error);
             }
+            query.interrupt.check()?;
         }
         let mut page = rows;
         for segment in &segments {
@@ -64,6 +65,7 @@ impl Shared {
                 Ok(rows) => page.extend(rows),
                 Err(error) => self.note_unreadable(&error),
             }
+            query.interrupt.check()?;
         }
         page.sort_unstable_by_key(|row| Reverse((row.start_ns, row.trace_id)));
         let has_more = page.len() > limit;
@@ -163,6 +165,9 @@ impl Scan<'_> {
         let visit = Visit::between(*self.time.start(), *self.time.end()).columns(&columns);
         segment.visit(visit, &mut |batch| {
             self.count_batch(batch);
+            if self.query.interrupt.is_raised() {
+                return ControlFlow::Break(());
+            }
             ControlFlow::Continue(())
         })
     }

@@ -120,6 +120,7 @@ fn answered(
             filter: Filter::parse(question.filter).unwrap(),
             limit: 7,
             cursor,
+            ..TraceQuery::default()
         };
         let page = store.traces(&query).unwrap();
         let numbers = numbers(&page);

@@ -1,12 +1,12 @@
 //! Numbers are the same whether they come from memory, from segments, from rollups, from rollups
 //! made anew, or from a model that is too simple to be wrong.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use andon_model::{AttributeValue, Cause, LlmKind, Named as _, Span, SpanId, Status};
 use andon_store::{
     AggregateQuery, Config, Dimension, Distribution, EmbeddedStore, Figures, Filter, Group,
-    HeatMapQuery, Order, Population, Store,
+    HeatMapQuery, Interrupt, Order, Population, Store, StoreError, TraceQuery,
 };
 use proptest::prelude::*;
 
@@ -241,6 +241,7 @@ fn check(store: &EmbeddedStore, known: &BTreeMap<u8, Span>) -> Result<(), TestCa
                     points,
                     top: 3,
                     order: Order::Count,
+                    interrupt: Interrupt::default(),
                 };
                 check_one(store, &query, &spans)?;
             }
@@ -252,7 +253,7 @@ fn check(store: &EmbeddedStore, known: &BTreeMap<u8, Span>) -> Result<(), TestCa
 fn check_heat_map(store: &EmbeddedStore, known: &BTreeMap<u8, Span>) -> Result<(), TestCaseError> {
     let (from_ns, to_ns) = (BEGIN, BEGIN + 2 * DAY);
     let (of, points, rows) = (Population::All, 48, 12);
-    let query = HeatMapQuery { from_ns, to_ns, filter: Filter::default(), of, points, rows };
+    let query = HeatMapQuery { from_ns, to_ns, of, points, rows, ..HeatMapQuery::default() };
     let found = store.heat_map(&query).unwrap();
     let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
     for span in known.values().filter(|span| span.start_ns < to_ns) {
@@ -306,4 +307,42 @@ proptest! {
         store.compact();
         check(&store, &known)?;
     }
+}
+
+#[test]
+fn a_question_ends_when_nobody_waits_or_when_it_takes_too_long_or_too_much() {
+    let folder = tempfile::tempdir().unwrap();
+    let config =
+        Config { aggregate_time: Duration::from_nanos(1), aggregate_slots: 2, ..Config::default() };
+    let store = EmbeddedStore::open(folder.path(), config.clone()).unwrap();
+    put(&store, spans((0..200).map(made).collect()));
+    let interrupt = Interrupt::default();
+    let query = AggregateQuery {
+        from_ns: BEGIN + 1,
+        to_ns: BEGIN + DAY,
+        of: Population::All,
+        by: vec![Dimension::Name],
+        top: 9,
+        interrupt: interrupt.clone(),
+        ..AggregateQuery::default()
+    };
+    // Of groups beyond the slots there is one without names.
+    let answer = store.aggregate(&query).unwrap();
+    assert!(answer.is_partial);
+    assert_eq!(answer.groups.len(), 2);
+    let rest = answer.others.unwrap().figures.count;
+    assert_eq!(answer.groups.iter().map(|group| group.figures.count).sum::<u64>() + rest, 98);
+    store.seal().unwrap();
+    assert_eq!(store.aggregate(&query), Err(StoreError::QuestionTooLong { seconds: 0 }));
+    drop(store);
+    let config = Config { aggregate_bytes: 1, ..Config::default() };
+    let store = EmbeddedStore::open(folder.path(), config).unwrap();
+    assert_eq!(store.aggregate(&query), Err(StoreError::QuestionTooLarge { limit: 1 }));
+    drop(store);
+    let store = open(folder.path());
+    assert!(store.aggregate(&query).is_ok());
+    drop(interrupt.when_dropped());
+    assert_eq!(store.aggregate(&query), Err(StoreError::Interrupted));
+    let query = TraceQuery { interrupt, ..TraceQuery::default() };
+    assert_eq!(store.traces(&query), Err(StoreError::Interrupted));
 }
