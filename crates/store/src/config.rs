@@ -59,6 +59,10 @@ pub struct Config {
     pub search_traces: usize,
     /// The longest that a search for texts may take; then it says that there may be more.
     pub search_time: Duration,
+    /// Threads that look into segments for one question of the pages.
+    pub question_threads: usize,
+    /// Rows of segments that are worth one more of them.
+    pub rows_per_thread: u64,
     /// Groups of one question for numbers, times the points in time; what is beyond is one group.
     pub aggregate_slots: usize,
     /// Memory that one such question may take.
@@ -113,6 +117,8 @@ impl Default for Config {
             sample_points: 3_600,
             search_traces: 1_000,
             search_time: Duration::from_secs(2),
+            question_threads: few_threads(),
+            rows_per_thread: 100_000,
             aggregate_slots: 20_000,
             aggregate_bytes: 64 * MIB as usize,
             aggregate_time: Duration::from_secs(10),
@@ -120,7 +126,12 @@ impl Default for Config {
             sql_rows: 100_000,
             sql_time: Duration::from_secs(30),
             sql_at_once: 4,
-            sql_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2)),
+            sql_threads: few_threads(),
         }
     }
+}
+
+/// The model needs the others.
+fn few_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2))
 }

@@ -145,6 +145,18 @@ impl Tally {
         self.sums[slot].merge(sums);
     }
 
+    /// Adds all of another one with the same keys and the same step.
+    pub(crate) fn merge(&mut self, other: Self) {
+        let (series, others) = other.finish();
+        for Series { by, points } in series {
+            points.iter().for_each(|(start_ns, sums)| self.add_sums(&by, *start_ns, sums));
+        }
+        for (step, sums) in others.into_iter().flat_map(|others| others.points) {
+            let slot = self.slot_of_others(step);
+            self.sums[slot].merge(&sums);
+        }
+    }
+
     fn step_of(&self, start_ns: UnixNanos) -> UnixNanos {
         self.step_ns.map_or(0, |step_ns| start_ns - start_ns % step_ns)
     }
@@ -174,14 +186,18 @@ impl Tally {
                 group
             }
         };
-        let known = self.slots.get(&(group, step)).or_else(|| {
-            let others = is_full.then(|| self.slots.get(&(OTHERS, step)));
-            others.flatten()
-        });
-        if let Some(slot) = known {
+        if let Some(slot) = self.slots.get(&(group, step)) {
             return *slot;
         }
-        let group = if is_full { OTHERS } else { group };
+        if is_full { self.slot_of_others(step) } else { self.new_slot(group, step) }
+    }
+
+    fn slot_of_others(&mut self, step: UnixNanos) -> usize {
+        let known = self.slots.get(&(OTHERS, step)).copied();
+        known.unwrap_or_else(|| self.new_slot(OTHERS, step))
+    }
+
+    fn new_slot(&mut self, group: u32, step: UnixNanos) -> usize {
         self.sums.push(Sums::default());
         self.slots.insert((group, step), self.sums.len() - 1);
         self.sums.len() - 1

@@ -11,7 +11,7 @@ use std::{
 use andon_model::{TraceId, UnixNanos};
 use arrow::array::{AsArray, RecordBatch};
 
-use super::Shared;
+use super::{Shared, parallel::share_out};
 use crate::{
     AggregateQuery, Aggregation, Dimension, Filter, HeatMap, HeatMapQuery, Interrupt, Population,
     StoreError,
@@ -74,16 +74,36 @@ impl Shared {
         };
         let is_partial = found.as_ref().is_some_and(|found| found.is_partial);
         if has_rollups && among.is_none() && asked.is_of_rollups() {
-            let mut gathering = Gathering::new(asked, among, asked.whole_hours(), self);
-            gathering.run(&hot, &segments)?;
-            if !gathering.has_failed {
-                return Ok((gathering.tally, is_partial));
+            let begin = || Gathering::new(asked, among, asked.whole_hours(), self);
+            let (tally, has_failed) = gather_all(begin, &hot, &segments)?;
+            if !has_failed {
+                return Ok((tally, is_partial));
             }
         }
-        let mut gathering = Gathering::new(asked, among, 0..0, self);
-        gathering.run(&hot, &segments)?;
-        Ok((gathering.tally, is_partial || gathering.has_failed))
+        let begin = || Gathering::new(asked, among, 0..0, self);
+        let (tally, has_failed) = gather_all(begin, &hot, &segments)?;
+        Ok((tally, is_partial || has_failed))
     }
+}
+
+/// What all rows come to, and whether a segment could not be read.
+fn gather_all<'a>(
+    begin: impl Fn() -> Gathering<'a> + Sync,
+    hot: &[RecordBatch],
+    segments: &[Arc<Segment>],
+) -> Result<(Tally, bool), StoreError> {
+    let mut all = begin();
+    let time = all.asked.time.clone();
+    hot.iter().for_each(|batch| all.add_spans(batch, &time));
+    let segments: Vec<_> =
+        segments.iter().map(Arc::as_ref).filter(|segment| all.is_asked(segment)).collect();
+    for gathering in share_out(&segments, &all.shared.config, &begin, Gathering::look_into) {
+        gathering.stopped.map_or(Ok(()), Err)?;
+        all.has_failed |= gathering.has_failed;
+        all.tally.merge(gathering.tally);
+    }
+    all.check()?;
+    Ok((all.tally, all.has_failed))
 }
 
 /// What is wanted of which spans.
@@ -142,6 +162,8 @@ struct Gathering<'a> {
     tally: Tally,
     /// A segment could not be read.
     has_failed: bool,
+    /// Why the question does not go on.
+    stopped: Option<StoreError>,
 }
 
 impl<'a> Gathering<'a> {
@@ -153,26 +175,28 @@ impl<'a> Gathering<'a> {
     ) -> Self {
         let tally = Tally::new(asked.keys.clone(), asked.step_ns, shared.config.aggregate_slots);
         let (since, has_failed) = (Instant::now(), false);
-        Self { asked, among, hours, shared, since, tally, has_failed }
+        Self { asked, among, hours, shared, since, tally, has_failed, stopped: None }
     }
 
-    fn run(&mut self, hot: &[RecordBatch], segments: &[Arc<Segment>]) -> Result<(), StoreError> {
-        let time = self.asked.time.clone();
-        for batch in hot {
-            self.add_spans(batch, &time);
-        }
-        for segment in segments {
-            match segment.info.table {
-                Table::Spans => {
-                    for stretch in self.beside_hours() {
-                        self.read(segment, stretch)?;
-                    }
-                }
-                Table::Rollups => self.read(segment, self.hours.clone())?,
-                _ => {}
+    fn is_asked(&self, segment: &Segment) -> bool {
+        let time = match segment.info.table {
+            Table::Spans => &self.asked.time,
+            Table::Rollups => &self.hours,
+            _ => return false,
+        };
+        !time.is_empty() && segment.info.overlaps(time.start, time.end - 1)
+    }
+
+    fn look_into(&mut self, segment: &Segment) {
+        let stretches = match segment.info.table {
+            Table::Rollups => vec![self.hours.clone()],
+            _ => self.beside_hours(),
+        };
+        for stretch in stretches {
+            if self.stopped.is_none() {
+                self.stopped = self.read(segment, stretch).err();
             }
         }
-        Ok(())
     }
 
     /// The time that is answered from spans.

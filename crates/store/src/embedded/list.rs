@@ -14,7 +14,7 @@ use std::{
 use andon_model::{TraceId, UnixNanos};
 use arrow::array::RecordBatch;
 
-use super::Shared;
+use super::{Shared, parallel::share_out};
 use crate::{
     Cursor, Filter, StoreError, TracePage, TraceQuery, TraceSummary,
     hot::{Counts, HotPage},
@@ -42,26 +42,22 @@ impl Shared {
             (state.hot.traces.page(query, among, limit), Arc::clone(&state.segments))
         };
         let HotPage { rows, matched, counts, superseded } = hot;
-        let mut scan = Scan {
-            query,
-            among,
-            time: time_of(query),
-            superseded,
-            wanted: limit + 1,
-            newest: BinaryHeap::new(),
-            matched,
-            counts,
-        };
-        let segments: Vec<_> = segments.iter().filter(|segment| scan.is_in_time(segment)).collect();
-        for segment in &segments {
-            if let Err(error) = scan.count(segment) {
+        let scan = Scan { query, among, time: time_of(query), superseded, wanted: limit + 1 };
+        let segments: Vec<_> =
+            segments.iter().map(Arc::as_ref).filter(|one| scan.is_in_time(one)).collect();
+        let count = |seen: &mut Seen, segment| {
+            if let Err(error) = scan.count(segment, seen) {
                 self.note_unreadable(&error);
             }
-            query.interrupt.check()?;
-        }
+        };
+        let mut seen = Seen { matched, counts, ..Seen::default() };
+        share_out(&segments, &self.config, Seen::default, count)
+            .into_iter()
+            .for_each(|more| seen.add(more, scan.wanted));
+        query.interrupt.check()?;
         let mut page = rows;
         for segment in &segments {
-            match scan.rows(segment) {
+            match scan.rows(segment, &seen) {
                 Ok(rows) => page.extend(rows),
                 Err(error) => self.note_unreadable(&error),
             }
@@ -75,9 +71,9 @@ impl Shared {
         Ok(TracePage {
             next_cursor: next_cursor.map(|cursor| cursor.to_string()),
             traces: page,
-            total_matched: scan.matched,
+            total_matched: seen.matched,
             is_partial: found.as_ref().is_some_and(|found| found.is_partial),
-            facets: scan.counts.facets(self.config.facet_values),
+            facets: seen.counts.facets(self.config.facet_values),
         })
     }
 }
@@ -141,11 +137,34 @@ struct Scan<'a> {
     /// Starts that are asked for; none when it is empty.
     time: RangeInclusive<UnixNanos>,
     superseded: HashMap<UnixNanos, Vec<TraceId>>,
+    /// Traces of the page, and one more.
     wanted: usize,
+}
+
+/// What the first pass has come to.
+#[derive(Default)]
+struct Seen {
     /// Starts of the newest traces that match and follow the cursor; the oldest of them on top.
     newest: BinaryHeap<Reverse<UnixNanos>>,
     matched: u64,
     counts: Counts,
+}
+
+impl Seen {
+    fn note_start(&mut self, start_ns: UnixNanos, wanted: usize) {
+        if self.newest.len() < wanted {
+            self.newest.push(Reverse(start_ns));
+        } else if self.newest.peek().is_some_and(|oldest| oldest.0 < start_ns) {
+            self.newest.pop();
+            self.newest.push(Reverse(start_ns));
+        }
+    }
+
+    fn add(&mut self, more: Self, wanted: usize) {
+        more.newest.into_iter().for_each(|Reverse(start_ns)| self.note_start(start_ns, wanted));
+        self.matched += more.matched;
+        self.counts.merge(more.counts);
+    }
 }
 
 impl Scan<'_> {
@@ -155,7 +174,7 @@ impl Scan<'_> {
     }
 
     /// First pass: counts what matches.
-    fn count(&mut self, segment: &Segment) -> Result<(), StoreError> {
+    fn count(&self, segment: &Segment, seen: &mut Seen) -> Result<(), StoreError> {
         let is_here =
             |start: &UnixNanos| (segment.info.from_ns..=segment.info.to_ns).contains(start);
         let needs_ids = self.superseded.keys().any(is_here)
@@ -164,7 +183,7 @@ impl Scan<'_> {
         let columns = needed_columns(&self.query.filter, needs_ids);
         let visit = Visit::between(*self.time.start(), *self.time.end()).columns(&columns);
         segment.visit(visit, &mut |batch| {
-            self.count_batch(batch);
+            self.count_batch(batch, seen);
             if self.query.interrupt.is_raised() {
                 return ControlFlow::Break(());
             }
@@ -172,7 +191,7 @@ impl Scan<'_> {
         })
     }
 
-    fn count_batch(&mut self, batch: &RecordBatch) {
+    fn count_batch(&self, batch: &RecordBatch, seen: &mut Seen) {
         let matching = Matching::of(batch, &self.query.filter);
         let mut places = Vec::with_capacity(batch.num_rows());
         for place in 0..batch.num_rows() {
@@ -182,11 +201,11 @@ impl Scan<'_> {
             }
             places.push(place);
             if self.follows_cursor(&matching, place) {
-                self.note_start(start_ns);
+                seen.note_start(start_ns, self.wanted);
             }
         }
-        self.matched += places.len() as u64;
-        matching.count(&places, &mut self.counts);
+        seen.matched += places.len() as u64;
+        matching.count(&places, &mut seen.counts);
     }
 
     fn is_wanted(&self, matching: &Matching<'_>, place: usize) -> bool {
@@ -212,18 +231,9 @@ impl Scan<'_> {
         })
     }
 
-    fn note_start(&mut self, start_ns: UnixNanos) {
-        if self.newest.len() < self.wanted {
-            self.newest.push(Reverse(start_ns));
-        } else if self.newest.peek().is_some_and(|oldest| oldest.0 < start_ns) {
-            self.newest.pop();
-            self.newest.push(Reverse(start_ns));
-        }
-    }
-
     /// Second pass: the rows from where the page ends.
-    fn rows(&self, segment: &Segment) -> Result<Vec<TraceSummary>, StoreError> {
-        let Some(Reverse(end_ns)) = self.newest.peek().copied() else { return Ok(Vec::new()) };
+    fn rows(&self, segment: &Segment, seen: &Seen) -> Result<Vec<TraceSummary>, StoreError> {
+        let Some(Reverse(end_ns)) = seen.newest.peek().copied() else { return Ok(Vec::new()) };
         let cursor_ns = self.query.cursor.map_or(UnixNanos::MAX, |cursor| cursor.start_ns);
         let through_ns = cursor_ns.min(*self.time.end());
         let mut rows = Vec::new();

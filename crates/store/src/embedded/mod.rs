@@ -13,6 +13,7 @@ mod export;
 mod known;
 mod list;
 mod open;
+mod parallel;
 mod repair;
 mod retain;
 mod retrace;

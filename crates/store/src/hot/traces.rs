@@ -342,6 +342,16 @@ impl Counts {
         view.cause().into_iter().for_each(|cause| count(&mut self.cause, cause.name(), 1));
     }
 
+    pub(crate) fn merge(&mut self, more: Self) {
+        let add = |own: &mut HashMap<String, u64>, more: HashMap<String, u64>| {
+            more.into_iter().for_each(|(value, number)| count(own, &value, number));
+        };
+        add(&mut self.service, more.service);
+        add(&mut self.model, more.model);
+        add(&mut self.cause, more.cause);
+        add(&mut self.status, more.status);
+    }
+
     /// `most`: values of one facet.
     pub(crate) fn facets(self, most: usize) -> Facets {
         Facets {

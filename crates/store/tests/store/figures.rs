@@ -312,9 +312,8 @@ proptest! {
 #[test]
 fn a_question_ends_when_nobody_waits_or_when_it_takes_too_long_or_too_much() {
     let folder = tempfile::tempdir().unwrap();
-    let config =
-        Config { aggregate_time: Duration::from_nanos(1), aggregate_slots: 2, ..Config::default() };
-    let store = EmbeddedStore::open(folder.path(), config.clone()).unwrap();
+    let opened = |config| EmbeddedStore::open(folder.path(), config).unwrap();
+    let store = opened(Config { aggregate_slots: 2, ..Config::default() });
     put(&store, spans((0..200).map(made).collect()));
     let interrupt = Interrupt::default();
     let query = AggregateQuery {
@@ -333,10 +332,11 @@ fn a_question_ends_when_nobody_waits_or_when_it_takes_too_long_or_too_much() {
     let rest = answer.others.unwrap().figures.count;
     assert_eq!(answer.groups.iter().map(|group| group.figures.count).sum::<u64>() + rest, 98);
     store.seal().unwrap();
+    drop(store);
+    let store = opened(Config { aggregate_time: Duration::ZERO, ..Config::default() });
     assert_eq!(store.aggregate(&query), Err(StoreError::QuestionTooLong { seconds: 0 }));
     drop(store);
-    let config = Config { aggregate_bytes: 1, ..Config::default() };
-    let store = EmbeddedStore::open(folder.path(), config).unwrap();
+    let store = opened(Config { aggregate_bytes: 1, ..Config::default() });
     assert_eq!(store.aggregate(&query), Err(StoreError::QuestionTooLarge { limit: 1 }));
     drop(store);
     let store = open(folder.path());

@@ -27,6 +27,7 @@ pub(crate) fn small_files() -> Config {
         segment_bytes: 4_096,
         commit_bytes: 4_096,
         commit_interval: Duration::from_millis(5),
+        rows_per_thread: 10,
         ..Config::default()
     }
 }
