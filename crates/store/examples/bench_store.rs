@@ -1,5 +1,6 @@
 //! What the store does with millions of spans: `bench_store fill FOLDER [SPANS [CONTENTS [DAYS]]]`
-//! stores them, `bench_store ask FOLDER` asks what the pages ask. Prints one JSON object a line.
+//! stores them, `bench_store ask FOLDER` asks what the pages ask, `bench_store replay FOLDER` opens a
+//! folder whose log was never sealed. Prints one JSON object a line.
 
 #![allow(
     clippy::expect_used,
@@ -43,7 +44,10 @@ fn main() {
             fill(folder, number(2, 1_000_000), number(3, 200_000), number(4, 30) as u32);
         }
         (Some("ask"), Some(folder)) => ask(folder, number(2, 30)),
-        _ => eprintln!("bench_store fill FOLDER [SPANS [CONTENTS [DAYS]]] | ask FOLDER [DAYS]"),
+        (Some("replay"), Some(folder)) => replay(folder),
+        _ => eprintln!(
+            "bench_store fill FOLDER [SPANS [CONTENTS [DAYS]]] | ask FOLDER [DAYS] | replay FOLDER"
+        ),
     }
 }
 
@@ -135,6 +139,35 @@ fn append(store: &EmbeddedStore, record: Record, acks: &mut Vec<Ack>) {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// Leaves 100 MB in the log, as a process that was killed would, and opens the folder.
+fn replay(folder: &Path) {
+    const LOG_BYTES: u64 = 100 << 20;
+    let open = |hot_bytes| {
+        let config = Config { hot_bytes, ..config() };
+        EmbeddedStore::open(folder, config).expect("a folder")
+    };
+    // Nothing is sealed while it is filled.
+    let store = open(4 << 30);
+    let recipe = Recipe { spans: 2_000_000, days: 1, seed: 2, end_ns: END_NS, contents: 100_000 };
+    let protector = Protector::new(Policy::Full, NoticeLanguage::English);
+    let (mut spans, mut acks) = (0, Vec::new());
+    let mut traces = recipe.generate();
+    while store.stats().log.bytes < LOG_BYTES {
+        let batch: Vec<_> = traces.by_ref().take(200).flatten().collect();
+        spans += batch.len();
+        append(&store, Record::Spans(protector.protect(batch)), &mut acks);
+    }
+    acks.into_iter().for_each(|ack: Ack| ack.wait().expect("stored"));
+    let bytes = store.stats().log.bytes;
+    drop(store);
+    let started = Instant::now();
+    let store = open(Config::default().hot_bytes);
+    tell(&json!({
+        "what": "replay", "log_mib": bytes >> 20, "spans": spans, "ms": ms(started.elapsed()),
+        "frames": store.state().replay.frames,
+    }));
 }
 
 /// Asks what the pages ask, each question several times at different places.

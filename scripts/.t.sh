@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# All checks and tests, with what they need installed first. Runs to the end even when something
+# fails; the last line counts the suites.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/packages.sh
+source scripts/packages.sh
+# shellcheck source=scripts/steps.sh
+source scripts/steps.sh
+
+venv=.cache/venv
+requirements=tests/requirements.txt
+
+has_chromium() { have chromium || have chromium-browser || have google-chrome; }
+
+has_japanese_font() { have fc-list && [[ -n "$(fc-list :lang=ja)" ]]; }
+
+# The browser that the end-to-end tests drive, and a font in which Japanese is more than boxes.
+install_browser() {
+    local missing=()
+    has_chromium || missing+=(chromium)
+    has_japanese_font || missing+=(fontconfig fonts-noto-cjk)
+    ((${#missing[@]} == 0)) || install_packages "the tests in a browser" "${missing[@]}"
+}
+
+# Python clients of the APIs that Andon speaks, at the versions that the tests were written for.
+install_clients() {
+    local wanted
+    wanted="$(sha256sum <"$requirements" | cut -c 1-64) $(python3 --version)"
+    [[ "$(cat "$venv/andon-stamp" 2>/dev/null)" == "$wanted" ]] && return 0
+    rm -rf "$venv"
+    mkdir -p .cache
+    if ! python3 -m venv "$venv" 2>/dev/null; then
+        install_packages "the tests' Python clients" python3-venv || return 1
+        rm -rf "$venv"
+        python3 -m venv "$venv" || return 1
+    fi
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --requirement "$requirements" || return 1
+    printf '%s\n' "$wanted" >"$venv/andon-stamp"
+}
+
+install_e2e_modules() {
+    local wanted stamp=.cache/e2e-modules
+    wanted="$(sha256sum <tests/e2e/package-lock.json | cut -c 1-64) $(node --version)"
+    [[ -d tests/e2e/node_modules && "$(cat "$stamp" 2>/dev/null)" == "$wanted" ]] && return 0
+    rm -f "$stamp"
+    # The browser is the system's: none is to be downloaded.
+    (cd tests/e2e && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-fund --no-audit \
+        --loglevel=error) || return 1
+    mkdir -p .cache
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
+has_nextest() { cargo nextest --version >/dev/null 2>&1; }
+
+unit_tests() {
+    if ! has_nextest; then
+        say "installing cargo-nextest, which runs the Rust tests side by side"
+        cargo install --quiet --locked cargo-nextest || true
+    fi
+    if has_nextest; then
+        scripts/cargo.sh nextest run --workspace --no-fail-fast
+    else
+        say "no cargo-nextest to be had: running the tests with cargo test"
+        scripts/cargo.sh test --workspace --no-fail-fast
+    fi
+}
+
