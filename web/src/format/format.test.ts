@@ -45,6 +45,14 @@ describe("other units", () => {
     expect(format.tokensPerSecond(8.234, "ja")).toBe("8.2 トークン/秒");
   });
 
+  it("shortens large counts, and only these", () => {
+    expect(format.shortCount(9_999, "en")).toBe("9,999");
+    expect(format.shortCount(12_345, "en")).toBe("12.3K");
+    expect(format.shortCount(1_234_567, "en")).toBe("1.23M");
+    expect(format.shortCount(123_456, "ja")).toBe("12.3万");
+    expect(format.shortCount(null, "ja")).toBe("–");
+  });
+
   it("never claims 0 % of something small", () => {
     expect(format.percent(0.004, "en")).toBe("0.4 %");
     expect(format.percent(0.41, "ja")).toBe("41 %");

@@ -30,6 +30,22 @@ export function count(value: Maybe, language: Language): string {
   return known(value) ? fixed(value, 0, language) : UNKNOWN;
 }
 
+/** Where room is short: all digits up to 9,999, then three of them: 12.3K, 1.23M, 12.3万. */
+export function shortCount(value: Maybe, language: Language): string {
+  if (!known(value)) return UNKNOWN;
+  if (Math.abs(value) < 9999.5) return fixed(value, 0, language);
+  const key = `${language}short`;
+  let format = formats.get(key);
+  if (!format) {
+    format = new Intl.NumberFormat(language === "ja" ? "ja-JP" : "en-US", {
+      notation: "compact",
+      maximumSignificantDigits: 3,
+    });
+    formats.set(key, format);
+  }
+  return format.format(value);
+}
+
 /** 0 to 1 as per cent. */
 export function percent(share: Maybe, language: Language): string {
   if (!known(share)) return UNKNOWN;

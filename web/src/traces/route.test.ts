@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { askedTimes, EMPTY_LIST, parseRoute, routeHref, type Route } from "./route";
+import {
+  askedTimes,
+  EMPTY_LIST,
+  EMPTY_OVERVIEW,
+  overviewTimes,
+  parseRoute,
+  routeHref,
+  type Route,
+} from "./route";
 
 const at = (path: string): Route => parseRoute(new URL(path, "http://127.0.0.1:3000"));
 const ID = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -21,8 +29,19 @@ describe("addresses", () => {
       { ...EMPTY_LIST, stretch: { fromMs: 1_700_000_000_000, toMs: 1_700_000_060_000 } },
       { page: "trace" as const, traceId: ID, spanId: "00f067aa0ba902b7", tab: "json" as const },
       { page: "runtimes" as const },
+      EMPTY_OVERVIEW,
+      { ...EMPTY_OVERVIEW, q: 'cause:cold_start model:"a b"', range: "30d" as const },
+      { ...EMPTY_OVERVIEW, stretch: { fromMs: 1_700_000_000_000, toMs: 1_700_000_060_000 } },
     ];
     for (const state of states) expect(at(routeHref(state))).toEqual(state);
+  });
+
+  it("gives the overview ranges of its own", () => {
+    expect(at("/andon/overview")).toEqual(EMPTY_OVERVIEW);
+    expect(at("/andon/overview/?range=30d")).toMatchObject({ page: "overview", range: "30d" });
+    expect(at("/andon/overview?range=15m&from=x")).toEqual(EMPTY_OVERVIEW);
+    expect(at("/andon/traces?range=30d")).toEqual(EMPTY_LIST);
+    expect(routeHref(EMPTY_OVERVIEW)).toBe("/andon/overview");
   });
 
   it("falls back where a part is not what it should be", () => {
@@ -47,5 +66,14 @@ describe("the asked times", () => {
     });
     const stretch = { fromMs: 5, toMs: 9 };
     expect(askedTimes({ ...EMPTY_LIST, stretch }, 1_000_000)).toEqual(stretch);
+  });
+
+  it("of the overview have an end too, so that all its questions mean the same", () => {
+    expect(overviewTimes({ ...EMPTY_OVERVIEW, range: "30d" }, 2_592_000_005)).toEqual({
+      fromMs: 5,
+      toMs: 2_592_000_005,
+    });
+    const stretch = { fromMs: 5, toMs: 9 };
+    expect(overviewTimes({ ...EMPTY_OVERVIEW, stretch }, 1_000_000)).toEqual(stretch);
   });
 });

@@ -7,10 +7,13 @@ export const RANGES = ["15m", "1h", "24h", "7d", "all"] as const;
 export type Range = (typeof RANGES)[number];
 export const DEFAULT_RANGE: Range = "24h";
 
+export const OVERVIEW_RANGES = ["1h", "24h", "7d", "30d"] as const;
+export type OverviewRange = (typeof OVERVIEW_RANGES)[number];
+
 export const TABS = ["io", "overview", "attributes", "processes", "feedback", "json"] as const;
 export type Tab = (typeof TABS)[number];
 
-/** A fixed stretch of time in milliseconds since 1970; set by dragging over the heat strip. */
+/** A fixed stretch of time in milliseconds since 1970; set by dragging over a chart. */
 export interface Stretch {
   fromMs: number;
   toMs: number;
@@ -20,6 +23,14 @@ export interface ListRoute {
   page: "list";
   q: string;
   range: Range;
+  /** Holds instead of `range` when set. */
+  stretch: Stretch | null;
+}
+
+export interface OverviewRoute {
+  page: "overview";
+  q: string;
+  range: OverviewRange;
   /** Holds instead of `range` when set. */
   stretch: Stretch | null;
 }
@@ -41,10 +52,17 @@ export interface UnknownRoute {
 }
 
 /** A page that there is. */
-export type KnownRoute = ListRoute | TraceRoute | RuntimesRoute;
+export type KnownRoute = OverviewRoute | ListRoute | TraceRoute | RuntimesRoute;
 export type Route = KnownRoute | UnknownRoute;
 
 export const EMPTY_LIST: ListRoute = { page: "list", q: "", range: DEFAULT_RANGE, stretch: null };
+
+export const EMPTY_OVERVIEW: OverviewRoute = {
+  page: "overview",
+  q: "",
+  range: DEFAULT_RANGE,
+  stretch: null,
+};
 
 const TRACE_PATH = /^traces\/([0-9a-f]{32})$/i;
 const SPAN_ID = /^[0-9a-f]{16}$/i;
@@ -71,6 +89,14 @@ export function parseRoute(url: { pathname: string; search: string }): Route {
       traceId: trace[1].toLowerCase(),
       spanId: span && SPAN_ID.test(span) ? span.toLowerCase() : null,
       tab: oneOf(TABS, params.get("tab"), "io"),
+    };
+  }
+  if (/^overview\/?$/.test(path)) {
+    return {
+      page: "overview",
+      q: params.get("q") ?? "",
+      range: oneOf(OVERVIEW_RANGES, params.get("range"), EMPTY_OVERVIEW.range),
+      stretch: readStretch(params),
     };
   }
   if (/^runtimes\/?$/.test(path)) return { page: "runtimes" };
@@ -100,7 +126,8 @@ export function routeHref(route: KnownRoute): string {
       params.set("range", route.range);
     }
   }
-  const path = route.page === "trace" ? `${BASE}traces/${route.traceId}` : `${BASE}traces`;
+  const name = route.page === "overview" ? "overview" : "traces";
+  const path = route.page === "trace" ? `${BASE}traces/${route.traceId}` : `${BASE}${name}`;
   const query = params.toString();
   return query ? `${path}?${query}` : path;
 }
@@ -109,11 +136,12 @@ export function traceHref(traceId: string, spanId: string | null = null): string
   return routeHref({ page: "trace", traceId, spanId, tab: "io" });
 }
 
-const RANGE_MS: Record<Exclude<Range, "all">, number> = {
+const RANGE_MS: Record<Exclude<Range | OverviewRange, "all">, number> = {
   "15m": 15 * 60_000,
   "1h": 3_600_000,
   "24h": 86_400_000,
   "7d": 7 * 86_400_000,
+  "30d": 30 * 86_400_000,
 };
 
 /** The times to ask the server for; null where there is no bound. */
@@ -124,4 +152,9 @@ export function askedTimes(
   if (route.stretch) return { fromMs: route.stretch.fromMs, toMs: route.stretch.toMs };
   if (route.range === "all") return { fromMs: null, toMs: null };
   return { fromMs: nowMs - RANGE_MS[route.range], toMs: null };
+}
+
+/** The times of the overview. They end at a moment, so that all of its questions mean the same. */
+export function overviewTimes(route: OverviewRoute, nowMs: number): Stretch {
+  return route.stretch ?? { fromMs: nowMs - RANGE_MS[route.range], toMs: nowMs };
 }

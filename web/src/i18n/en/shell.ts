@@ -3,6 +3,7 @@ export const shell = {
   skip: "Skip to content",
   navigation: "Pages",
   chat: "Chat",
+  overview: "Overview",
   traces: "Traces",
   runtimes: "Runtimes",
   language: "Language: English. Switch to Japanese",

@@ -5,6 +5,7 @@ export const shell: typeof en = {
   skip: "本文へ移動",
   navigation: "ページ",
   chat: "チャット",
+  overview: "概要",
   traces: "トレース",
   runtimes: "ランタイム",
   language: "表示言語: 日本語。英語に切り替える",

@@ -1,0 +1,55 @@
+// All that the overview asks of the server, for one and the same stretch of time.
+
+import { get } from "../api/client";
+import { rfc3339 } from "../format/time";
+import type { Stretch } from "../traces/route";
+import type { Aggregate, AggregateQuery, Heatmap, HeatmapQuery } from "./answer";
+
+/** As many as the server hands out: what is beyond them is one line. */
+const TOP_MODELS = 10;
+/** There are fewer causes than this. */
+const TOP_CAUSES = 50;
+const TOP_SERVICES = 10;
+const HEAT_ROWS = 12;
+
+export interface Overview {
+  /** The times that were asked for. */
+  asked: Stretch;
+  /** All calls, over time. */
+  calls: Aggregate;
+  models: Aggregate;
+  causes: Aggregate;
+  services: Aggregate;
+  heat: Heatmap;
+}
+
+const aggregate = (query: AggregateQuery, signal: AbortSignal): Promise<Aggregate> =>
+  get("/api/v1/aggregate", { ...query }, signal);
+
+const heatmap = (query: HeatmapQuery, signal: AbortSignal): Promise<Heatmap> =>
+  get("/api/v1/heatmap", { ...query }, signal);
+
+/** `points` is the greatest number of steps that the charts have room for. */
+export async function askOverview(
+  asked: Stretch,
+  q: string,
+  points: number,
+  signal: AbortSignal,
+): Promise<Overview> {
+  const times = { from: rfc3339(asked.fromMs * 1e6), to: rfc3339(asked.toMs * 1e6), q };
+  const of = "calls" as const;
+  const [calls, models, causes, services, heat] = await Promise.all([
+    aggregate({ ...times, of, points }, signal),
+    aggregate({ ...times, of, by: "model", points: 0, top: TOP_MODELS }, signal),
+    aggregate({ ...times, of, by: "cause", points: 0, top: TOP_CAUSES }, signal),
+    // A trace in the list bears the name of a service at its top, so these lead to their traces.
+    aggregate({ ...times, of: "roots", by: "service", points: 0, top: TOP_SERVICES }, signal),
+    heatmap({ ...times, of, points, rows: HEAT_ROWS }, signal),
+  ]);
+  return { asked, calls, models, causes, services, heat };
+}
+
+export function isPartial(overview: Overview): boolean {
+  const { calls, models, causes, services, heat } = overview;
+  return [calls, models, causes, services, heat].some((answer) => answer.is_partial);
+}
