@@ -24,6 +24,13 @@ describe("duration", () => {
     expect(format.duration(87_000, "ja")).toBe("1 分 27 秒");
   });
 
+  it("drops what is nothing from a round mark of an axis", () => {
+    const marks = [5e9, 60e9, 90e9, 7_200e9, 1.5e9, 3e8, null];
+    const told = ["5 s", "1 min", "1 min 30 s", "2 h", "1.5 s", "300 ms", "–"];
+    expect(marks.map((ns) => format.durationMark(ns, "en"))).toEqual(told);
+    expect(format.durationMark(1_800e9, "ja")).toBe("30 分");
+  });
+
   it("shows unknown as a dash, not as 0", () => {
     expect(format.duration(null, "en")).toBe("–");
     expect(format.durationNs(undefined, "ja")).toBe("–");

@@ -85,6 +85,13 @@ export function durationLimit(ms: Maybe, language: Language): string {
   return duration(ms, language).replace(/\.0+(?= )/u, "");
 }
 
+/** On an axis, where marks are round: 5 s, 1 min, 2 h. */
+export function durationMark(ns: Maybe, language: Language): string {
+  return durationLimit(known(ns) ? ns / 1e6 : null, language)
+    .replace(/(\.\d*?)0+(?= )/u, "$1")
+    .replace(/ 00 \S+$/u, "");
+}
+
 export function durationNs(ns: Maybe, language: Language): string {
   return duration(known(ns) ? ns / 1e6 : null, language);
 }

@@ -68,13 +68,20 @@ export class OverviewData {
   /** Follows the server while the page is seen; returns how to end it. */
   follow(route: OverviewRoute): () => void {
     const { fromMs, toMs } = overviewTimes(route, Date.now());
+    // What is over changes no more.
+    if (route.stretch && toMs < Date.now()) return () => undefined;
     const everyMs = toMs - fromMs > DAY_MS ? TICK_MS : SHORT_MS;
     const refresh = throttled(() => {
-      if (!document.hidden) void this.refresh();
+      // A question that was not understood is not understood the next time either.
+      if (!document.hidden && this.failure?.status !== 400) void this.refresh();
     }, everyMs);
+    let missed = false;
     const stop = listen("/api/v1/traces/stream", "stored", {
-      // What was stored while nobody listened is asked for now.
-      onState: (state) => state === "open" && !this.busy && refresh(),
+      onState: (state) => {
+        // What was stored while nobody listened is asked for now.
+        if (state === "open" && missed) refresh();
+        missed = state !== "open";
+      },
       onEvent: refresh,
     });
     const timer = setInterval(refresh, TICK_MS);

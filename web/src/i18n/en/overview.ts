@@ -73,13 +73,14 @@ export const overview = {
     duration: "How long they took",
     durationAt: (p50: string, p95: string): string => `p50 ${p50}, p95 ${p95}`,
     phases: "Where the time went",
+    phasesAt: (time: string): string => `${time} in all`,
     phasesNone: "No runtime has told its phases in this time.",
     part: (phase: string, share: string, time: string): string => `${phase} ${share}, ${time}`,
   },
 
   heat: {
     title: "Durations, call by call",
-    hint: "a cell opens its traces, a drag those of a time",
+    hint: "click or drag for the traces",
     label: "Calls by duration and time",
     keys: "Arrow keys go from cell to cell, Enter opens its traces.",
     calls: (count: string, one: boolean): string => `${count} ${one ? "call" : "calls"}`,

@@ -36,7 +36,8 @@ export const overview: typeof en = {
   },
 
   verdict: {
-    well: (count) => `${count} 件の呼び出しはすべて成功しました。`,
+    well: (count, one) =>
+      one ? "1 件の呼び出しは成功しました。" : `${count} 件の呼び出しはすべて成功しました。`,
     failed: (errors, count, share) => `${count} 件中 ${errors} 件が失敗しました(${share})。`,
     phase: (share, doing) => `時間の ${share}は${doing}です。`,
     slow: "遅い原因の最多:",
@@ -73,13 +74,14 @@ export const overview: typeof en = {
     duration: "応答時間",
     durationAt: (p50, p95) => `p50 ${p50}、p95 ${p95}`,
     phases: "時間の内訳",
+    phasesAt: (time) => `合計 ${time}`,
     phasesNone: "この期間に、内訳を返したランタイムはありません。",
     part: (phase, share, time) => `${phase} ${share}、${time}`,
   },
 
   heat: {
     title: "応答時間の分布",
-    hint: "マスを選ぶか、ドラッグした期間のトレースを表示",
+    hint: "クリックかドラッグでトレースを表示",
     label: "時間ごとの応答時間の分布",
     keys: "矢印キーでマスを移動、Enter でトレースを表示します。",
     calls: (count) => `${count} 件`,

@@ -31,10 +31,10 @@ export function timeline(answer: {
   };
 }
 
-/** Which step a moment lies in; null outside of all. */
+/** Which step begins at a moment; null outside of all. */
 export function stepAt(line: Timeline, startNs: number): number | null {
-  // Half a step of tolerance: a start is a multiple of the step, but rounded.
-  const step = Math.floor((startNs / 1e6 - line.fromMs) / line.stepMs + 1e-6);
+  // Starts are multiples of the step, but written as numbers that hold them only nearly.
+  const step = Math.round((startNs / 1e6 - line.fromMs) / line.stepMs);
   return step >= 0 && step < line.count ? step : null;
 }
 
