@@ -31,9 +31,11 @@ export function listAt(stretch: Stretch, q: string): ListRoute {
   return { page: "list", q, range: DEFAULT_RANGE, stretch };
 }
 
-/** Milliseconds with decimals enough for a nanosecond, and no more than needed. */
-function filterDuration(ns: number): string {
-  return `${Number((ns / 1e6).toFixed(6))}ms`;
+/** Three figures are enough to read, and rounded down they lose nothing. */
+function atLeast(ns: number): string {
+  const unit = 10 ** Math.max(0, Math.floor(Math.log10(ns)) - 2);
+  const rounded = Math.floor(ns / unit) * unit;
+  return rounded >= 1e9 ? `${rounded / 1e9}s` : `${rounded / 1e6}ms`;
 }
 
 /**
@@ -41,5 +43,5 @@ function filterDuration(ns: number): string {
  * the lower bound holds for all of them; an upper one would lose the calls of agents.
  */
 export function slowerThan(q: string, fromNs: number): string {
-  return fromNs <= 0 ? q : narrowed(q, `duration:>=${filterDuration(fromNs)}`);
+  return fromNs <= 0 ? q : narrowed(q, `duration:>=${atLeast(fromNs)}`);
 }
