@@ -3,10 +3,14 @@
  * translate codes and never parse sentences; `network` means that no answer came at all.
  */
 import type {
+  AggregateQuery,
+  Aggregation,
   ApiError,
   ErrorCode,
   FeedbackReply,
   FeedbackRequest,
+  HeatMap,
+  HeatMapQuery,
   ModelsReply,
   RuntimesReply,
   StatusReply,
@@ -122,6 +126,12 @@ export const getTrace = (traceId: string, signal?: AbortSignal): Promise<TraceRe
 
 export const getTraceHost = (traceId: string, signal?: AbortSignal): Promise<TraceHostReply> =>
   get(`/api/v1/traces/${encodeURIComponent(traceId)}/host`, {}, signal);
+
+export const getAggregate = (query: AggregateQuery, signal?: AbortSignal): Promise<Aggregation> =>
+  get("/api/v1/aggregate", { ...query }, signal);
+
+export const getHeatMap = (query: HeatMapQuery, signal?: AbortSignal): Promise<HeatMap> =>
+  get("/api/v1/heatmap", { ...query }, signal);
 
 export const sendFeedback = (spanId: string, body: FeedbackRequest): Promise<FeedbackReply> =>
   post(`/api/v1/spans/${encodeURIComponent(spanId)}/feedback`, body);

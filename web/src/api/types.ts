@@ -64,6 +64,17 @@ export type LiveReply = Schemas["LiveCalls"];
 /** The event `stored` of the traces' stream. */
 export type StoredTraces = Schemas["StoredTraces"];
 
+// ---- numbers about spans --------------------------------------------------------------------
+
+export type Figures = Schemas["Figures"];
+export type Distribution = Schemas["Distribution"];
+export type Point = Schemas["Point"];
+export type Group = Schemas["Group"];
+export type Aggregation = Schemas["Aggregation"];
+export type AggregateQuery = NonNullable<operations["aggregate"]["parameters"]["query"]>;
+export type HeatMap = Schemas["HeatMap"];
+export type HeatMapQuery = NonNullable<operations["heat_map"]["parameters"]["query"]>;
+
 // ---- feedback and the browser's own spans ---------------------------------------------------
 
 export type FeedbackRequest = Schemas["Feedback"];

@@ -1,9 +1,9 @@
 // All that the overview asks of the server, for one and the same stretch of time.
 
-import { get } from "../api/client";
+import { getAggregate, getHeatMap } from "../api/client";
+import type { Aggregation, HeatMap } from "../api/types";
 import { rfc3339 } from "../format/time";
 import type { Stretch } from "../traces/route";
-import type { Aggregate, AggregateQuery, Heatmap, HeatmapQuery } from "./answer";
 
 /** As many as the server hands out: what is beyond them is one line. */
 const TOP_MODELS = 10;
@@ -16,18 +16,12 @@ export interface Overview {
   /** The times that were asked for. */
   asked: Stretch;
   /** All calls, over time. */
-  calls: Aggregate;
-  models: Aggregate;
-  causes: Aggregate;
-  services: Aggregate;
-  heat: Heatmap;
+  calls: Aggregation;
+  models: Aggregation;
+  causes: Aggregation;
+  services: Aggregation;
+  heat: HeatMap;
 }
-
-const aggregate = (query: AggregateQuery, signal: AbortSignal): Promise<Aggregate> =>
-  get("/api/v1/aggregate", { ...query }, signal);
-
-const heatmap = (query: HeatmapQuery, signal: AbortSignal): Promise<Heatmap> =>
-  get("/api/v1/heatmap", { ...query }, signal);
 
 /** `points` is the greatest number of steps that the charts have room for. */
 export async function askOverview(
@@ -39,12 +33,12 @@ export async function askOverview(
   const times = { from: rfc3339(asked.fromMs * 1e6), to: rfc3339(asked.toMs * 1e6), q };
   const of = "calls" as const;
   const [calls, models, causes, services, heat] = await Promise.all([
-    aggregate({ ...times, of, points }, signal),
-    aggregate({ ...times, of, by: "model", points: 0, top: TOP_MODELS }, signal),
-    aggregate({ ...times, of, by: "cause", points: 0, top: TOP_CAUSES }, signal),
+    getAggregate({ ...times, of, points }, signal),
+    getAggregate({ ...times, of, by: "model", points: 0, top: TOP_MODELS }, signal),
+    getAggregate({ ...times, of, by: "cause", points: 0, top: TOP_CAUSES }, signal),
     // A trace in the list bears the name of a service at its top, so these lead to their traces.
-    aggregate({ ...times, of: "roots", by: "service", points: 0, top: TOP_SERVICES }, signal),
-    heatmap({ ...times, of, points, rows: HEAT_ROWS }, signal),
+    getAggregate({ ...times, of: "roots", by: "service", points: 0, top: TOP_SERVICES }, signal),
+    getHeatMap({ ...times, of, points, rows: HEAT_ROWS }, signal),
   ]);
   return { asked, calls, models, causes, services, heat };
 }

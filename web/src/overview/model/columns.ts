@@ -2,7 +2,7 @@
 
 import { count, durationNs, percent, shortCount, UNKNOWN } from "../../format/format";
 import type { Language } from "../../i18n/language.svelte";
-import type { Figures } from "../answer";
+import type { Figures } from "../../api/types";
 
 export type Column =
   "calls" | "requests" | "share" | "errors" | "p50" | "p95" | "ttft" | "speed" | "tokens";

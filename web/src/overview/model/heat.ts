@@ -1,6 +1,6 @@
 // The heat map: how many calls took how long, over time.
 
-import type { Heatmap } from "../answer";
+import type { HeatMap } from "../../api/types";
 import { stepAt, type Timeline } from "./timeline";
 
 export interface Cell {
@@ -16,7 +16,7 @@ export interface Cell {
 const LEAST_WEIGHT = 0.22;
 
 /** The cells that have something, column by column, quickest first. */
-export function cells(map: Heatmap, line: Timeline): Cell[] {
+export function cells(map: HeatMap, line: Timeline): Cell[] {
   const rows = rowCount(map);
   const found: Cell[] = [];
   let most = 0;
@@ -33,12 +33,12 @@ export function cells(map: Heatmap, line: Timeline): Cell[] {
   return found.map((cell) => ({ ...cell, weight: weigh(cell.count) }));
 }
 
-export function rowCount(map: Heatmap): number {
+export function rowCount(map: HeatMap): number {
   return Math.max(0, map.edges_ns.length - 1);
 }
 
 /** The durations of a row; the last one has no end, for calls longer than the scale are in it. */
-export function rowBounds(map: Heatmap, row: number): { fromNs: number; toNs: number | null } {
+export function rowBounds(map: HeatMap, row: number): { fromNs: number; toNs: number | null } {
   const last = row >= rowCount(map) - 1;
   return { fromNs: map.edges_ns[row] ?? 0, toNs: last ? null : (map.edges_ns[row + 1] ?? null) };
 }

@@ -1,7 +1,7 @@
 // What the charts draw, one entry for each step of time, in the order of the steps.
 
 import { PHASES, type Phase } from "../../traces/model/phases";
-import type { Figures, Point } from "../answer";
+import type { Figures, Point } from "../../api/types";
 import { stepAt, type Timeline } from "./timeline";
 
 /** The figures of each step; null where nothing happened. */

@@ -1,6 +1,6 @@
 // Answers for tests, of which a test names only what it is about.
 
-import type { Aggregate, Distribution, Figures, Group, Heatmap, Point } from "../answer";
+import type { Aggregation, Distribution, Figures, Group, HeatMap, Point } from "../../api/types";
 
 export const MINUTE_NS = 60e9;
 /** A round moment, beyond 2^53 as all of today's are. */
@@ -21,6 +21,7 @@ export const figures = (more: Partial<Figures> = {}): Figures => ({
   input_tokens: null,
   output_tokens: null,
   cached_tokens: null,
+  reasoning_tokens: null,
   cost: null,
   queue_ns: null,
   load_ns: null,
@@ -43,7 +44,7 @@ export const group = (by: (string | null)[], more: Partial<Figures> = {}): Group
   points: [],
 });
 
-export const aggregate = (more: Partial<Aggregate> = {}): Aggregate => ({
+export const aggregate = (more: Partial<Aggregation> = {}): Aggregation => ({
   from_ns: START_NS,
   to_ns: START_NS + 10 * MINUTE_NS,
   step_ns: MINUTE_NS,
@@ -54,7 +55,7 @@ export const aggregate = (more: Partial<Aggregate> = {}): Aggregate => ({
   ...more,
 });
 
-export const heatmap = (more: Partial<Heatmap> = {}): Heatmap => ({
+export const heatmap = (more: Partial<HeatMap> = {}): HeatMap => ({
   from_ns: START_NS,
   to_ns: START_NS + 10 * MINUTE_NS,
   step_ns: MINUTE_NS,

@@ -2,7 +2,7 @@
 
 import { isFailure, knownCause, type CauseName } from "../../traces/model/causes";
 import type { Phase } from "../../traces/model/phases";
-import type { Aggregate, Figures } from "../answer";
+import type { Aggregation, Figures } from "../../api/types";
 import { phaseShares } from "./series";
 
 export interface Verdict {
@@ -23,7 +23,7 @@ export function errorShare(figures: Figures): number | null {
   return figures.count > 0 ? figures.errors / figures.count : null;
 }
 
-function mostFrequent(causes: Aggregate, failures: boolean): Verdict["slow"] {
+function mostFrequent(causes: Aggregation, failures: boolean): Verdict["slow"] {
   let best: Verdict["slow"] = null;
   for (const group of causes.groups) {
     const cause = knownCause(group.by[0]);
@@ -34,7 +34,7 @@ function mostFrequent(causes: Aggregate, failures: boolean): Verdict["slow"] {
   return best;
 }
 
-export function verdict(calls: Aggregate, causes: Aggregate): Verdict {
+export function verdict(calls: Aggregation, causes: Aggregation): Verdict {
   const { figures } = calls.total;
   const longest = phaseShares(figures).reduce<{ phase: Phase | null; share: number }>(
     (most, part) => (part.share > most.share ? part : most),
