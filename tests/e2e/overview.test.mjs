@@ -234,9 +234,13 @@ describe("the way to the traces", () => {
 
     const q = searchParams.get("q");
     const least = seconds(q.replace(/^duration:>=([\d.]+)(m?s)$/, "$1 $2"));
-    const query = new URLSearchParams({ q, from: iso(from), to: iso(to) });
+    const query = new URLSearchParams({ q, from: iso(from), to: iso(to), limit: "200" });
     const { traces } = (await andon.get(`/api/v1/traces?${query}`)).json;
-    assert.equal(await page.getByTestId("trace-row").count(), traces.length);
+    const known = traces.map(({ trace_id: id }) => id);
+    const seen = page.getByTestId("trace-row");
+    for (const id of await seen.evaluateAll((found) => found.map((row) => row.dataset.traceId))) {
+      assert.ok(known.includes(id), id);
+    }
     for (const { duration_ns: ns } of traces) assert.ok(ns / 1e9 >= least);
 
     await page.goBack();
@@ -288,14 +292,17 @@ describe("the way to the traces", () => {
 
   test("rows of the tables open their own traces", async () => {
     const { context, page, complaints } = await openOverview("?range=30d");
-    for (const [name, filter] of [
-      ["models", /^model:".+"$/],
-      ["causes", /^cause:[a-z_]+$/],
-      ["services", /^service:".+"$/],
+    await drawn(page);
+    const links = (name) => page.locator(`[data-testid=group-table][data-table=${name}] a`);
+    const services = await links("services").count();
+    assert.ok(services > 1);
+    for (const [name, place, filter] of [
+      ["models", 0, /^model:".+"$/],
+      ["causes", 0, /^cause:[a-z_]+$/],
+      ...Array.from({ length: services }, (_, place) => ["services", place, /^service:".+"$/]),
     ]) {
       await drawn(page);
-      const link = page.locator(`[data-testid=group-table][data-table=${name}] a`).first();
-      await link.click();
+      await links(name).nth(place).click();
       await page.waitForURL("**/andon/traces?*");
       const { searchParams } = new URL(page.url());
       assert.match(searchParams.get("q"), filter);
@@ -332,7 +339,7 @@ describe("the overview up to now", () => {
     });
     await drawn(page);
     await page.getByTestId("range-own").click();
-    const [from, to] = [page.getByLabel("From"), page.getByLabel("To")];
+    const [from, to] = ["From", "To"].map((name) => page.getByLabel(name, { exact: true }));
     const local = (ms) => iso(ms + 9 * HOUR_MS).slice(0, 16);
     assert.equal(await from.inputValue(), local(fromMs));
     await from.fill(local(toMs - 10 * HOUR_MS));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseTerms } from "../../traces/model/filter";
 import { EMPTY_OVERVIEW, routeHref } from "../../traces/route";
-import { exactTerm, listAt, listOf, narrowed, slowerThan } from "./links";
+import { beganAt, exactTerm, listAt, listOf, narrowed, slowerThan } from "./links";
 
 const ASKED = { fromMs: 1_700_000_000_000, toMs: 1_702_592_000_000 };
 
@@ -12,6 +12,11 @@ describe("a row's filter", () => {
       expect(term.startsWith('model:"')).toBe(true);
       expect(parseTerms(term)).toEqual([{ negated: false, key: "model", value }]);
     }
+  });
+
+  it("names traces that began in the browser as the list does", () => {
+    expect(beganAt("browser")).toBe('service:"gateway"');
+    expect(beganAt("open-webui")).toBe('service:"open-webui"');
   });
 
   it("keeps what was filtered by, word for word", () => {

@@ -13,6 +13,14 @@ export function exactTerm(key: "model" | "service", value: string): string {
   return `${key}:"${value.replace(/["\\]/g, "\\$&")}"`;
 }
 
+/**
+ * The traces that began at a service. Those of Andon's own page began in the browser, but the list
+ * names them by the gateway that took them.
+ */
+export function beganAt(service: string): string {
+  return exactTerm("service", service === "browser" ? "gateway" : service);
+}
+
 /** A filter that is met by what meets both. */
 export function narrowed(q: string, term: string): string {
   const kept = q.trim();
