@@ -209,6 +209,7 @@ export const traces = {
       ['name:"POST /chat"', "by name"],
       ["duration:>5s", "slower than 5 seconds"],
       ["text:weather", "words in prompts and answers that were kept"],
+      ["@user.plan:pro", "an attribute of a span"],
     ] as [string, string][],
     wrong: "The filter could not be read",
   },

@@ -182,6 +182,7 @@ export const traces: typeof en = {
       ['name:"POST /chat"', "操作名で"],
       ["duration:>5s", "5 秒より遅い"],
       ["text:天気", "保存されたプロンプトと回答の中の語"],
+      ["@user.plan:pro", "スパンの属性"],
     ],
     wrong: "絞り込みを読み取れません",
   },
