@@ -134,7 +134,8 @@ describe("the overview of a time", () => {
     ]) {
       const all = await sql(`SELECT ${column} AS ns FROM spans
         WHERE ${CALLS} AND ${WITHIN} AND ${column} IS NOT NULL ORDER BY ns`);
-      const right = all[Math.floor(share * (all.length - 1))].ns / 1e9;
+      // The nearest rank.
+      const right = all[Math.ceil(share * all.length) - 1].ns / 1e9;
       near(seconds(await shown(page, name)), right, name);
     }
   });

@@ -10,7 +10,7 @@ const TOP_MODELS = 10;
 /** There are fewer causes than this. */
 const TOP_CAUSES = 50;
 const TOP_SERVICES = 10;
-const HEAT_ROWS = 12;
+const HEAT_ROWS = 24;
 
 export interface Overview {
   /** The times that were asked for. */

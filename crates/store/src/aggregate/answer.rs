@@ -248,10 +248,11 @@ impl HeatMap {
 }
 
 /// Mantissas of edges within a power of ten, the finest first.
-const SCALES: [&[f64]; 4] = [
+const SCALES: [&[f64]; 5] = [
     &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0],
     &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0],
     &[1.0, 2.0, 5.0],
+    &[1.0, 3.0],
     &[1.0],
 ];
 

@@ -107,6 +107,8 @@ export const overview = {
     tokens: "Tokens in → out",
     share: "Share",
     others: "All others",
+    more: (rows: number): string => `${rows} more`,
+    fewer: "Fewer",
     noModel: "no model named",
     noCause: "not looked into",
     noService: "no service named",

@@ -108,6 +108,8 @@ export const overview: typeof en = {
     tokens: "トークン 入力→出力",
     share: "割合",
     others: "その他すべて",
+    more: (rows) => `ほか ${rows} 件を表示`,
+    fewer: "閉じる",
     noModel: "モデル名なし",
     noCause: "未調査",
     noService: "サービス名なし",
