@@ -30,7 +30,7 @@ pub(super) fn share_out<'a, T: Send>(
         let spawn = |_| {
             let builder = thread::Builder::new().name("andon-look".to_owned());
             // Where there can be no thread, the others do its part.
-            builder.spawn_scoped(scope, &run).ok()
+            builder.spawn_scoped(scope, run).ok()
         };
         let others: Vec<_> = (0..further).filter_map(spawn).collect();
         let mut made = vec![run()];

@@ -37,6 +37,8 @@ const PAGE_ROWS: usize = 4_096;
 /// Bytes of a page of texts, before compression.
 const TEXT_PAGE_BYTES: usize = 1024 * 1024;
 const ZSTD_LEVEL: i32 = 3;
+/// What was merged stays, and was written with time to spare.
+const MERGED_ZSTD_LEVEL: i32 = 6;
 /// Traces that a row group's filter takes for its own though they are not: one in a hundred.
 const FALSE_POSITIVES: f64 = 0.01;
 
@@ -173,7 +175,8 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
 }
 
 fn properties(table: Table, origin: Origin<'_>) -> WriterProperties {
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
+    let level = if origin.replaces.is_empty() { ZSTD_LEVEL } else { MERGED_ZSTD_LEVEL };
+    let level = ZstdLevel::try_new(level).unwrap_or_default();
     let replaces: Vec<_> = origin.replaces.iter().map(u64::to_string).collect();
     let key_values = [
         ("andon.version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -231,7 +234,7 @@ fn sorting(table: Table) -> Vec<SortingColumn> {
 fn plain_columns(table: Table) -> Vec<(ColumnPath, Encoding)> {
     let schema = table.schema();
     let encoding = |name: &str, kind: &DataType| match (name, kind) {
-        ("span_id", _) | ("text", _) => Some(Encoding::PLAIN),
+        ("span_id" | "parent_id" | "text", _) => Some(Encoding::PLAIN),
         (name, DataType::Int64) if name == table.time_column() => {
             Some(Encoding::DELTA_BINARY_PACKED)
         }

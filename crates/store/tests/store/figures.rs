@@ -57,7 +57,7 @@ fn made(number: u8) -> Span {
     span.cause = number.is_multiple_of(10).then_some(Cause::Timeout);
     if number.is_multiple_of(2) {
         span.parent_id = Some(SpanId::from_bytes([255; 8]));
-        span.llm_kind = Some(if number % 4 == 0 { LlmKind::Llm } else { LlmKind::Tool });
+        span.llm_kind = Some(if number.is_multiple_of(4) { LlmKind::Llm } else { LlmKind::Tool });
         span.model_requested = Some(MODELS[usize::from(number) % 3].to_owned());
         span.model = span.model_requested.clone().filter(|_| !number.is_multiple_of(5));
         span.input_tokens = Some(many * 10);
