@@ -113,7 +113,11 @@ const STEPS: [u64; 19] = [
 pub(crate) fn step_of(from_ns: UnixNanos, to_ns: UnixNanos, points: usize) -> Option<u64> {
     let range_ns = to_ns.saturating_sub(from_ns);
     let fits = |step: &u64| range_ns.div_ceil(*step) <= points as u64;
-    let longest = || range_ns.div_ceil(points.max(1) as u64).max(1);
+    // Days, however many: rollups know of no less than hours.
+    let longest = || {
+        let step_ns = range_ns.div_ceil(points.max(1) as u64);
+        step_ns.checked_next_multiple_of(DAY_NS).unwrap_or(u64::MAX / DAY_NS * DAY_NS)
+    };
     (points > 0).then(|| STEPS.into_iter().find(fits).unwrap_or_else(longest))
 }
 
@@ -158,6 +162,8 @@ mod tests {
         assert_eq!(step_of(0, 1, 1), Some(SECOND_NS));
         assert_eq!(step_of(5, 5, 10), Some(SECOND_NS));
         assert_eq!(step_of(0, DAY_NS, 0), None);
-        assert_eq!(step_of(0, u64::MAX, 2), Some(u64::MAX / 2 + 1));
+        let half = step_of(0, u64::MAX, 2).unwrap();
+        assert!(half > u64::MAX / 2 && half.is_multiple_of(DAY_NS));
+        assert!(step_of(0, u64::MAX, 1).unwrap().is_multiple_of(DAY_NS));
     }
 }

@@ -56,11 +56,14 @@ impl Compactor {
             if let Err(error) = rustix::process::nice(NICE) {
                 tracing::debug!(%error, "merging at the common priority");
             }
-            while !stopped.sleep(LOOK) {
+            loop {
                 // Half of the time is left to others.
                 let mut pause = |worked| stopped.sleep(worked);
                 if let Err(error) = rollups::complete(&shared, &segments, &mut pause) {
                     tracing::warn!(%error, "cannot make rollups");
+                }
+                if stopped.sleep(LOOK) {
+                    return;
                 }
                 compact(&shared, &segments, Span::now_ns, &mut pause);
             }
