@@ -77,11 +77,12 @@ fn fill(folder: &Path, spans: u64, contents: u64, days: u32) {
             let batch = protector.protect(batch);
             quarter_spans += batch.get().spans.len() as u64;
             text_bytes += batch.get().contents.iter().map(|c| c.text.len() as u64).sum::<u64>();
-            records.push(Record::Spans(batch));
+            // Another one in reserve, for when the store is busy.
+            records.push((Record::Spans(batch.clone()), Record::Spans(batch)));
         }
         let started = Instant::now();
-        for record in records.into_iter().filter(|record| !is_empty(record)) {
-            append(&store, record, &mut acks);
+        for (record, reserve) in records.into_iter().filter(|(record, _)| !is_empty(record)) {
+            append(&store, record, &reserve, &mut acks);
         }
         quarter += started.elapsed();
         if quarter_spans * 4 >= spans {
@@ -107,9 +108,9 @@ fn fill(folder: &Path, spans: u64, contents: u64, days: u32) {
     tell(
         &json!({"what": "compaction", "seconds": started.elapsed().as_secs_f64(), "peak_rss_mib": rss("VmHWM")}),
     );
-    let bytes = |table: &str| -> u64 {
-        let files = std::fs::read_dir(folder.join("segments").join(table)).expect("a folder");
-        files.map(|file| file.expect("a file").metadata().expect("a size").len()).sum()
+    let stats = store.stats();
+    let bytes = |name: &str| {
+        stats.tables.iter().find(|table| table.table == name).map_or(0, |table| table.bytes)
     };
     tell(&json!({
         "what": "disk",
@@ -128,14 +129,18 @@ fn is_empty(record: &Record) -> bool {
     matches!(record, Record::Spans(batch) if batch.get().spans.is_empty())
 }
 
-fn append(store: &EmbeddedStore, record: Record, acks: &mut Vec<Ack>) {
+fn append(store: &EmbeddedStore, record: Record, reserve: &Record, acks: &mut Vec<Ack>) {
     if acks.len() >= 8 {
         acks.remove(0).wait().expect("stored");
     }
+    let mut record = record;
     loop {
-        match store.append(record.clone()) {
+        match store.append(record) {
             Ok(ack) => return acks.push(ack),
-            Err(StoreError::Busy) => std::thread::sleep(Duration::from_millis(1)),
+            Err(StoreError::Busy) => {
+                std::thread::sleep(Duration::from_millis(1));
+                record = reserve.clone();
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -157,7 +162,8 @@ fn replay(folder: &Path) {
     while store.stats().log.bytes < LOG_BYTES {
         let batch: Vec<_> = traces.by_ref().take(200).flatten().collect();
         spans += batch.len();
-        append(&store, Record::Spans(protector.protect(batch)), &mut acks);
+        let record = Record::Spans(protector.protect(batch));
+        append(&store, record.clone(), &record, &mut acks);
     }
     acks.into_iter().for_each(|ack: Ack| ack.wait().expect("stored"));
     let bytes = store.stats().log.bytes;

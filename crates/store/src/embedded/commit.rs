@@ -100,15 +100,22 @@ fn recall(
     window_ns: u64,
     failed: &mut dyn FnMut(crate::StoreError),
 ) -> Vec<(TraceId, Vec<Span>)> {
+    let of_table = |table| {
+        let segments = segments.iter().filter(move |segment| segment.info.table == table);
+        segments.map(Arc::as_ref).collect::<Vec<&Segment>>()
+    };
+    let (spans, traces) = (of_table(Table::Spans), of_table(Table::Traces));
     let mut known = Vec::new();
-    let spans: Vec<_> =
-        segments.iter().filter(|segment| segment.info.table == Table::Spans).collect();
     if spans.is_empty() {
         return known;
     }
     for (id, start_ns) in starts {
         let (from_ns, to_ns) =
             (start_ns.saturating_sub(window_ns), start_ns.saturating_add(window_ns));
+        // The trace may have begun a window before its span that is nearest to the new one.
+        if !has_row(&traces, id, from_ns.saturating_sub(window_ns), to_ns) {
+            continue;
+        }
         let mut found = Vec::new();
         for segment in spans.iter().filter(|segment| segment.info.overlaps(from_ns, to_ns)) {
             match segment.rows_of::<Span>(id) {
@@ -121,4 +128,11 @@ fn recall(
         }
     }
     known
+}
+
+/// Whether the trace can have a row in the list. One that has spans in segments has; a filter that
+/// lets one in a hundred through for nothing then costs no look into the spans.
+fn has_row(traces: &[&Segment], id: TraceId, from_ns: UnixNanos, to_ns: UnixNanos) -> bool {
+    let mut near = traces.iter().filter(|segment| segment.info.overlaps(from_ns, to_ns));
+    near.any(|segment| segment.may_hold(id).unwrap_or(true))
 }
