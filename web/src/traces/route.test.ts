@@ -69,9 +69,14 @@ describe("the asked times", () => {
   });
 
   it("of the overview have an end too, so that all its questions mean the same", () => {
-    expect(overviewTimes({ ...EMPTY_OVERVIEW, range: "30d" }, 2_592_000_005)).toEqual({
+    expect(overviewTimes({ ...EMPTY_OVERVIEW, range: "24h" }, 86_400_005)).toEqual({
       fromMs: 5,
-      toMs: 2_592_000_005,
+      toMs: 86_400_005,
+    });
+    // A month begins with an hour.
+    expect(overviewTimes({ ...EMPTY_OVERVIEW, range: "30d" }, 2_595_600_005)).toEqual({
+      fromMs: 3_600_000,
+      toMs: 2_595_600_005,
     });
     const stretch = { fromMs: 5, toMs: 9 };
     expect(overviewTimes({ ...EMPTY_OVERVIEW, stretch }, 1_000_000)).toEqual(stretch);

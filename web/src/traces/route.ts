@@ -136,9 +136,10 @@ export function traceHref(traceId: string, spanId: string | null = null): string
   return routeHref({ page: "trace", traceId, spanId, tab: "io" });
 }
 
+const HOUR_MS = 3_600_000;
 const RANGE_MS: Record<Exclude<Range | OverviewRange, "all">, number> = {
   "15m": 15 * 60_000,
-  "1h": 3_600_000,
+  "1h": HOUR_MS,
   "24h": 86_400_000,
   "7d": 7 * 86_400_000,
   "30d": 30 * 86_400_000,
@@ -156,5 +157,9 @@ export function askedTimes(
 
 /** The times of the overview. They end at a moment, so that all of its questions mean the same. */
 export function overviewTimes(route: OverviewRoute, nowMs: number): Stretch {
-  return route.stretch ?? { fromMs: nowMs - RANGE_MS[route.range], toMs: nowMs };
+  if (route.stretch) return route.stretch;
+  const fromMs = nowMs - RANGE_MS[route.range];
+  // Days begin with an hour: the server has whole hours added up already.
+  const isLong = RANGE_MS[route.range] > RANGE_MS["24h"];
+  return { fromMs: isLong ? fromMs - (fromMs % HOUR_MS) : fromMs, toMs: nowMs };
 }

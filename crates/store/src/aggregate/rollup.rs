@@ -94,16 +94,6 @@ impl Rollup {
         columns
     }
 
-    /// The sums of these rows, without the rest.
-    pub(super) fn sums(batch: &RecordBatch, rows: &[usize]) -> Vec<Sums> {
-        let schema = batch.schema();
-        let is_sum = |place: &usize| ROLLUP_SUMS.contains(&schema.field(*place).name().as_str());
-        let columns: Vec<_> = (0..batch.num_columns()).filter(is_sum).collect();
-        // Fails on a column that is not there alone.
-        let Ok(sums) = batch.project(&columns) else { return vec![Sums::default(); rows.len()] };
-        Self::read(&sums, rows).into_iter().map(|rollup| rollup.sums).collect()
-    }
-
     fn new(start_ns: UnixNanos, by: &[Option<Arc<str>>], sums: Sums) -> Self {
         let word = |place: usize| by.get(place).and_then(|word| word.as_deref());
         let owned = |place| word(place).map(str::to_owned);

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 /// The largest relative error, α.
 const ERROR: f64 = 0.01;
 const GAMMA: f64 = (1.0 + ERROR) / (1.0 - ERROR);
-static LN_GAMMA: LazyLock<f64> = LazyLock::new(|| GAMMA.ln());
+static PER_LN: LazyLock<f64> = LazyLock::new(|| 1.0 / GAMMA.ln());
 /// The bin of the largest `u64` is below this.
 const MOST_BINS: usize = 2_300;
 
@@ -39,16 +39,25 @@ impl Sketch {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.zeros = self.zeros.saturating_add(other.zeros);
         let Some(last) = other.counts.len().checked_sub(1) else { return };
-        self.bin(other.first + last);
         self.bin(other.first);
+        self.bin(other.first + last);
         let offset = other.first - self.first;
         for (own, count) in self.counts[offset..].iter_mut().zip(&other.counts) {
             *own = own.saturating_add(*count);
         }
     }
 
-    /// Makes room for a bin.
+    #[inline]
     fn bin(&mut self, bin: usize) -> &mut u64 {
+        let is_known = bin >= self.first && bin - self.first < self.counts.len();
+        if !is_known {
+            self.make_room(bin);
+        }
+        &mut self.counts[bin - self.first]
+    }
+
+    #[cold]
+    fn make_room(&mut self, bin: usize) {
         if self.counts.is_empty() {
             self.first = bin;
         }
@@ -61,7 +70,6 @@ impl Sketch {
         if place >= self.counts.len() {
             self.counts.resize(place + 1, 0);
         }
-        &mut self.counts[place]
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -110,8 +118,16 @@ impl Sketch {
     }
 
     /// `None` when these bytes are no sketch.
-    pub(crate) fn read(mut bytes: &[u8]) -> Option<Self> {
-        let mut sketch = Self { zeros: read_number(&mut bytes)?, ..Self::default() };
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut sketch = Self::default();
+        sketch.merge_written(bytes)?;
+        Some(sketch)
+    }
+
+    /// Adds a sketch as it is written, without making one of it first: a month of rollups has
+    /// hundreds of thousands. `None` where these bytes are no sketch; what comes before that is added.
+    pub(crate) fn merge_written(&mut self, mut bytes: &[u8]) -> Option<()> {
+        self.zeros = self.zeros.saturating_add(read_number(&mut bytes)?);
         let mut bin = 0_usize;
         while !bytes.is_empty() {
             bin = bin.checked_add(usize::try_from(read_number(&mut bytes)?).ok()?)?;
@@ -119,20 +135,24 @@ impl Sketch {
             if bin >= MOST_BINS {
                 return None;
             }
-            let own = sketch.bin(bin);
+            let own = self.bin(bin);
             *own = own.saturating_add(count);
         }
-        Some(sketch)
+        Some(())
     }
 }
 
 fn bin_of(value: u64) -> Option<usize> {
-    (value > 0).then(|| ((value as f64).ln() / *LN_GAMMA).ceil() as usize)
+    (value > 0).then(|| ((value as f64).ln() * *PER_LN).ceil() as usize)
 }
 
 /// As far, in proportion, from the smallest value of a bin as from its largest.
 fn middle_of(bin: usize) -> u64 {
-    (2.0 * GAMMA.powi(bin as i32) / (GAMMA + 1.0)).round() as u64
+    static MIDDLES: LazyLock<Vec<u64>> = LazyLock::new(|| {
+        let middle = |bin| (2.0 * GAMMA.powi(bin) / (GAMMA + 1.0)).round() as u64;
+        (0..MOST_BINS as i32).map(middle).collect()
+    });
+    MIDDLES.get(bin).copied().unwrap_or(u64::MAX)
 }
 
 /// LEB128.
@@ -145,6 +165,11 @@ fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
 }
 
 fn read_number(bytes: &mut &[u8]) -> Option<u64> {
+    // Most are below 128.
+    if let [byte @ 0..0x80, rest @ ..] = *bytes {
+        *bytes = rest;
+        return Some(u64::from(*byte));
+    }
     let mut number = 0_u64;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first()?;

@@ -2,7 +2,7 @@
 
 use andon_model::{Named as _, Status};
 use arrow::{
-    array::{Array, AsArray, Float64Array, Int64Array, RecordBatch},
+    array::{Array, AsArray, BinaryArray, Float64Array, Int64Array, RecordBatch},
     datatypes::{Float64Type, Int64Type},
 };
 
@@ -117,9 +117,7 @@ impl<'a> SpanSums<'a> {
             output_tokens: numbers("output_tokens"),
             cached_tokens: numbers("cached_tokens"),
             reasoning_tokens: numbers("reasoning_tokens"),
-            costs: batch
-                .column_by_name("cost")
-                .and_then(|costs| costs.as_primitive_opt::<Float64Type>()),
+            costs: floats(batch, "cost"),
             queues: numbers("queue_ns"),
             loads: numbers("load_ns"),
             prompts: numbers("prompt_eval_ns"),
@@ -147,9 +145,7 @@ impl<'a> SpanSums<'a> {
         add(&mut sums.output_tokens, output_tokens);
         add(&mut sums.cached_tokens, number(self.cached_tokens, row));
         add(&mut sums.reasoning_tokens, number(self.reasoning_tokens, row));
-        if let Some(costs) = self.costs.filter(|costs| costs.is_valid(row)) {
-            *sums.cost.get_or_insert(0.0) += costs.value(row);
-        }
+        add_cost(&mut sums.cost, self.costs, row);
         add(&mut sums.queue_ns, number(self.queues, row));
         add(&mut sums.load_ns, number(self.loads, row));
         add(&mut sums.prompt_eval_ns, number(self.prompts, row));
@@ -158,6 +154,99 @@ impl<'a> SpanSums<'a> {
             sum(&mut sums.timed_tokens, tokens);
             sum(&mut sums.timed_ns, eval_ns);
         }
+    }
+}
+
+/// The columns of a batch of rollups, where it has them.
+pub(crate) struct RollupSums<'a> {
+    counts: Option<&'a Int64Array>,
+    errors: Option<&'a Int64Array>,
+    durations_ns: Option<&'a Int64Array>,
+    durations_max_ns: Option<&'a Int64Array>,
+    durations: Option<&'a BinaryArray>,
+    ttfts_ns: Option<&'a Int64Array>,
+    ttfts_max_ns: Option<&'a Int64Array>,
+    ttfts: Option<&'a BinaryArray>,
+    input_tokens: Option<&'a Int64Array>,
+    output_tokens: Option<&'a Int64Array>,
+    cached_tokens: Option<&'a Int64Array>,
+    reasoning_tokens: Option<&'a Int64Array>,
+    costs: Option<&'a Float64Array>,
+    queues: Option<&'a Int64Array>,
+    loads: Option<&'a Int64Array>,
+    prompts: Option<&'a Int64Array>,
+    evals: Option<&'a Int64Array>,
+    timed_tokens: Option<&'a Int64Array>,
+    timed_ns: Option<&'a Int64Array>,
+}
+
+impl<'a> RollupSums<'a> {
+    pub(crate) fn of(batch: &'a RecordBatch) -> Self {
+        let numbers = |name| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>();
+        let sketches = |name| batch.column_by_name(name)?.as_binary_opt::<i32>();
+        Self {
+            counts: numbers("count"),
+            errors: numbers("errors"),
+            durations_ns: numbers("duration_ns"),
+            durations_max_ns: numbers("duration_max_ns"),
+            durations: sketches("durations"),
+            ttfts_ns: numbers("ttft_ns"),
+            ttfts_max_ns: numbers("ttft_max_ns"),
+            ttfts: sketches("ttfts"),
+            input_tokens: numbers("input_tokens"),
+            output_tokens: numbers("output_tokens"),
+            cached_tokens: numbers("cached_tokens"),
+            reasoning_tokens: numbers("reasoning_tokens"),
+            costs: floats(batch, "cost"),
+            queues: numbers("queue_ns"),
+            loads: numbers("load_ns"),
+            prompts: numbers("prompt_eval_ns"),
+            evals: numbers("eval_ns"),
+            timed_tokens: numbers("timed_tokens"),
+            timed_ns: numbers("timed_ns"),
+        }
+    }
+
+    /// Adds the rollup in this row.
+    pub(crate) fn add_to(&self, sums: &mut Sums, row: usize) {
+        let sum = |own: &mut u64, numbers| {
+            *own = own.saturating_add(number(numbers, row).unwrap_or(0));
+        };
+        let most = |own: &mut u64, numbers| *own = number(numbers, row).unwrap_or(0).max(*own);
+        // What cannot be read is no sketch of this version: the file's checksum tells of damage.
+        let merge = |own: &mut Sketch, sketches: Option<&BinaryArray>| {
+            let written = sketches.filter(|sketches| sketches.is_valid(row));
+            written.and_then(|sketches| own.merge_written(sketches.value(row)))
+        };
+        sum(&mut sums.count, self.counts);
+        sum(&mut sums.errors, self.errors);
+        sum(&mut sums.duration_ns, self.durations_ns);
+        most(&mut sums.duration_max_ns, self.durations_max_ns);
+        merge(&mut sums.durations, self.durations);
+        sum(&mut sums.ttft_ns, self.ttfts_ns);
+        most(&mut sums.ttft_max_ns, self.ttfts_max_ns);
+        merge(&mut sums.ttfts, self.ttfts);
+        add(&mut sums.input_tokens, number(self.input_tokens, row));
+        add(&mut sums.output_tokens, number(self.output_tokens, row));
+        add(&mut sums.cached_tokens, number(self.cached_tokens, row));
+        add(&mut sums.reasoning_tokens, number(self.reasoning_tokens, row));
+        add_cost(&mut sums.cost, self.costs, row);
+        add(&mut sums.queue_ns, number(self.queues, row));
+        add(&mut sums.load_ns, number(self.loads, row));
+        add(&mut sums.prompt_eval_ns, number(self.prompts, row));
+        add(&mut sums.eval_ns, number(self.evals, row));
+        sum(&mut sums.timed_tokens, self.timed_tokens);
+        sum(&mut sums.timed_ns, self.timed_ns);
+    }
+}
+
+fn floats<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a Float64Array> {
+    batch.column_by_name(name)?.as_primitive_opt::<Float64Type>()
+}
+
+fn add_cost(own: &mut Option<f64>, costs: Option<&Float64Array>, row: usize) {
+    if let Some(costs) = costs.filter(|costs| costs.is_valid(row)) {
+        *own.get_or_insert(0.0) += costs.value(row);
     }
 }
 

@@ -11,10 +11,7 @@ use arrow::{
     datatypes::Int64Type,
 };
 
-use super::{
-    rollup::Rollup,
-    sums::{SpanSums, Sums},
-};
+use super::sums::{RollupSums, SpanSums, Sums};
 use crate::{matching::words, table::Table};
 
 /// What rows are told apart by.
@@ -98,13 +95,13 @@ impl Tally {
     /// Adds these rows of a batch of spans.
     pub(crate) fn add_spans(&mut self, batch: &RecordBatch, rows: &[usize]) {
         let sums = SpanSums::of(batch);
-        self.add(batch, rows, |own, place| sums.add_to(own, rows[place]));
+        self.add(batch, rows, |own, row| sums.add_to(own, row));
     }
 
     /// Adds these rows of a batch of rollups.
     pub(crate) fn add_rollups(&mut self, batch: &RecordBatch, rows: &[usize]) {
-        let rollups = Rollup::sums(batch, rows);
-        self.add(batch, rows, |own, place| own.merge(&rollups[place]));
+        let sums = RollupSums::of(batch);
+        self.add(batch, rows, |own, row| sums.add_to(own, row));
     }
 
     fn add(
@@ -116,24 +113,22 @@ impl Tally {
         let ids = self.ids_of(batch);
         let starts = batch.column_by_name(Table::Spans.time_column());
         let starts = starts.and_then(|starts| starts.as_primitive_opt::<Int64Type>());
-        let mut ids_of_row = vec![0; ids.len()];
         // Rows come sorted: most belong where the one before did.
-        let mut last: Option<(Vec<WordId>, UnixNanos, usize)> = None;
-        for (place, row) in rows.iter().enumerate() {
-            for (id, column) in ids_of_row.iter_mut().zip(&ids) {
-                *id = column[*row];
-            }
+        let (mut of_row, mut last) = (vec![0; ids.len()], None);
+        for row in rows {
             let start_ns = starts.map_or(0, |starts| starts.value(*row).unsigned_abs());
             let step = self.step_of(start_ns);
-            let slot = match &last {
-                Some((ids, at, slot)) if *ids == ids_of_row && *at == step => *slot,
+            // Not by comparing slices: that calls a function, which is slow on empty ones.
+            let is_same = of_row.iter().zip(&ids).all(|(id, column)| *id == column[*row]);
+            let slot = match last {
+                Some((at, slot)) if is_same && at == step => slot,
                 _ => {
-                    let slot = self.slot(&ids_of_row, step);
-                    last = Some((ids_of_row.clone(), step, slot));
-                    slot
+                    of_row.iter_mut().zip(&ids).for_each(|(id, column)| *id = column[*row]);
+                    self.slot(&of_row, step)
                 }
             };
-            add_to(&mut self.sums[slot], place);
+            last = Some((step, slot));
+            add_to(&mut self.sums[slot], *row);
         }
     }
 

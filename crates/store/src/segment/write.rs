@@ -185,9 +185,12 @@ fn properties(table: Table, origin: Origin<'_>) -> WriterProperties {
         (REPLACES_KEY, replaces.join(",")),
     ];
     let key_values = key_values.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec();
+    // Small, and read by the month for one answer: unpacking would be half of the work.
+    let compression =
+        if table == Table::Rollups { Compression::UNCOMPRESSED } else { Compression::ZSTD(level) };
     let page_rows = if table == Table::Contents { BLOCK_ROWS } else { PAGE_ROWS };
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(compression)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_data_page_row_count_limit(page_rows)
         .set_write_batch_size(page_rows)
@@ -234,7 +237,7 @@ fn sorting(table: Table) -> Vec<SortingColumn> {
 fn plain_columns(table: Table) -> Vec<(ColumnPath, Encoding)> {
     let schema = table.schema();
     let encoding = |name: &str, kind: &DataType| match (name, kind) {
-        ("span_id" | "parent_id" | "text", _) => Some(Encoding::PLAIN),
+        ("span_id" | "parent_id" | "text", _) | (_, DataType::Binary) => Some(Encoding::PLAIN),
         (name, DataType::Int64) if name == table.time_column() => {
             Some(Encoding::DELTA_BINARY_PACKED)
         }
