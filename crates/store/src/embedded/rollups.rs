@@ -54,7 +54,11 @@ pub(super) fn complete(
     let mut change = Change { retired: outdated(&before, &spans), ..Change::default() };
     let made = job.run(&mut change.added);
     let mut segments = lock(segments);
-    if !matches!(made, Ok(ControlFlow::Continue(()))) {
+    let counting = segments.manifest.segments.iter();
+    let still = counting.filter(|info| change.retired.contains(&info.id)).count();
+    // Somebody else may have made them meanwhile, or merged some of those before.
+    let is_overtaken = shared.read().has_rollups || still < change.retired.len();
+    if is_overtaken || !matches!(made, Ok(ControlFlow::Continue(()))) {
         segments.take_back(&change);
         return made.map(|_| ());
     }
