@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::Path,
     process::ExitCode,
     thread,
@@ -22,6 +22,10 @@ use crate::{cli::ImportArgs, config::Config};
 /// Rows and bytes of one append.
 const BATCH_ROWS: usize = 2_000;
 const BATCH_BYTES: usize = 1 << 20;
+/// What the store gets in one record, about; it takes twice as much.
+const RECORD_BYTES: usize = 4 << 20;
+/// The longest line. A span within its limits is far below.
+const LINE_BYTES: u64 = 64 << 20;
 const BUSY: Duration = Duration::from_millis(2);
 
 pub(crate) fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
@@ -77,8 +81,14 @@ impl<'a> Import<'a> {
         for number in 1_u64.. {
             line.clear();
             let place = || format!("{}, line {number}", path.display());
-            if file.read_until(b'\n', &mut line).with_context(place)? == 0 {
+            let mut limited = file.by_ref().take(LINE_BYTES);
+            let read = limited.read_until(b'\n', &mut line).with_context(place)?;
+            if read == 0 {
                 break;
+            }
+            if read as u64 == LINE_BYTES {
+                self.send()?;
+                bail!("{}: a line of more than {LINE_BYTES} bytes", place());
             }
             if line.trim_ascii().is_empty() {
                 continue;
@@ -107,7 +117,10 @@ impl<'a> Import<'a> {
         match row {
             Row::Span(span) => self.batch.spans.push(*span),
             Row::Content(content) => self.batch.contents.push(content),
-            Row::Evaluation(evaluation) => self.evaluations.push(evaluation),
+            Row::Evaluation(mut evaluation) => {
+                self.protector.limits().bound_evaluation(&mut evaluation);
+                self.evaluations.push(evaluation);
+            }
         }
     }
 
@@ -120,7 +133,9 @@ impl<'a> Import<'a> {
         batch.contents = self.store.unknown_contents(batch.contents);
         let evaluations = self.store.unknown_evaluations(evaluations);
         let counts = (batch.spans.len(), batch.contents.len(), evaluations.len());
-        append(self.store, Record::Spans(self.protector.protect_again(batch)))?;
+        for batch in self.protector.protect_again(batch).split(RECORD_BYTES) {
+            append(self.store, Record::Spans(batch))?;
+        }
         append(self.store, Record::Evaluations(evaluations))?;
         let taken = &mut self.taken;
         taken.spans += counts.0;

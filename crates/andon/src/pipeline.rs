@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 const BATCH: usize = 64;
 /// The same while a flood is caught up with.
 const FLOOD_BATCH: usize = 256;
+/// What goes to the store in one record, about. It takes twice as much, and refuses what is larger.
+const RECORD_BYTES: usize = 4 << 20;
 /// Pause after a batch that was not full. Waking this thread costs a call more than recording it does, so it is woken
 /// once in a while and not once a call.
 const GATHER: Duration = Duration::from_millis(5);
@@ -125,21 +127,23 @@ impl Keeper {
 
     /// What the store cannot take is counted.
     fn store(&self, observations: Vec<Observation>) {
-        let spans = observations.len() as u64;
-        // The answer is not waited for: the store commits groups, and has its own bound.
-        match self.store.append(Record::Spans(self.protector.protect(observations))) {
-            Ok(ack) => {
-                let recorder = self.recorder.clone();
-                tokio::spawn(async move {
-                    if let Err(error) = ack.await {
-                        tracing::warn!(%error, spans, "spans were not stored");
-                        recorder.count_store_unavailable(spans);
-                    }
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, spans, "spans were not stored");
-                self.recorder.count_store_unavailable(spans);
+        for batch in self.protector.protect(observations).split(RECORD_BYTES) {
+            let spans = batch.get().spans.len() as u64;
+            // The answer is not waited for: the store commits groups, and has its own bound.
+            match self.store.append(Record::Spans(batch)) {
+                Ok(ack) => {
+                    let recorder = self.recorder.clone();
+                    tokio::spawn(async move {
+                        if let Err(error) = ack.await {
+                            tracing::warn!(%error, spans, "spans were not stored");
+                            recorder.count_store_unavailable(spans);
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, spans, "spans were not stored");
+                    self.recorder.count_store_unavailable(spans);
+                }
             }
         }
     }
@@ -167,11 +171,36 @@ pub(crate) async fn keep_samples(mut samples: mpsc::Receiver<Sample>, store: Arc
 #[cfg(test)]
 mod tests {
     use andon_gateway::RecorderConfig;
-    use andon_model::{Policy, Span, TraceId};
+    use andon_model::{Policy, RawContent, RawText, Span, TraceId};
     use andon_privacy::NoticeLanguage;
     use andon_store::{Config, EmbeddedStore};
 
     use super::*;
+
+    #[tokio::test]
+    async fn spans_that_are_too_large_together_are_stored_one_after_the_other() {
+        const SPANS: u64 = 30;
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> =
+            Arc::new(EmbeddedStore::open(folder.path(), Config::default()).unwrap());
+        let (recorder, recorded) = Recorder::new(RecorderConfig::default());
+        let text = "0123456789abcdef".repeat(20_000);
+        for _ in 0..SPANS {
+            let mut seen = Observation::from(Span::new(TraceId::random(), "s", "n"));
+            let (part, role, text) = (andon_model::Part::Input, None, RawText::new(text.as_str()));
+            seen.contents.push(RawContent { part, role, idx: 0, text });
+            recorder.record(seen);
+        }
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let protector = Protector::new(Policy::Full, NoticeLanguage::English);
+        let ended =
+            spawn_keeper(recorded, recorder.clone(), protector, Arc::clone(&store), stop).unwrap();
+        tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
+        store.flush().unwrap();
+        assert_eq!((store.state().spans, recorder.drop_counts().store_unavailable), (SPANS, 0));
+        store.close();
+    }
 
     #[tokio::test]
     async fn what_waits_in_a_flood_is_stored_before_the_end() {

@@ -119,7 +119,7 @@ impl House {
         let keeper = pipeline::spawn_keeper(
             recorded,
             recorder.clone(),
-            protector,
+            protector.clone(),
             Arc::clone(&store),
             last.clone(),
         )?;

@@ -23,6 +23,8 @@ pub(crate) struct Status {
     spans_stored: u64,
     /// Spans that were dropped since start, by cause.
     dropped: DropCounts,
+    /// Spans that were larger than one may be and were cut, since start.
+    spans_cut: u64,
     store: StoreState,
     /// Which language the terminal was asked to speak; the pages follow it.
     lang: Option<Language>,
@@ -60,6 +62,7 @@ pub(crate) async fn status(State(state): State<ApiState>) -> Json<Status> {
         memory_used_bytes: memory.map(|(_, used)| used),
         spans_stored: store.spans,
         dropped: parts.recorder.drop_counts(),
+        spans_cut: parts.protector.spans_cut(),
         store,
         lang: parts.language.as_deref().and_then(Language::of),
     })

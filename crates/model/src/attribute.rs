@@ -27,13 +27,23 @@ impl Attributes {
         self.0.get(name)
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Bytes of names and texts.
     pub fn weight(&self) -> usize {
-        let text = |value: &AttributeValue| match value {
-            AttributeValue::Text(text) => text.len(),
-            AttributeValue::Bool(_) | AttributeValue::Int(_) | AttributeValue::Float(_) => 8,
-        };
-        self.0.iter().map(|(name, value)| name.len() + text(value)).sum()
+        self.0.iter().map(|(name, value)| name.len() + value.weight()).sum()
+    }
+
+    /// Takes an attribute out.
+    pub fn remove(&mut self, name: &str) -> Option<AttributeValue> {
+        self.0.remove(name)
     }
 
     /// Takes over all of `other`.
@@ -62,6 +72,15 @@ impl<'a> IntoIterator for &'a Attributes {
     }
 }
 
+impl IntoIterator for Attributes {
+    type Item = (Cow<'static, str>, AttributeValue);
+    type IntoIter = btree_map::IntoIter<Cow<'static, str>, AttributeValue>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 /// One attribute's value. Untagged, so that JSON shows the bare value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -70,6 +89,16 @@ pub enum AttributeValue {
     Int(i64),
     Float(f64),
     Text(String),
+}
+
+impl AttributeValue {
+    /// Bytes of a text; what a number or a flag is taken to have.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bool(_) | Self::Int(_) | Self::Float(_) => 8,
+        }
+    }
 }
 
 impl utoipa::PartialSchema for AttributeValue {

@@ -7,8 +7,8 @@ use andon_model::{Content, Policy, RawText, TraceId};
 
 use crate::{
     NoticeLanguage, Protected, Protector, SpanBatch,
+    cut::Cut,
     mask::{mask, mask_rest},
-    scrub,
 };
 
 impl Protector {
@@ -19,23 +19,24 @@ impl Protector {
     /// there are none, it is treated as a text itself.
     pub fn protect_again(&self, kept: SpanBatch) -> Protected<SpanBatch> {
         let SpanBatch { mut spans, contents } = kept;
+        let mut cuts = vec![Cut::default(); spans.len()];
         if self.policy != Policy::Full {
             let mut texts: HashMap<TraceId, Vec<RawText>> = HashMap::new();
             for content in &contents {
                 texts.entry(content.trace_id).or_default().push(RawText::new(own_part(content)));
             }
-            for span in &mut spans {
+            for (span, cut) in spans.iter_mut().zip(&mut cuts) {
                 span.error_message =
                     span.error_message.take().map(|message| match texts.get(&span.trace_id) {
                         Some(texts) => {
-                            scrub::scrub(&RawText::new(message), texts.iter(), self.policy)
+                            self.scrub(&RawText::new(message), texts.iter(), self.policy, cut)
                         }
                         None => mask(&message, self.policy, self.language).text,
                     });
             }
         }
         let contents = contents.into_iter().map(|content| self.content_again(content)).collect();
-        Protected(SpanBatch { spans, contents })
+        self.within_limits(SpanBatch { spans, contents }, cuts)
     }
 
     fn content_again(&self, content: Content) -> Content {
@@ -64,7 +65,7 @@ impl Protector {
 }
 
 /// What is the original's own, without the notice behind it.
-fn own_part(content: &Content) -> &str {
+pub(crate) fn own_part(content: &Content) -> &str {
     let kept = usize::try_from(content.kept_length).unwrap_or(usize::MAX);
     match content.text.char_indices().nth(kept) {
         Some((end, _)) => &content.text[..end],

@@ -10,6 +10,9 @@ pub enum NoticeLanguage {
     English,
 }
 
+/// The longest notice.
+pub(crate) const NOTICE_BYTES: usize = 96;
+
 pub(crate) struct Masked {
     pub(crate) text: String,
     pub(crate) original_length: u64,
@@ -46,5 +49,17 @@ fn notice(kept_length: u64, language: NoticeLanguage) -> String {
     match language {
         NoticeLanguage::Japanese => format!("*{first_hidden}文字目以降を非表示にしています*"),
         NoticeLanguage::English => format!("*hidden from character {first_hidden} on*"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_notice_is_longer_than_the_room_that_is_left_for_it() {
+        for language in [NoticeLanguage::Japanese, NoticeLanguage::English] {
+            assert!(notice(u64::MAX - 1, language).len() <= NOTICE_BYTES);
+        }
     }
 }

@@ -7,21 +7,25 @@ use std::collections::HashMap;
 
 use andon_model::{Policy, RawText};
 
-use crate::Protector;
-
 /// Stretches of at least this many characters count as quoted. Short enough for Japanese.
 const QUOTED_CHARS: usize = 8;
 const CUT: &str = "[…]";
 
+/// The first `most_bytes` of a message, scrubbed. A quote that begins there and goes on behind is
+/// recognised before the cut.
 pub(crate) fn scrub<'a>(
     message: &RawText,
     texts: impl Iterator<Item = &'a RawText>,
     policy: Policy,
+    most_bytes: usize,
 ) -> String {
-    let message: Vec<char> = message.expose().chars().take(Protector::MAX_ERROR_CHARS).collect();
+    let whole = message.expose();
+    let beginning = &whole[..whole.floor_char_boundary(most_bytes)];
     if policy == Policy::Full {
-        return message.into_iter().collect();
+        return beginning.to_owned();
     }
+    let kept = beginning.chars().count();
+    let message: Vec<char> = whole.chars().take(kept + QUOTED_CHARS - 1).collect();
     let mut quoted = vec![false; message.len()];
     let places = windows_by_text(&message);
     for text in texts {
@@ -32,7 +36,7 @@ pub(crate) fn scrub<'a>(
             mark_long(&places, text, &mut quoted);
         }
     }
-    without(&message, &quoted)
+    without(&message[..kept], &quoted[..kept])
 }
 
 fn windows_by_text(message: &[char]) -> HashMap<&[char], Vec<usize>> {

@@ -1097,6 +1097,11 @@ export interface components {
             memory_total_bytes: number | null;
             /** Format: int64 */
             memory_used_bytes: number | null;
+            /**
+             * Format: int64
+             * @description Spans that were larger than one may be and were cut, since start.
+             */
+            spans_cut: number;
             /** Format: int64 */
             spans_stored: number;
             store: components["schemas"]["StoreState"];

@@ -101,11 +101,18 @@ fn a_stricter_policy_holds_for_what_comes_in() {
 fn an_error_names_the_line_and_what_came_before_is_kept() {
     let (from, to) = (filled(), tempfile::tempdir().unwrap());
     let spans = lines_of(from.path(), Table::Spans);
+    let nested = format!("{{\"attributes\":{}", "[".repeat(100_000));
     let good: Vec<_> = spans.split_inclusive(|byte| *byte == b'\n').take(3).collect();
     for (bad, reason) in [
         (&b"{\"trace_id\": 1"[..], "not JSON"),
         (b"{\"name\": \"x\"}", "neither a span, a text nor an evaluation"),
         (b"{\"trace_id\":1,\"span_id\":2,\"evaluator\":\"x\"}", "no whole evaluation"),
+        (nested.as_bytes(), "not JSON"),
+        (
+            b"{\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\"span_id\":\"b7ad6b7169203331\",\
+            \"start_ns\":1,\"service\":\"s\",\"name\":\"n\",\"attributes\":{\"a\":[[1]]}}",
+            "no whole span",
+        ),
     ] {
         let lines = [good.concat(), b"\n".to_vec(), bad.to_vec()].concat();
         let (outcome, taken) = import(to.path(), Policy::Full, &lines);
@@ -114,4 +121,25 @@ fn an_error_names_the_line_and_what_came_before_is_kept() {
         assert_eq!(taken.spans, 3);
         assert_eq!(sorted(&lines_of(to.path(), Table::Spans)).len(), 3);
     }
+}
+
+#[test]
+fn a_span_with_too_much_in_it_comes_in_cut_and_says_so() {
+    let to = tempfile::tempdir().unwrap();
+    let attributes: serde_json::Map<_, _> =
+        (0..5_000).map(|n| (format!("key.{n}"), "x".repeat(2_000).into())).collect();
+    let line = serde_json::json!({
+        "trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331",
+        "start_ns": 1, "service": "あ".repeat(100_000), "name": "n", "attributes": attributes,
+    });
+    import(to.path(), Policy::Full, line.to_string().as_bytes()).0.unwrap();
+    let kept = lines_of(to.path(), Table::Spans);
+    let span: Span = serde_json::from_slice(kept.trim_ascii()).unwrap();
+    assert!(kept.len() < 300_000, "{}", kept.len());
+    assert_eq!(span.service.chars().count(), 341);
+    assert_eq!(span.attributes["andon.cut.fields"], "service".into());
+    // And comes in as it is from here on.
+    let again = tempfile::tempdir().unwrap();
+    import(again.path(), Policy::Full, &kept).0.unwrap();
+    assert_eq!(lines_of(again.path(), Table::Spans), kept);
 }

@@ -6,6 +6,8 @@ mod agreement;
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod bombs;
+#[cfg(test)]
 mod compaction;
 #[cfg(test)]
 mod crash;
