@@ -19,7 +19,7 @@ const PROGRESS: Duration = Duration::from_secs(2);
 pub(crate) fn run(args: GenArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(*args.settings)?;
     let folder = &config.data;
-    let store = EmbeddedStore::open(folder, andon_store::Config::default())
+    let store = EmbeddedStore::open(folder, config.store.clone())
         .with_context(|| format!("cannot open the data folder {}", folder.display()))?;
     let recipe = Recipe {
         spans: args.spans,
@@ -28,7 +28,7 @@ pub(crate) fn run(args: GenArgs) -> anyhow::Result<ExitCode> {
         end_ns: args.end_ns.unwrap_or_else(Span::now_ns),
         contents: args.contents.unwrap_or(args.spans / 5),
     };
-    let protector = Protector::new(config.privacy, config.language.into());
+    let protector = config.protector();
     let started = Instant::now();
     let (mut batch, mut acks, mut stored) = (Vec::new(), Vec::new(), 0_u64);
     let mut told = Instant::now();

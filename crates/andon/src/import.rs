@@ -31,9 +31,9 @@ const BUSY: Duration = Duration::from_millis(2);
 pub(crate) fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(*args.settings)?;
     let folder = &config.data;
-    let store = EmbeddedStore::open(folder, andon_store::Config::default())
+    let store = EmbeddedStore::open(folder, config.store.clone())
         .with_context(|| format!("cannot open the data folder {}", folder.display()))?;
-    let protector = Protector::new(config.privacy, config.language.into());
+    let protector = config.protector();
     let before = store.state().spans;
     let mut import = Import::new(&store, protector);
     let outcome = args.files.iter().try_for_each(|file| import.read(file));

@@ -86,7 +86,7 @@ async fn serve(
     recorded: Recorded,
 ) -> anyhow::Result<ExitCode> {
     eprintln!("andon {name}: http://{}", listener.local_addr()?);
-    let protector = Protector::new(config.privacy, config.language.into());
+    let protector = config.protector();
     let printer = tokio::spawn(print_spans(recorded, protector));
     let stop = CancellationToken::new();
     let asked = stop.clone();

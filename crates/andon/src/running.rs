@@ -137,7 +137,7 @@ pub(crate) async fn reach(config: &Config) -> anyhow::Result<Reached> {
 /// `None` where somebody else was faster.
 fn open(config: &Config) -> anyhow::Result<Option<EmbeddedStore>> {
     let folder = existing_folder(config)?;
-    match EmbeddedStore::open(folder, andon_store::Config::default()) {
+    match EmbeddedStore::open(folder, config.store.clone()) {
         Ok(store) => Ok(Some(store)),
         Err(StoreError::Locked { .. }) => Ok(None),
         Err(error) => {

@@ -8,7 +8,6 @@ use andon_gateway::{
     Recorder, RecorderConfig, RuntimeCatalog, http_client,
 };
 use andon_host::{Machine, RuntimePids};
-use andon_privacy::Protector;
 use andon_store::{EmbeddedStore, Store};
 use anyhow::Context;
 use axum::{Router, extract::Request, middleware};
@@ -73,7 +72,7 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
 
 fn open_store(config: &Config) -> anyhow::Result<Arc<EmbeddedStore>> {
     let folder = &config.data;
-    let store = EmbeddedStore::open(folder, andon_store::Config::default())
+    let store = EmbeddedStore::open(folder, config.store.clone())
         .with_context(|| format!("cannot open the data folder {}", folder.display()))?;
     Ok(Arc::new(store))
 }
@@ -105,7 +104,7 @@ impl House {
         store: Arc<dyn Store>,
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let protector = Protector::new(config.privacy, config.language.into());
+        let protector = config.protector();
         let (recorder, recorded) = Recorder::new(RecorderConfig::default());
         let live = LiveCalls::default();
         let client = http_client();

@@ -2,6 +2,9 @@
 //! errors that name the nearest known one.
 
 mod runtimes;
+mod section;
+mod store;
+mod units;
 mod values;
 
 use std::{
@@ -14,6 +17,7 @@ use std::{
 use andon_api::Password;
 use andon_gateway::{CaptureConfig, ProxyConfig, Route};
 use andon_model::Policy;
+use andon_privacy::{Protector, SpanLimits};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
@@ -56,6 +60,8 @@ struct File {
     capture: CaptureTable,
     runtimes: Option<Vec<runtimes::RuntimeTable>>,
     apps: Option<Vec<runtimes::AppTable>>,
+    store: Option<toml::Table>,
+    limits: Option<toml::Table>,
 }
 
 /// `[capture]`: what may be copied of calls, in bytes.
@@ -67,7 +73,7 @@ struct CaptureTable {
     max_held_bytes: Option<usize>,
 }
 
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 27] = [
     "data",
     "listen",
     "proxy_listen",
@@ -93,6 +99,8 @@ const KEYS: [&str; 25] = [
     "capture",
     "runtimes",
     "apps",
+    "store",
+    "limits",
 ];
 
 /// Which runtime was asked for.
@@ -141,13 +149,19 @@ pub(crate) struct Config {
     pub(crate) runtimes: Vec<FurtherRuntime>,
     /// Beside `capture_listen`.
     pub(crate) capture_ports: Vec<CapturePort>,
-    /// Name, value and origin of each setting, for `andon config show`.
-    origins: Vec<(&'static str, String, &'static str)>,
+    pub(crate) store: andon_store::Config,
+    /// How large one span may be.
+    pub(crate) limits: SpanLimits,
+    /// For `andon config show`.
+    origins: Origins,
 }
+
+/// Name, value and origin of each setting.
+type Origins = Vec<(String, String, &'static str)>;
 
 /// Takes values in order and remembers where each came from.
 struct Merge {
-    origins: Vec<(&'static str, String, &'static str)>,
+    origins: Origins,
 }
 
 impl Merge {
@@ -163,7 +177,7 @@ impl Merge {
             (None, Some(value)) => (value, "andon.toml"),
             (None, None) => (default, "default"),
         };
-        self.origins.push((name, format!("{value:?}"), origin));
+        self.origins.push((name.to_owned(), format!("{value:?}"), origin));
         value
     }
 
@@ -205,6 +219,8 @@ impl CaptureTable {
 
 impl Config {
     pub(crate) fn load(settings: Settings) -> anyhow::Result<Self> {
+        let path = settings.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        let path = path.display().to_string();
         let file = read_file(settings.config.as_deref())?;
         let mut merge = Merge { origins: Vec::new() };
         let defaults = ProxyConfig::default();
@@ -296,6 +312,8 @@ impl Config {
             ),
             routes: merge.take("routes", None, file.routes, Route::defaults()),
             capture: file.capture.merge(&mut merge),
+            store: store::store(file.store, &mut merge.origins).context(path.clone())?,
+            limits: store::limits(file.limits, &mut merge.origins).context(path)?,
             runtimes,
             capture_ports,
             data,
@@ -304,6 +322,11 @@ impl Config {
         let config = Self { origins: merge.origins, ..config };
         config.check()?;
         Ok(config)
+    }
+
+    /// What everything passes on its way to the store.
+    pub(crate) fn protector(&self) -> Protector {
+        Protector::new(self.privacy, self.language.into()).with_limits(self.limits)
     }
 
     fn check(&self) -> anyhow::Result<()> {
@@ -369,14 +392,14 @@ fn read_file(named: Option<&Path>) -> anyhow::Result<File> {
 fn parse(text: &str) -> anyhow::Result<File> {
     let table: toml::Table = text.parse()?;
     if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        bail!("unknown key {key:?}; the nearest that Andon knows is {:?}", nearest(key));
+        bail!("unknown key {key:?}; the nearest that Andon knows is {:?}", nearest(key, &KEYS));
     }
     Ok(table.try_into()?)
 }
 
 /// The known key with the fewest edits between.
-fn nearest(key: &str) -> &'static str {
-    KEYS.into_iter().min_by_key(|known| edits(key, known)).unwrap_or_default()
+fn nearest(key: &str, known: &[&'static str]) -> &'static str {
+    known.iter().min_by_key(|known| edits(key, known)).copied().unwrap_or_default()
 }
 
 /// Levenshtein's distance, in bytes.
@@ -423,6 +446,16 @@ mod tests {
     fn an_unknown_key_names_its_nearest_neighbour() {
         let error = format!("{:#}", parse("lisen = \"127.0.0.1:1\"").unwrap_err());
         assert!(error.contains("\"listen\""), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_of_a_table_is_named_with_its_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "[store]\nsql_rows = 0\n").unwrap();
+        let config = Some(file.path().to_owned());
+        let message = error(Settings { config, ..Settings::default() });
+        let place = format!("{}: store.sql_rows: 0 must be from 1 ", file.path().display());
+        assert!(message.starts_with(&place), "{message}");
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context, bail};
 
+use super::units::parse_time;
+
 pub(super) fn address(name: &str, text: &str) -> anyhow::Result<SocketAddr> {
     text.replace("localhost", "127.0.0.1").parse().with_context(|| {
         format!("{name}: {text:?} is no address; write one such as 127.0.0.1:3000")
@@ -31,22 +33,12 @@ pub(super) fn authority(name: &str, text: &str) -> anyhow::Result<String> {
 
 /// `30s`, `500ms`, `2m`, or seconds.
 pub(super) fn duration(name: &str, text: &str) -> anyhow::Result<Duration> {
-    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "s" | "" => 1.0,
-        "m" => 60.0,
-        "h" => 3_600.0,
-        other => bail!("{name}: unknown unit {other:?}; use ms, s, m or h"),
-    };
-    let value: f64 = digits
-        .parse()
+    let time = parse_time(text)
         .with_context(|| format!("{name}: {text:?} is no time; write one such as 30s"))?;
-    let seconds = value * unit;
-    if !(0.001..=86_400.0).contains(&seconds) {
+    if !(Duration::from_millis(1)..=Duration::from_secs(86_400)).contains(&time) {
         bail!("{name}: {text:?} must be from 1ms to 24h");
     }
-    Ok(Duration::from_secs_f64(seconds))
+    Ok(time)
 }
 
 pub(super) fn password(file: Option<&Path>) -> anyhow::Result<Option<String>> {

@@ -14,7 +14,7 @@ use crate::{config::Config, running::existing_folder};
 pub(super) fn run(args: RepairArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(*args.settings)?;
     let folder = existing_folder(&config)?;
-    let done = andon_store::repair(folder, &andon_store::Config::default())
+    let done = andon_store::repair(folder, &config.store)
         .with_context(|| format!("cannot repair the data folder {}", folder.display()))?;
     report(&done, &mut io::stdout().lock())?;
     Ok(ExitCode::SUCCESS)
