@@ -79,6 +79,10 @@ pub struct Config {
     pub sql_at_once: usize,
     /// Threads that answer them.
     pub sql_threads: usize,
+    /// How often every segment is read to see whether it is still what was written.
+    pub scrub_interval: Duration,
+    /// Bytes of them that are read in a second.
+    pub scrub_bytes_per_s: u64,
 }
 
 /// How much of a kind of rows is kept: whichever is reached first. The oldest go first.
@@ -127,6 +131,8 @@ impl Default for Config {
             sql_time: Duration::from_secs(30),
             sql_at_once: 4,
             sql_threads: few_threads(),
+            scrub_interval: 7 * DAY,
+            scrub_bytes_per_s: 8 * MIB,
         }
     }
 }

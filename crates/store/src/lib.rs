@@ -39,8 +39,8 @@ pub use aggregate::{
 };
 pub use config::{Config, Retention};
 pub use embedded::{
-    Copied, Damaged, EmbeddedStore, ExportFormat, LogStats, Repair, Selection, SetAside,
-    StoreStats, TableStats, Verification, Wrong, backup, export, repair, restore, verify,
+    Copied, Damaged, EmbeddedStore, ExportFormat, LogStats, Repair, ScrubState, Selection,
+    SetAside, StoreStats, TableStats, Verification, Wrong, backup, export, repair, restore, verify,
 };
 pub use error::StoreError;
 pub use interrupt::{Interrupt, RaiseOnDrop};
@@ -139,5 +139,7 @@ pub struct StoreState {
     pub pending: u64,
     /// Files that could not be read when they were asked for, since the start.
     pub unreadable_files: u64,
+    /// What was found of the segments since, and before a restart.
+    pub scrub: ScrubState,
     pub replay: ReplayReport,
 }

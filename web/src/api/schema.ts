@@ -1002,6 +1002,19 @@ export interface components {
             /** @description The main one, which the chat page asks, comes first. */
             runtimes: components["schemas"]["Runtime"][];
         };
+        /** @description How whole the segments are, as far as they were read in the background. */
+        ScrubState: {
+            /**
+             * @description Files that are not what was written. A segment among them is left out of answers; an index of
+             *     texts is done without.
+             */
+            damaged: string[];
+            /**
+             * Format: int64
+             * @description When the last round through all segments ended; unknown before the first.
+             */
+            round_ended_ns: number | null;
+        };
         Sealed: {
             ok: boolean;
         };
@@ -1128,6 +1141,8 @@ export interface components {
              */
             pending: number;
             replay: components["schemas"]["ReplayReport"];
+            /** @description What was found of the segments since, and before a restart. */
+            scrub: components["schemas"]["ScrubState"];
             /** Format: int64 */
             spans: number;
             /** Format: int64 */

@@ -32,6 +32,8 @@ pub(super) fn store(said: Option<Table>, origins: &mut Origins) -> anyhow::Resul
     table.time("seal_after", &mut config.segment_age, SECOND..=DAY)?;
     table.time("commit_interval", &mut config.commit_interval, MILLISECOND..=10 * SECOND)?;
     table.time("late_window", &mut config.late_window, MINUTE..=30 * DAY)?;
+    table.time("scrub_interval", &mut config.scrub_interval, HOUR..=365 * DAY)?;
+    table.size("scrub_rate", &mut config.scrub_bytes_per_s, 64 * KIB..=GIB)?;
     answers(&mut table, &mut config)?;
     table.finish()?;
     Ok(config)

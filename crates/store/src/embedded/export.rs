@@ -1,7 +1,12 @@
 //! A table handed out as one stream, from files that are held open: a segment that stops counting
 //! meanwhile is read to its end all the same.
 
-use std::{fs::File, io, io::Write, path::Path};
+use std::{
+    fs::File,
+    io,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use andon_model::{Content, Evaluation, HostSample, ProcessSample, Span, UnixNanos};
 use arrow::array::{BooleanArray, Int64Array, RecordBatch};
@@ -16,7 +21,7 @@ use serde::Serialize;
 use super::open::SEGMENT_FOLDER;
 use crate::{
     StoreError, TraceSummary,
-    segment::{GROUP_ROWS, SegmentInfo, one_file, read_manifest, sorted, times_of},
+    segment::{GROUP_ROWS, Guarded, SegmentInfo, guard, one_file, read_manifest, sorted, times_of},
     table::{Row, Table},
 };
 
@@ -67,7 +72,7 @@ pub fn export(
 struct Held {
     info: SegmentInfo,
     file: File,
-    path: String,
+    path: PathBuf,
 }
 
 /// Opens all segments of one moment that may have such rows, the earliest first.
@@ -93,7 +98,7 @@ fn open_all(segments: &Path, infos: Vec<SegmentInfo>) -> Result<Option<Vec<Held>
     for info in infos {
         let path = info.path_in(segments);
         match File::open(&path) {
-            Ok(file) => held.push(Held { info, file, path: path.display().to_string() }),
+            Ok(file) => held.push(Held { info, file, path }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::io("open", &path, &error)),
         }
@@ -102,21 +107,14 @@ fn open_all(segments: &Path, infos: Vec<SegmentInfo>) -> Result<Option<Vec<Held>
 }
 
 impl Held {
-    fn damaged(path: String, error: &dyn std::error::Error) -> StoreError {
-        StoreError::Damaged { file: path, reason: error.to_string() }
-    }
-
     fn visit(
         self,
         selection: Selection,
         take: &mut dyn FnMut(&RecordBatch) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let Self { info, file, path } = self;
-        let reader = reader(file, &info, selection);
-        for batch in reader.map_err(|error| Self::damaged(path.clone(), &error))? {
-            take(&batch.map_err(|error| Self::damaged(path.clone(), &error))?)?;
-        }
-        Ok(())
+        let reader = guard(&path, || reader(file, &info, selection))?;
+        Guarded::new(reader, &path).try_for_each(|batch| take(&batch?))
     }
 }
 

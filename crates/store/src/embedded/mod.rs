@@ -19,6 +19,7 @@ mod retain;
 mod retrace;
 mod rollups;
 mod samples;
+mod scrub;
 mod seal;
 mod segments;
 mod stats;
@@ -37,10 +38,16 @@ pub use self::{
     backup::{Copied, backup, restore},
     export::{ExportFormat, Selection, export},
     repair::{Repair, SetAside, repair},
+    scrub::ScrubState,
     stats::{LogStats, StoreStats, TableStats},
     verify::{Damaged, Verification, Wrong, verify},
 };
-use self::{compact::Compactor, seal::Sealer, segments::SharedSegments};
+use self::{
+    compact::Compactor,
+    scrub::{Scrub, Scrubber},
+    seal::Sealer,
+    segments::SharedSegments,
+};
 use crate::{
     Ack, AggregateQuery, Aggregation, Answering, Config, HeatMap, HeatMapQuery, Record,
     ReplayReport, SqlError, Store, StoreError, StoreState, Trace, TracePage, TraceQuery,
@@ -65,6 +72,8 @@ pub struct EmbeddedStore {
     log: Arc<Log<Stored>>,
     sealer: Sealer,
     compactor: Compactor,
+    scrub: Arc<Scrub>,
+    scrubber: Scrubber,
     segments: SharedSegments,
     sql: Sql,
     shared: Arc<Shared>,
@@ -176,6 +185,7 @@ impl Store for EmbeddedStore {
             oldest_ns: oldest_segment.or(self.log.oldest_ns()),
             pending: self.log.pending() as u64,
             unreadable_files: self.shared.unreadable.load(Ordering::Relaxed),
+            scrub: self.scrub.state(),
             replay: self.replay.clone(),
         }
     }
@@ -201,6 +211,7 @@ impl Store for EmbeddedStore {
     fn close(&self) {
         self.log.close();
         self.compactor.stop();
+        self.scrubber.stop();
         self.sealer.stop();
     }
 }
@@ -220,10 +231,19 @@ impl EmbeddedStore {
         compact::compact(&self.shared, &self.segments, late, &mut |_| false);
     }
 
+    /// Reads all segments now, on this thread and without giving way; what is damaged is left out.
+    pub fn scrub(&self) {
+        self.scrub.all();
+    }
+
     fn damage(&self) -> Option<String> {
         let damaged = self.replay.faults_total;
-        (damaged > 0)
-            .then(|| format!("{damaged} damaged places were found in the store at the start"))
+        if damaged > 0 {
+            return Some(format!("{damaged} damaged places were found in the store at the start"));
+        }
+        let files = self.scrub.state().damaged;
+        let first = files.first()?;
+        Some(format!("{} damaged files were found, {first} among them", files.len()))
     }
 }
 

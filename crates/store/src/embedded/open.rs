@@ -20,6 +20,7 @@ use super::{
     aside::{leave_out, set_aside},
     commit::Intake,
     compact::Compactor,
+    scrub::{Scrub, Scrubber, still_damaged},
     seal::{Jobs, Sealer},
     segments::Segments,
 };
@@ -73,7 +74,9 @@ impl EmbeddedStore {
                 .map_err(|error| StoreError::io("sync", folder, &error))?;
         }
         let mut report = ReplayReport::default();
-        let (manifest, left_out) = load_manifest(folder, &segment_folder, &mut report)?;
+        let (manifest, mut left_out) = load_manifest(folder, &segment_folder, &mut report)?;
+        let damaged = still_damaged(folder, &segment_folder, &manifest, &mut report);
+        left_out.extend(&damaged);
         let options = options(&config, &log_folder);
         let shared = Arc::new(Shared::new(config, &manifest, &left_out, &segment_folder));
         let mut opening = Opening {
@@ -95,9 +98,12 @@ impl EmbeddedStore {
         let compactor = Compactor::start(Arc::clone(&shared), Arc::clone(&segments))?;
         let sealer =
             Sealer::start(jobs, Arc::clone(&shared), Arc::clone(&log), Arc::clone(&segments))?;
+        let scrub = Scrub::new(Arc::clone(&shared), Arc::clone(&segments), folder, &damaged);
+        let scrub = Arc::new(scrub);
+        let scrubber = Scrubber::start(Arc::clone(&scrub))?;
         let looked = Arc::clone(&shared);
         let sql = Sql::new(Arc::new(move |table| looked.snapshot(table)), &shared.config);
-        Ok(Self { log, sealer, compactor, segments, sql, shared, replay, lock })
+        Ok(Self { log, sealer, compactor, scrub, scrubber, segments, sql, shared, replay, lock })
     }
 }
 

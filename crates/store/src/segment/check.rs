@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read, Seek},
+    ops::ControlFlow,
     path::Path,
 };
 
@@ -11,6 +12,7 @@ use arrow::{
     row::{OwnedRow, RowConverter, SortField},
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use rustix::io::Errno;
 
 use super::{SegmentInfo, grams, read::times_of};
 use crate::{Wrong, table::Table};
@@ -21,14 +23,38 @@ const BATCH_ROWS: usize = 4_096;
 impl SegmentInfo {
     /// Reads the whole segment in this folder.
     pub(crate) fn check(&self, folder: &Path) -> Result<(), Wrong> {
-        let mut file = self.open_sized(folder)?;
-        let unreadable = |error: io::Error| Wrong::Unreadable(error.to_string());
-        let found = checksum(&mut file).map_err(unreadable)?;
+        let file = self.open_sized(folder)?;
+        let found = checksum(&file).map_err(|error| Wrong::Unreadable(error.to_string()))?;
         if found != self.crc32c {
             return Err(Wrong::Checksum { expected: self.crc32c, found });
         }
-        file.rewind().map_err(unreadable)?;
         self.check_rows(file)
+    }
+
+    /// Whether the bytes are those that were written; rows are not looked at. `pace` is told how many
+    /// were read, and says whether to go on.
+    pub(crate) fn check_bytes(
+        &self,
+        folder: &Path,
+        pace: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Verdict {
+        let file = match self.open_sized(folder) {
+            Ok(file) => file,
+            Err(Wrong::Unreadable(reason)) => return Verdict::Unknown(reason),
+            Err(wrong) => return Verdict::Damaged(wrong),
+        };
+        // What is in memory says nothing about the disk.
+        forget_cached(&file);
+        let summed = checksum_at(&file, pace);
+        // And what was read for this alone is to push nothing else out of it.
+        forget_cached(&file);
+        match summed {
+            Ok(Some(found)) if found == self.crc32c => Verdict::Whole,
+            Ok(Some(found)) => Verdict::Damaged(Wrong::Checksum { expected: self.crc32c, found }),
+            Ok(None) => Verdict::Stopped,
+            Err(error) if is_passing(&error) => Verdict::Unknown(error.to_string()),
+            Err(error) => Verdict::Damaged(Wrong::Unreadable(error.to_string())),
+        }
     }
 
     /// Whether the file is there and as large as it should be; reads nothing of it.
@@ -88,15 +114,53 @@ fn open(path: &Path, expected: u64) -> Result<File, Wrong> {
     }
 }
 
-fn checksum(file: &mut File) -> io::Result<u32> {
+/// What a look at the bytes of a segment came to.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Whole,
+    Damaged(Wrong),
+    /// It could not be read for a reason that may pass.
+    Unknown(String),
+    Stopped,
+}
+
+fn checksum(mut file: &File) -> io::Result<u32> {
+    let summed = checksum_at(file, &mut |_| ControlFlow::Continue(()))?;
+    file.rewind()?;
+    Ok(summed.unwrap_or_default())
+}
+
+/// `None` when `pace` did not go on.
+fn checksum_at(
+    mut file: &File,
+    pace: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> io::Result<Option<u32>> {
     let mut buffer = vec![0; READ_BYTES];
     let mut crc32c = 0;
     loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(crc32c),
-            read => crc32c = crc32c::crc32c_append(crc32c, &buffer[..read]),
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(Some(crc32c));
+        }
+        crc32c = crc32c::crc32c_append(crc32c, &buffer[..read]);
+        if pace(read).is_break() {
+            return Ok(None);
         }
     }
+}
+
+fn forget_cached(file: &File) {
+    if let Err(error) = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed) {
+        tracing::debug!(%error, "a segment stays in memory");
+    }
+}
+
+/// Whether another try may go well: it is this process, or the machine, that lacks something.
+fn is_passing(error: &io::Error) -> bool {
+    let lacking = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::INTR];
+    error
+        .raw_os_error()
+        .is_some_and(|code| lacking.iter().any(|errno| errno.raw_os_error() == code))
 }
 
 /// Follows rows, which are to come in the order of their table.

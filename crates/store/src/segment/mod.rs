@@ -5,6 +5,7 @@
 
 mod check;
 mod grams;
+mod guard;
 mod manifest;
 mod merge;
 mod read;
@@ -16,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
 
@@ -24,6 +25,8 @@ use andon_model::UnixNanos;
 use parquet::{arrow::arrow_reader::ArrowReaderMetadata, bloom_filter::Sbbf};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use check::Verdict;
+pub(crate) use guard::{Guarded, guard};
 pub(crate) use manifest::{Manifest, read_manifest, write_manifest};
 pub(crate) use merge::merge;
 pub(crate) use read::{Visit, times_of};
@@ -86,6 +89,19 @@ pub(crate) struct Segment {
     /// Which trace ids each group of rows may hold; read at the first question.
     filters: Mutex<Option<Box<[Sbbf]>>>,
     is_obsolete: AtomicBool,
+    /// Whether somebody could not read it, and nobody has looked into it yet.
+    suspicion: AtomicU8,
+}
+
+/// What speaks for a segment being damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Suspicion {
+    None,
+    /// A question failed that read it, perhaps for another reason.
+    Possible,
+    /// It could not be read.
+    Unreadable,
 }
 
 impl Segment {
@@ -97,6 +113,7 @@ impl Segment {
             metadata: OnceLock::new(),
             filters: Mutex::new(None),
             is_obsolete: AtomicBool::new(false),
+            suspicion: AtomicU8::new(Suspicion::None as u8),
         }
     }
 
@@ -108,6 +125,23 @@ impl Segment {
     /// The file goes with the last question that reads it.
     pub(crate) fn retire(&self) {
         self.is_obsolete.store(true, Ordering::Release);
+    }
+
+    /// To be looked into.
+    pub(crate) fn suspect(&self, suspicion: Suspicion) {
+        self.suspicion.fetch_max(suspicion as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn suspicion(&self) -> Suspicion {
+        match self.suspicion.load(Ordering::Relaxed) {
+            0 => Suspicion::None,
+            1 => Suspicion::Possible,
+            _ => Suspicion::Unreadable,
+        }
+    }
+
+    pub(crate) fn looked_into(&self) {
+        self.suspicion.store(Suspicion::None as u8, Ordering::Relaxed);
     }
 
     fn filters(&self) -> std::sync::MutexGuard<'_, Option<Box<[Sbbf]>>> {

@@ -1,6 +1,6 @@
 //! How a segment is read: the rows of one trace, or the rows of a time.
 
-use std::{fs::File, ops::ControlFlow};
+use std::{fmt::Display, fs::File, ops::ControlFlow};
 
 use andon_model::{TraceId, UnixNanos};
 use arrow::{
@@ -22,8 +22,9 @@ use parquet::{
 };
 
 use super::{
-    Segment,
+    Guarded, Segment, Suspicion,
     grams::{self, BLOCK_ROWS},
+    guard,
 };
 use crate::{StoreError, table::Row};
 
@@ -75,14 +76,12 @@ impl Segment {
             };
             Ok(ids.iter().map(|id| Some(id == Some(&wanted[..]))).collect::<BooleanArray>())
         });
-        let reader = builder
+        let builder = builder
             .with_row_groups(groups)
             .with_row_filter(RowFilter::new(vec![Box::new(is_wanted)]))
-            .with_batch_size(BATCH_ROWS)
-            .build()
-            .map_err(|error| self.unreadable(&error))?;
-        for batch in reader {
-            rows.extend(R::read_all(&batch.map_err(|error| self.unreadable(&error))?));
+            .with_batch_size(BATCH_ROWS);
+        for batch in self.batches(builder)? {
+            rows.extend(R::read_all(&batch?));
         }
         Ok(rows)
     }
@@ -116,9 +115,8 @@ impl Segment {
             });
             builder = builder.with_row_filter(RowFilter::new(vec![Box::new(by_time)]));
         }
-        let reader = builder.build().map_err(|error| self.unreadable(&error))?;
-        for batch in reader {
-            if take(&batch.map_err(|error| self.unreadable(&error))?).is_break() {
+        for batch in self.batches(builder)? {
+            if take(&batch?).is_break() {
                 break;
             }
         }
@@ -146,12 +144,9 @@ impl Segment {
             let rows = BLOCK_ROWS.min((self.info.rows as usize).saturating_sub(first));
             let selection = vec![RowSelector::skip(first), RowSelector::select(rows)];
             let builder = self.builder()?.with_batch_size(BLOCK_ROWS);
-            let reader = builder
-                .with_row_selection(RowSelection::from(selection))
-                .build()
-                .map_err(|error| self.unreadable(&error))?;
-            for batch in reader {
-                if take(&batch.map_err(|error| self.unreadable(&error))?).is_break() {
+            let builder = builder.with_row_selection(RowSelection::from(selection));
+            for batch in self.batches(builder)? {
+                if take(&batch?).is_break() {
                     return Ok(());
                 }
             }
@@ -165,7 +160,24 @@ impl Segment {
         batch_rows: usize,
     ) -> Result<ParquetRecordBatchReader, StoreError> {
         let builder = self.builder()?.with_batch_size(batch_rows);
-        builder.build().map_err(|error| self.unreadable(&error))
+        self.guard(|| builder.build())
+    }
+
+    fn batches(
+        &self,
+        builder: ParquetRecordBatchReaderBuilder<File>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, StoreError>>, StoreError> {
+        let reader = self.guard(|| builder.build())?;
+        Ok(Guarded::new(reader, &self.path).inspect(|batch| {
+            if batch.is_err() {
+                self.suspect(Suspicion::Unreadable);
+            }
+        }))
+    }
+
+    /// As [`guard`]; what cannot be read makes the segment suspect.
+    fn guard<T, E: Display>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, StoreError> {
+        guard(&self.path, read).inspect_err(|_| self.suspect(Suspicion::Unreadable))
     }
 
     fn builder(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, StoreError> {
@@ -174,14 +186,16 @@ impl Segment {
             return Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, known.clone()));
         }
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let read =
-            ArrowReaderMetadata::load(&file, options).map_err(|error| self.unreadable(&error))?;
+        let read = self.guard(|| ArrowReaderMetadata::load(&file, options))?;
         let metadata = self.metadata.get_or_init(|| read).clone();
         Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
     }
 
     fn open(&self) -> Result<File, StoreError> {
-        File::open(&self.path).map_err(|error| StoreError::io("open", &self.path, &error))
+        File::open(&self.path).map_err(|error| {
+            self.suspect(Suspicion::Unreadable);
+            StoreError::io("open", &self.path, &error)
+        })
     }
 
     /// Groups of rows whose filter lets the trace through.
@@ -204,9 +218,8 @@ impl Segment {
         };
         (0..builder.metadata().num_row_groups())
             .map(|group| {
-                let filter = builder
-                    .get_row_group_column_bloom_filter(group, column)
-                    .map_err(|error| self.unreadable(&error))?;
+                let read = || builder.get_row_group_column_bloom_filter(group, column);
+                let filter = self.guard(read)?;
                 // Without a filter every trace can be in here.
                 Ok(filter.unwrap_or_else(|| Sbbf::new(&[0xff; 32])))
             })
@@ -230,10 +243,6 @@ impl Segment {
                 && last.is_none_or(|last| last.unsigned_abs() >= visit.from_ns)
         };
         (0..builder.metadata().num_row_groups()).filter(|group| overlaps(*group)).collect()
-    }
-
-    fn unreadable(&self, error: &dyn std::error::Error) -> StoreError {
-        StoreError::Damaged { file: self.path.display().to_string(), reason: error.to_string() }
     }
 }
 

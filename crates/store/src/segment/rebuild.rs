@@ -14,6 +14,7 @@ use parquet::{
 use super::{
     EXTENSION, EXTENSIONS, Manifest, SegmentInfo,
     grams::path_beside,
+    guard,
     write::{CREATED_KEY, LOG_THROUGH_KEY, REPLACES_KEY},
 };
 use crate::{StoreError, table::Table};
@@ -97,14 +98,9 @@ fn files_of(folder: &Path, table: Table) -> Result<Vec<(u64, std::path::PathBuf)
 }
 
 fn look_at(table: Table, id: u64, path: &Path) -> Result<Found, StoreError> {
-    let damaged = |reason: &dyn std::error::Error| StoreError::Damaged {
-        file: path.display().to_string(),
-        reason: reason.to_string(),
-    };
     let bytes = fs::read(path).map_err(|error| StoreError::io("read", path, &error))?;
     let file = File::open(path).map_err(|error| StoreError::io("open", path, &error))?;
-    let read = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
-        .map_err(|error| damaged(&error))?;
+    let read = guard(path, || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))?;
     let metadata = read.metadata();
     let (mut from_ns, mut to_ns) = (u64::MAX, 0);
     for group in metadata.row_groups() {

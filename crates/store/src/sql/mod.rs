@@ -13,13 +13,14 @@ mod view;
 
 use std::{
     future::Future,
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use arrow::array::RecordBatch;
+use arrow::{array::RecordBatch, error::ArrowError};
 use datafusion::{
     common::DataFusionError,
     execution::{
@@ -33,7 +34,7 @@ use datafusion::{
     physical_plan::execute_stream,
     prelude::{SessionConfig, SessionContext},
 };
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::Semaphore,
@@ -48,7 +49,11 @@ use self::{
     deadline::{Deadline, Late},
     view::View,
 };
-use crate::{Config, segment::Segment, table::Table};
+use crate::{
+    Config,
+    segment::{Segment, Suspicion},
+    table::Table,
+};
 
 /// Bytes of a question's text.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
@@ -164,11 +169,19 @@ impl Sql {
         let deadline = Deadline::new(Instant::now() + limits.time);
         let watched = deadline.clone();
         let Some(runtime) = &engine.runtime else { return Err(SqlError::Busy { limit }) };
+        let look = Arc::clone(&self.look);
         let work = async move {
             let _place = place;
             let answer = answer(&context, &text, limits, &watched);
-            let answer = tokio::time::timeout(limits.time, answer).await;
-            answer.unwrap_or_else(|_| Err(limits.too_long()))
+            let answer = AssertUnwindSafe(tokio::time::timeout(limits.time, answer));
+            let answer = match answer.catch_unwind().await {
+                Ok(answer) => answer.unwrap_or_else(|_| Err(limits.too_long())),
+                Err(_) => Err(SqlError::Failed("the reader of a file broke down".to_owned())),
+            };
+            if matches!(answer, Err(SqlError::Failed(_))) {
+                suspect_all(&look);
+            }
+            answer
         };
         let mut answering = Answering { work: JoinSet::new(), deadline };
         answering.work.spawn_on(work, runtime.handle());
@@ -240,6 +253,13 @@ fn give_way() {
     }
 }
 
+/// The engine does not say which file it could not read.
+fn suspect_all(look: &Look) {
+    // A snapshot of any table names the segments of all.
+    let Snapshot { segments, .. } = look(Table::Evaluations);
+    segments.iter().for_each(|segment| segment.suspect(Suspicion::Possible));
+}
+
 async fn answer(
     context: &SessionContext,
     text: &str,
@@ -279,6 +299,12 @@ fn explain(error: &DataFusionError, limits: Limits) -> SqlError {
         DataFusionError::External(error) if error.is::<Late>() => limits.too_long(),
         DataFusionError::ResourcesExhausted(_) => {
             SqlError::TooMuch { limit_mib: limits.memory_bytes >> 20 }
+        }
+        // A damaged file is nobody's mistake in a question.
+        DataFusionError::ArrowError(error, _)
+            if matches!(error.as_ref(), ArrowError::ParquetError(_)) =>
+        {
+            SqlError::Failed(error.to_string())
         }
         DataFusionError::SQL(..)
         | DataFusionError::Plan(_)

@@ -6,6 +6,8 @@ mod agreement;
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod bit_flips;
+#[cfg(test)]
 mod bombs;
 #[cfg(test)]
 mod compaction;
@@ -22,11 +24,15 @@ mod export;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
+mod known;
+#[cfg(test)]
 mod list;
 #[cfg(test)]
 mod repair;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod scrub;
 #[cfg(test)]
 mod sql;
 #[cfg(test)]
