@@ -23,10 +23,11 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) fn store(said: Option<Table>, origins: &mut Origins) -> anyhow::Result<Config> {
     let mut table = Section::new("store", said, origins);
     let mut config = Config::default();
-    let Config { keep_spans, keep_contents, keep_samples, .. } = &mut config;
+    let Config { keep_spans, keep_contents, keep_samples, keep_rollups, .. } = &mut config;
     keep(&mut table, "keep_spans", keep_spans)?;
     keep(&mut table, "keep_contents", keep_contents)?;
     keep(&mut table, "keep_samples", keep_samples)?;
+    keep(&mut table, "keep_rollups", keep_rollups)?;
     // Three generations of it may be in memory, and one column of them has at most 2 GiB.
     table.size("hot_memory", &mut config.hot_bytes, MIB..=256 * MIB)?;
     table.time("seal_after", &mut config.segment_age, SECOND..=DAY)?;
@@ -49,6 +50,9 @@ fn answers(table: &mut Section<'_>, config: &mut Config) -> anyhow::Result<()> {
     table.count("sample_points", &mut config.sample_points, 60..=100_000)?;
     table.count("search_traces", &mut config.search_traces, 10..=100_000)?;
     table.time("search_time", &mut config.search_time, 10 * MILLISECOND..=MINUTE)?;
+    table.time("aggregate_time", &mut config.aggregate_time, 100 * MILLISECOND..=10 * MINUTE)?;
+    table.size("aggregate_memory", &mut config.aggregate_bytes, 4 * MIB..=4 * GIB)?;
+    table.count("question_threads", &mut config.question_threads, 1..=256)?;
     table.size("sql_memory", &mut config.sql_memory_bytes, 16 * MIB..=64 * GIB)?;
     table.count("sql_rows", &mut config.sql_rows, 1..=1_000_000)?;
     table.time("sql_time", &mut config.sql_time, 100 * MILLISECOND..=HOUR)?;
@@ -160,7 +164,7 @@ mod tests {
             .into_iter()
             // The default is the machine's.
             .map(|(name, default, _)| match name.as_str() {
-                "store.sql_threads" => (name, "2".to_owned()),
+                "store.question_threads" | "store.sql_threads" => (name, "2".to_owned()),
                 _ => (name, default),
             })
             .collect();
