@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_a_good_value() {
-        let message = |text: &str| format!("{:#}", read(text).err().expect("an error"));
+        let message = |text: &str| format!("{:#}", read(text).expect_err("an error"));
         for (text, parts) in [
             (
                 "[store]\nhot_memory = \"64 apples\"\n",
