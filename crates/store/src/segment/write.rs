@@ -10,7 +10,7 @@ use std::{
 
 use andon_model::UnixNanos;
 use arrow::{
-    array::{AsArray, RecordBatch},
+    array::{AsArray, RecordBatch, new_null_array},
     compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch},
     datatypes::{DataType, Int64Type, SchemaRef},
 };
@@ -68,6 +68,20 @@ pub(crate) struct Writer {
     from_ns: UnixNanos,
     to_ns: UnixNanos,
     rows: u64,
+    unfinished: Unfinished,
+}
+
+/// A file that is removed unless it comes to count: whatever goes wrong, a merge that is tried again
+/// and again is not to fill the disk with beginnings.
+struct Unfinished(Option<PathBuf>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // What stays behind is removed at the next start.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 impl Writer {
@@ -85,10 +99,13 @@ impl Writer {
             .map_err(|error| StoreError::segment("begin", &path, &error))?;
         let (created_ns, from_ns) = (origin.created_ns, UnixNanos::MAX);
         let grams = (table == Table::Contents).then(Grams::default);
-        Ok(Self { table, id, path, arrow, grams, created_ns, from_ns, to_ns: 0, rows: 0 })
+        let unfinished = Unfinished(Some(path.clone()));
+        let (to_ns, rows) = (0, 0);
+        Ok(Self { table, id, path, arrow, grams, created_ns, from_ns, to_ns, rows, unfinished })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
+        let batch = &in_columns_of(self.table, batch)?;
         let times = batch.column_by_name(self.table.time_column());
         let times = times.and_then(|times| times.as_primitive_opt::<Int64Type>());
         for time in times.into_iter().flatten().flatten() {
@@ -117,7 +134,7 @@ impl Writer {
 
     /// Durable under its name when this returns, and part of nothing until a manifest says so.
     pub(crate) fn finish(self) -> Result<SegmentInfo, StoreError> {
-        let path = self.path;
+        let (path, mut unfinished) = (self.path, self.unfinished);
         let io_failed = |error: io::Error| StoreError::io("write", &path, &error);
         let Summed { file, crc32c, bytes } = self
             .arrow
@@ -141,11 +158,27 @@ impl Writer {
             info.grams_bytes = grams.finish(&named).map_err(io_failed)?;
         }
         fs::rename(&path, &named).map_err(io_failed)?;
+        unfinished.0 = None;
         if let Some(folder) = path.parent() {
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_failed)?;
         }
         Ok(info)
     }
+}
+
+/// Rows with the columns that their table has today: what an earlier version did not write is unknown.
+pub(crate) fn in_columns_of(table: Table, batch: &RecordBatch) -> Result<RecordBatch, StoreError> {
+    let schema = table.schema();
+    if batch.schema_ref() == &schema {
+        return Ok(batch.clone());
+    }
+    let columns = schema.fields().iter().map(|field| {
+        let column = batch.column_by_name(field.name());
+        let column = column.filter(|column| column.data_type() == field.data_type());
+        column.cloned().unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+    });
+    let columns = columns.collect();
+    RecordBatch::try_new(schema, columns).map_err(|error| StoreError::Encode(error.to_string()))
 }
 
 /// A file that is no segment, and looks like one.

@@ -24,6 +24,8 @@ mod export;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod known;
 #[cfg(test)]
 mod list;
