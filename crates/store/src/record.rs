@@ -2,7 +2,7 @@
 //! hundred thousand, are written as lists of their fields; a later version may add fields behind
 //! those that there are. All else has field names.
 
-use andon_model::{Evaluation, HostSample, ProcessSample};
+use andon_model::{Evaluation, HostSample, ProcessSample, Span, Timings};
 use andon_privacy::{Protected, SpanBatch};
 use serde::{Deserialize, Serialize};
 
@@ -78,26 +78,70 @@ impl Record {
 
 impl From<Record> for Stored {
     fn from(record: Record) -> Self {
-        match record {
+        let stored = match record {
             Record::Spans(batch) => Self::Spans(batch.into_inner()),
             Record::Evaluations(evaluations) => Self::Evaluations(evaluations),
             Record::Host(samples) => Self::Host(samples),
             Record::Processes(samples) => Self::Processes(samples),
-        }
+        };
+        stored.as_columns_hold_it()
     }
 }
+
+/// The largest number that a column holds; as a time it is in the year 2262.
+const MOST: u64 = i64::MAX as u64;
 
 impl Stored {
     /// `None` for a kind or a payload that this version does not know.
     pub(crate) fn decode(kind: u8, payload: &[u8]) -> Option<Self> {
-        match kind {
+        let stored = match kind {
             kind::SPANS | kind::NAMED_SPANS => parse(payload).map(Self::Spans),
             kind::EVALUATIONS => parse(payload).map(Self::Evaluations),
             kind::HOST => parse(payload).map(Self::Host),
             kind::PROCESSES => parse(payload).map(Self::Processes),
             _ => None,
-        }
+        };
+        stored.map(Self::as_columns_hold_it)
     }
+
+    /// Numbers that no column holds, cut: a row is to be in memory what it will be in a segment, or a
+    /// trace of the year 2500 would be two.
+    fn as_columns_hold_it(mut self) -> Self {
+        let cut = |number: &mut u64| *number = MOST.min(*number);
+        match &mut self {
+            Self::Spans(SpanBatch { spans, contents }) => {
+                spans.iter_mut().flat_map(numbers_of).for_each(cut);
+                contents.iter_mut().map(|content| &mut content.time_ns).for_each(cut);
+            }
+            Self::Evaluations(rows) => {
+                let durations = |row: &mut Evaluation| row.duration_ns.iter_mut().for_each(cut);
+                rows.iter_mut().for_each(durations);
+                rows.iter_mut().map(|row| &mut row.time_ns).for_each(cut);
+            }
+            Self::Host(rows) => rows.iter_mut().map(|row| &mut row.time_ns).for_each(cut),
+            Self::Processes(rows) => rows.iter_mut().map(|row| &mut row.time_ns).for_each(cut),
+        }
+        self
+    }
+}
+
+fn numbers_of(span: &mut Span) -> impl Iterator<Item = &mut u64> {
+    let Timings { queue_ns, load_ns, prompt_eval_ns, ttft_ns, eval_ns, stall_ns } =
+        &mut span.timings;
+    let known = [
+        queue_ns,
+        load_ns,
+        prompt_eval_ns,
+        ttft_ns,
+        eval_ns,
+        stall_ns,
+        &mut span.input_tokens,
+        &mut span.output_tokens,
+        &mut span.cached_tokens,
+        &mut span.reasoning_tokens,
+        &mut span.context_length,
+    ];
+    [&mut span.start_ns, &mut span.duration_ns].into_iter().chain(known.into_iter().flatten())
 }
 
 fn named<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
@@ -120,7 +164,7 @@ fn parse<T: for<'de> Deserialize<'de>>(payload: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use andon_model::{
-        AttributeValue, Cause, LlmKind, Observation, Policy, RequestId, Span, SpanId, TraceId,
+        AttributeValue, Cause, LlmKind, Observation, Policy, RequestId, SpanId, TraceId,
     };
     use andon_privacy::{NoticeLanguage, Protector};
 
@@ -133,7 +177,7 @@ mod tests {
         span.llm_kind = Some(LlmKind::Llm);
         span.cause = Some(Cause::ColdStart);
         span.request_id = Some(RequestId::from_caller(None));
-        span.timings.ttft_ns = Some(u64::MAX);
+        span.timings.ttft_ns = Some(MOST);
         for (name, value) in [
             ("whole", AttributeValue::Float(1.0)),
             ("negative", AttributeValue::Int(-1)),

@@ -19,6 +19,8 @@ use crate::{
 
 /// Traces whose spans are in memory at a time.
 const AT_A_TIME: usize = 10_000;
+/// Days of these traces that get a file each.
+const MOST_DAYS: usize = 40;
 
 /// Writes a row for each trace that has spans and no row, and adds the new segments to the manifest;
 /// how many rows.
@@ -115,7 +117,7 @@ fn spans_of(
     Ok(found)
 }
 
-/// A segment for each day, as everywhere.
+/// A segment for each day, as everywhere; rows of more days than there are in good order share one.
 fn write(
     folder: &Path,
     manifest: &mut Manifest,
@@ -125,6 +127,10 @@ fn write(
     let mut days: BTreeMap<u64, Vec<TraceSummary>> = BTreeMap::new();
     for row in rows {
         days.entry(row.start_ns / DAY_NS).or_default().push(row);
+    }
+    if days.len() > MOST_DAYS {
+        let all = days.into_values().flatten().collect();
+        days = BTreeMap::from([(0, all)]);
     }
     for rows in days.into_values() {
         let origin = Origin { log_through: manifest.log_through, created_ns, replaces: &[] };
