@@ -84,7 +84,7 @@ impl From<Record> for Stored {
             Record::Host(samples) => Self::Host(samples),
             Record::Processes(samples) => Self::Processes(samples),
         };
-        stored.as_columns_hold_it()
+        stored.cut_to_columns()
     }
 }
 
@@ -101,12 +101,12 @@ impl Stored {
             kind::PROCESSES => parse(payload).map(Self::Processes),
             _ => None,
         };
-        stored.map(Self::as_columns_hold_it)
+        stored.map(Self::cut_to_columns)
     }
 
     /// Numbers that no column holds, cut: a row is to be in memory what it will be in a segment, or a
     /// trace of the year 2500 would be two.
-    fn as_columns_hold_it(mut self) -> Self {
+    fn cut_to_columns(mut self) -> Self {
         let cut = |number: &mut u64| *number = MOST.min(*number);
         match &mut self {
             Self::Spans(SpanBatch { spans, contents }) => {

@@ -19,9 +19,14 @@ use super::{
 use crate::{
     StoreError,
     aggregate::{Rolling, Rollup, VERSION},
-    segment::{Origin, Segment, SegmentInfo, Visit, Writer, times_of},
+    segment::{Origin, Segment, SegmentInfo, Visit, Writer, sorted, times_of},
     table::{Row as _, Table},
 };
+
+/// Days that get a file each: beyond, times are out of order, and days share files.
+const MOST_DAYS: usize = 1_000;
+/// Rows of such a file, at least.
+const SHARED_ROWS: usize = 1_000;
 
 /// Makes rollups when they are not whole. Until then, questions are answered from the spans. `pause`
 /// is told how long was worked, and says whether to stop.
@@ -122,34 +127,54 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// A segment of rollups for each day.
+    /// A segment of rollups for each day, or for several where there are too many days.
     fn run(&mut self, added: &mut Vec<SegmentInfo>) -> Result<ControlFlow<()>, StoreError> {
-        for (day, spans) in days(self.spans)? {
-            let (from_ns, to_ns) = (day * DAY_NS, (day + 1).saturating_mul(DAY_NS));
-            let mut rolling = Rolling::new();
-            for segment in &spans {
-                let columns = Rollup::span_columns();
-                let visit = Visit::between(from_ns, to_ns - 1).columns(&columns);
-                let mut is_over = false;
-                segment.visit(visit, &mut |batch| {
-                    rolling.add_spans(batch, from_ns, to_ns);
-                    is_over = (self.pause)();
-                    if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                })?;
-                if is_over {
-                    return Ok(ControlFlow::Break(()));
-                }
+        let days = days(self.spans)?;
+        let least_rows = if days.len() > MOST_DAYS { SHARED_ROWS } else { 1 };
+        let (mut rows, mut created_ns) = (Vec::new(), 0);
+        for (day, spans) in days {
+            let ControlFlow::Continue(of_day) = self.day(day, &spans)? else {
+                return Ok(ControlFlow::Break(()));
+            };
+            rows.extend(of_day);
+            created_ns = spans.iter().map(|one| one.info.created_ns).fold(created_ns, u64::max);
+            if rows.len() >= least_rows {
+                added.push(self.write(&std::mem::take(&mut rows), created_ns)?);
             }
-            let created_ns = spans.iter().map(|segment| segment.info.created_ns).max();
-            added.push(self.write(&rolling.finish(), created_ns.unwrap_or(0))?);
+        }
+        if !rows.is_empty() {
+            added.push(self.write(&rows, created_ns)?);
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn day(
+        &mut self,
+        day: u64,
+        spans: &[&Arc<Segment>],
+    ) -> Result<ControlFlow<(), Vec<Rollup>>, StoreError> {
+        let (from_ns, to_ns) = (day * DAY_NS, (day + 1).saturating_mul(DAY_NS));
+        let columns = Rollup::span_columns();
+        let mut rolling = Rolling::new();
+        for segment in spans {
+            let mut is_over = false;
+            let visit = Visit::between(from_ns, to_ns - 1).columns(&columns);
+            segment.visit(visit, &mut |batch| {
+                rolling.add_spans(batch, from_ns, to_ns);
+                is_over = (self.pause)();
+                if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if is_over {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(rolling.finish()))
     }
 
     fn write(&mut self, rows: &[Rollup], created_ns: UnixNanos) -> Result<SegmentInfo, StoreError> {
         let origin = Origin { log_through: self.log_through, created_ns, replaces: &[] };
         let mut writer = Writer::create(self.folder, Table::Rollups, (self.next_id)(), origin)?;
-        writer.write(&Rollup::batch(rows))?;
+        writer.write(&sorted(Table::Rollups, &[Rollup::batch(rows)])?)?;
         writer.finish()
     }
 }

@@ -157,9 +157,9 @@ fn attempt(whole: &Path, expected: &Answers, trial: u64) -> Outcome {
     if after {
         is_made_whole(folder, &damage, expected);
     }
-    if state.message.is_some() || state.replay.faults_total > 0 || state.unreadable_files > 0 {
-        Outcome::Noticed
-    } else if now.sql.iter().any(|(_, answer)| answer.is_err()) {
+    let is_named =
+        state.message.is_some() || state.replay.faults_total > 0 || state.unreadable_files > 0;
+    if is_named || now.sql.iter().any(|(_, answer)| answer.is_err()) {
         Outcome::Noticed
     } else if now == damage.among(expected) {
         Outcome::Harmless

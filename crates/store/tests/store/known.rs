@@ -39,8 +39,9 @@ pub(crate) fn spans_of(trace: u64) -> [Span; 2] {
     let mut root = span(trace, start_s(generation_of(trace)) + trace);
     root.span_id = span_id(trace, 0);
     root.request_id = RequestId::given(&format!("request-{trace}"));
-    root.attributes.set("browser.visible", trace % 2 == 0);
-    let mut call = llm_span(&root, if trace % 2 == 0 { "gemma3:270m" } else { "qwen3:8b" });
+    root.attributes.set("browser.visible", trace.is_multiple_of(2));
+    let mut call =
+        llm_span(&root, if trace.is_multiple_of(2) { "gemma3:270m" } else { "qwen3:8b" });
     call.span_id = span_id(trace, 1);
     call.env = Some("test".to_owned());
     call.version = Some("1.2.3".to_owned());
