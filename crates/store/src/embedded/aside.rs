@@ -13,6 +13,7 @@ use super::open::own_folder;
 use crate::{
     Fault, FaultKind, ReplayReport, StoreError, Wrong,
     segment::{Manifest, create_private, write_manifest},
+    table::Table,
 };
 
 const FOLDER: &str = "set-aside";
@@ -68,6 +69,7 @@ pub(super) fn leave_out(
     report: &mut ReplayReport,
 ) -> Result<HashSet<u64>, StoreError> {
     let (mut left_out, mut gone) = (HashSet::new(), HashSet::new());
+    let mut lost_rollups = false;
     for info in &manifest.segments {
         let Err(wrong) = info.check_size(segments) else { continue };
         let path = info.path_in(segments);
@@ -78,7 +80,11 @@ pub(super) fn leave_out(
         if matches!(wrong, Wrong::Size { .. }) {
             set_aside(data, &path)?;
             gone.insert(info.id);
+            lost_rollups |= info.table == Table::Rollups;
         }
+    }
+    if lost_rollups {
+        manifest.rollups = 0;
     }
     if !gone.is_empty() {
         manifest.segments.retain(|info| !gone.contains(&info.id));

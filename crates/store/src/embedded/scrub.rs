@@ -23,6 +23,7 @@ use super::{
 use crate::{
     Fault, FaultKind, ReplayReport, StoreError, Wrong,
     segment::{Manifest, Segment, SegmentInfo, Suspicion, Verdict},
+    table::Table,
 };
 
 /// How often it is looked whether there is something to do.
@@ -240,6 +241,8 @@ impl Scrub {
             let mut state = self.shared.write();
             let others = state.segments.iter().filter(|one| one.info.id != segment.info.id);
             state.segments = Arc::new(others.cloned().collect());
+            // They are made anew; until then, the spans are asked.
+            state.has_rollups &= segment.info.table != Table::Rollups;
         }
         let mut known = self.lock();
         known.progress.damaged.insert(segment.info.id);

@@ -9,7 +9,10 @@ use andon_model::{
     RequestId, Span, SpanId, SpanKind, Status, Timings,
 };
 use andon_privacy::{NoticeLanguage, Protector};
-use andon_store::{EmbeddedStore, Format, Record, Store, Trace, TracePage};
+use andon_store::{
+    AggregateQuery, Aggregation, Dimension, EmbeddedStore, Format, Population, Record, Store,
+    Trace, TracePage,
+};
 use serde_json::Value;
 
 use crate::support::*;
@@ -159,6 +162,8 @@ pub(crate) struct Answers {
     pub(crate) hosts: Vec<HostSample>,
     pub(crate) processes: Vec<ProcessSample>,
     pub(crate) sql: Vec<(&'static str, Result<Value, String>)>,
+    /// Where `rollups` are asked.
+    pub(crate) numbers: Option<Aggregation>,
 }
 
 /// A question about each table that can be asked in SQL.
@@ -197,7 +202,20 @@ pub(crate) fn answers(store: &EmbeddedStore, is_asked: impl Fn(&str) -> bool) ->
             .filter(|(table, _)| is_asked(table))
             .map(|(table, question)| (table, ask(store, question)))
             .collect(),
+        numbers: is_asked("rollups").then(|| numbers_of(store)),
     }
+}
+
+/// Whole hours, by model.
+pub(crate) fn numbers_of(store: &EmbeddedStore) -> Aggregation {
+    let query = AggregateQuery {
+        to_ns: (start_s(SEALED) + 7_200) * SECOND,
+        of: Population::All,
+        by: vec![Dimension::Model],
+        top: 10,
+        ..AggregateQuery::default()
+    };
+    store.aggregate(&query).unwrap()
 }
 
 /// An answer in SQL as JSON.
