@@ -14,11 +14,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use andon_store::{Config, EmbeddedStore, Store, StoreError, repair, verify};
+use andon_store::{Config, EmbeddedStore, Store, StoreError, Table, repair, verify};
 
 use crate::{known, known::*, support::*};
 
 const TRIALS: u64 = 300;
+/// No trial begins after so long; a busy machine gets through a part of them.
+const TIME: Duration = Duration::from_secs(50);
 /// Trials at a time.
 const THREADS: u64 = 4;
 /// Nothing that is done to a folder of a hundred kilobytes takes so long.
@@ -96,6 +98,9 @@ impl Damage {
 
     fn among(&self, expected: &Answers) -> Answers {
         let mut expected = expected.clone();
+        if !(self.is_about("spans") || self.is_about("rollups")) {
+            expected.figures = None;
+        }
         expected.sql.retain(|(table, _)| self.is_about(table));
         expected.numbers = expected.numbers.filter(|_| self.is_about("rollups"));
         expected
@@ -286,14 +291,14 @@ fn flipped_bits_are_named_the_rest_is_served_and_repair_makes_it_whole() {
     known::fill(folder.path());
     let whole = copy_folder(folder.path());
     let expected = answers(&open(folder.path()), |_| true);
-    let next = AtomicU64::new(0);
+    let (next, end) = (AtomicU64::new(0), Instant::now() + TIME);
     let outcomes = Mutex::new(HashMap::<Option<Outcome>, u64>::new());
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 loop {
                     let trial = next.fetch_add(1, Ordering::Relaxed);
-                    if trial >= TRIALS {
+                    if trial >= TRIALS || Instant::now() >= end {
                         return;
                     }
                     let outcome = attempt_in_time(whole.path(), &expected, trial);
@@ -307,6 +312,7 @@ fn flipped_bits_are_named_the_rest_is_served_and_repair_makes_it_whole() {
     assert_eq!(outcomes.get(&None), None, "see above");
     // It would be no test if little was hit.
     let count = |outcome| outcomes.get(&Some(outcome)).copied().unwrap_or(0);
-    assert!(count(Outcome::Noticed) > TRIALS / 10, "{outcomes:?}");
-    assert!(count(Outcome::Nothing) + count(Outcome::Refused) < TRIALS / 10, "{outcomes:?}");
+    let trials: u64 = outcomes.values().sum();
+    assert!(count(Outcome::Noticed) > trials / 10, "{outcomes:?}");
+    assert!(count(Outcome::Nothing) + count(Outcome::Refused) < trials / 10, "{outcomes:?}");
 }

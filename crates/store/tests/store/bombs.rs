@@ -17,10 +17,11 @@ fn size(folder: &std::path::Path) -> u64 {
 
 fn bomb(number: u64) -> Span {
     let mut bomb = span(number, 100 + number);
+    // Of those that stay no two are alike, so that no compression hides their size.
+    let texts = incompressible(100 * 10_000);
     for key in 0..10_000 {
-        // No two values are alike, so that no compression hides their size.
-        let value = format!("{number}/{key}/{}", incompressible(10_000));
-        bomb.attributes.set(format!("key.{key}"), value);
+        let text = &texts[key % 100 * 10_000..][..10_000];
+        bomb.attributes.set(format!("key.{key}"), format!("{number}/{key}/{text}"));
     }
     bomb.attributes.set("gen_ai.request.temperature", 0.5);
     bomb.name = "é".repeat(1 << 20);
@@ -30,7 +31,7 @@ fn bomb(number: u64) -> Span {
 
 #[test]
 fn ten_thousand_attributes_of_ten_kilobytes_are_kept_bounded_and_can_be_read() {
-    const BOMBS: u64 = 4;
+    const BOMBS: u64 = 3;
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for number in 0..BOMBS {
@@ -48,7 +49,7 @@ fn ten_thousand_attributes_of_ten_kilobytes_are_kept_bounded_and_can_be_read() {
     let left_out = 10_000 - (attributes.len() as i64 - 3);
     assert_eq!(attributes["andon.cut.attributes"], left_out.into());
     assert!(size(folder.path()) < BOMBS * 300_000, "{}", size(folder.path()));
-    assert_eq!(numbers(&page(&store, "")), [3, 2, 1, 0]);
+    assert_eq!(numbers(&page(&store, "")), [2, 1, 0]);
     drop(store);
     assert_eq!(open(folder.path()).trace(id(1)).unwrap().unwrap(), sealed);
 }

@@ -133,6 +133,9 @@ fn is_as_known(store: &EmbeddedStore) {
     assert_eq!((found, &answers.found[2]), (vec![15, 6, 1, 15], &vec![7]));
     assert_eq!(answers.hosts, (0..=SEALED).map(host_of).collect::<Vec<_>>());
     assert_eq!(answers.processes, (0..=SEALED).flat_map(processes_of).collect::<Vec<_>>());
+    let figures = answers.figures.unwrap();
+    let total = figures.total.figures;
+    assert_eq!((total.count, total.errors, figures.groups.len()), (30, 3, 3));
     let said: Vec<_> = answers.sql.into_iter().map(|(_, answer)| answer.unwrap()).collect();
     let expected = [
         json!([

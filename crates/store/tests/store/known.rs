@@ -23,6 +23,7 @@ pub(crate) const SEALED: u64 = 2;
 pub(crate) const TRACES: u64 = 5;
 /// A day on which generations begin, an hour apart.
 const DAY_S: u64 = 1_700_006_400;
+const HOUR: u64 = 3_600 * SECOND;
 
 pub(crate) fn all_traces() -> std::ops::Range<u64> {
     0..TRACES * (SEALED + 1)
@@ -161,6 +162,8 @@ pub(crate) struct Answers {
     pub(crate) found: Vec<Vec<u64>>,
     pub(crate) hosts: Vec<HostSample>,
     pub(crate) processes: Vec<ProcessSample>,
+    /// Where spans or rollups are asked about.
+    pub(crate) figures: Option<Aggregation>,
     pub(crate) sql: Vec<(&'static str, Result<Value, String>)>,
     /// Where `rollups` are asked.
     pub(crate) numbers: Option<Aggregation>,
@@ -191,12 +194,23 @@ pub(crate) fn answers(store: &EmbeddedStore, is_asked: impl Fn(&str) -> bool) ->
     let (from_ns, to_ns) = (start_s(0) * SECOND, (start_s(SEALED) + 3_600) * SECOND);
     let words = ["天気", "word1", "answer7", "晴れるでしょう"];
     let found = words.map(|word| numbers(&page(store, &format!("text:{word}"))));
+    // Of whole hours, so that rollups are asked.
+    let by_model = AggregateQuery {
+        from_ns: from_ns / HOUR * HOUR,
+        to_ns: to_ns / HOUR * HOUR,
+        of: Population::All,
+        by: vec![Dimension::Model],
+        top: 9,
+        ..AggregateQuery::default()
+    };
     Answers {
         list: page(store, ""),
         traces: all_traces().map(|trace| store.trace(id(trace)).unwrap()).collect(),
         found: found.to_vec(),
         hosts: store.host_samples(from_ns, to_ns).unwrap(),
         processes: store.process_samples(from_ns, to_ns).unwrap(),
+        figures: (is_asked("spans") || is_asked("rollups"))
+            .then(|| store.aggregate(&by_model).unwrap()),
         sql: QUESTIONS
             .into_iter()
             .filter(|(table, _)| is_asked(table))

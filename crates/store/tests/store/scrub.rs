@@ -136,3 +136,21 @@ fn a_question_in_sql_that_fails_has_the_files_looked_into() {
     assert_eq!(ask(&store, question).unwrap()[0]["n"], 2 * TRACES * SEALED);
     assert_eq!(store.state().scrub.damaged, [file.display().to_string()]);
 }
+
+#[test]
+fn damaged_sums_are_made_anew_from_the_spans() {
+    let (folder, _) = filled();
+    let store = open(folder.path());
+    let before = answers(&store, |table| table == "rollups").figures;
+    let file = &segment_files(folder.path(), "rollups")[0];
+    damage(file);
+    store.scrub();
+    assert_eq!(store.state().scrub.damaged, [file.display().to_string()]);
+    assert_eq!(answers(&store, |table| table == "rollups").figures, before);
+    store.compact();
+    assert_eq!(answers(&store, |table| table == "rollups").figures, before);
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(answers(&store, |table| table == "rollups").figures, before);
+    assert_eq!((store.state().message, store.state().scrub.damaged.len()), (None, 0));
+}
