@@ -165,8 +165,6 @@ pub(crate) struct Answers {
     /// Where spans or rollups are asked about.
     pub(crate) figures: Option<Aggregation>,
     pub(crate) sql: Vec<(&'static str, Result<Value, String>)>,
-    /// Where `rollups` are asked.
-    pub(crate) numbers: Option<Aggregation>,
 }
 
 /// A question about each table that can be asked in SQL.
@@ -194,39 +192,29 @@ pub(crate) fn answers(store: &EmbeddedStore, is_asked: impl Fn(&str) -> bool) ->
     let (from_ns, to_ns) = (start_s(0) * SECOND, (start_s(SEALED) + 3_600) * SECOND);
     let words = ["天気", "word1", "answer7", "晴れるでしょう"];
     let found = words.map(|word| numbers(&page(store, &format!("text:{word}"))));
-    // Of whole hours, so that rollups are asked.
-    let by_model = AggregateQuery {
-        from_ns: from_ns / HOUR * HOUR,
-        to_ns: to_ns / HOUR * HOUR,
-        of: Population::All,
-        by: vec![Dimension::Model],
-        top: 9,
-        ..AggregateQuery::default()
-    };
     Answers {
         list: page(store, ""),
         traces: all_traces().map(|trace| store.trace(id(trace)).unwrap()).collect(),
         found: found.to_vec(),
         hosts: store.host_samples(from_ns, to_ns).unwrap(),
         processes: store.process_samples(from_ns, to_ns).unwrap(),
-        figures: (is_asked("spans") || is_asked("rollups"))
-            .then(|| store.aggregate(&by_model).unwrap()),
+        figures: (is_asked("spans") || is_asked("rollups")).then(|| figures_of(store)),
         sql: QUESTIONS
             .into_iter()
             .filter(|(table, _)| is_asked(table))
             .map(|(table, question)| (table, ask(store, question)))
             .collect(),
-        numbers: is_asked("rollups").then(|| numbers_of(store)),
     }
 }
 
-/// Whole hours, by model.
-pub(crate) fn numbers_of(store: &EmbeddedStore) -> Aggregation {
+/// By model, of whole hours, so that rollups are asked.
+pub(crate) fn figures_of(store: &EmbeddedStore) -> Aggregation {
     let query = AggregateQuery {
-        to_ns: (start_s(SEALED) + 7_200) * SECOND,
+        from_ns: start_s(0) * SECOND / HOUR * HOUR,
+        to_ns: (start_s(SEALED) + 3_600) * SECOND / HOUR * HOUR,
         of: Population::All,
         by: vec![Dimension::Model],
-        top: 10,
+        top: 9,
         ..AggregateQuery::default()
     };
     store.aggregate(&query).unwrap()
