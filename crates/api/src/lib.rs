@@ -7,6 +7,7 @@ mod access;
 mod aggregate;
 mod error;
 mod feedback;
+mod forget;
 mod live;
 mod models;
 mod openapi;
@@ -30,6 +31,7 @@ use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use access::{Access, Password, guard};
+pub use forget::{FORGET_NOTE, ForgetAnswer};
 pub use pages::{has_real_pages, pages};
 pub use runtimes::{CaptureAddress, WatchedRuntime};
 pub use traces::{TimeError, parse_time};
@@ -96,6 +98,7 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(status::readyz))
         .routes(routes!(store::stats))
         .routes(routes!(store::seal))
+        .routes(routes!(forget::forget))
         .routes(routes!(live::live))
         .routes(routes!(rum::rum))
         .routes(routes!(feedback::feedback))

@@ -39,8 +39,9 @@ pub use aggregate::{
 };
 pub use config::{Config, Retention};
 pub use embedded::{
-    Copied, Damaged, EmbeddedStore, ExportFormat, LogStats, Repair, ScrubState, Selection,
-    SetAside, StoreStats, TableStats, Verification, Wrong, backup, export, repair, restore, verify,
+    Copied, Damaged, EmbeddedStore, ExportFormat, Forget, Forgotten, LogStats, Repair, ScrubState,
+    Selection, SetAside, StoreStats, TableStats, Verification, Wrong, backup, export, repair,
+    restore, verify,
 };
 pub use error::StoreError;
 pub use interrupt::{Interrupt, RaiseOnDrop};
@@ -105,6 +106,15 @@ pub trait Store: Send + Sync {
 
     /// As [`Store::flush`], and in files that other programs can read.
     fn seal(&self) -> Result<(), StoreError>;
+
+    /// Removes everything of one user, session or trace that was appended before, and returns when
+    /// it is in no file any more, or names the files where it may be. It is all or nothing: after an
+    /// error or a crash either all of it is there or none. What is appended meanwhile stays, and so do
+    /// backups. Appends go on, until memory is full.
+    fn forget(&self, of: &Forget) -> Result<Forgotten, StoreError>;
+
+    /// What [`Store::forget`] would remove now.
+    fn preview_forget(&self, of: &Forget) -> Result<Forgotten, StoreError>;
 
     /// Writes what was taken in and refuses more. Questions still work.
     fn close(&self);

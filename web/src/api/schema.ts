@@ -180,6 +180,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/store/forget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Removes everything of one user, session or trace from every file. Answers when it is gone. */
+        post: operations["forget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/store/seal": {
         parameters: {
             query?: never;
@@ -656,6 +673,52 @@ export interface components {
              */
             tokens_per_s: number | null;
             ttft: components["schemas"]["Distribution"] | null;
+        };
+        /** @description What was removed, or would be. */
+        ForgetAnswer: {
+            /** @description Nothing was removed. */
+            is_preview: boolean;
+            /** @description What is beyond Andon's reach. */
+            note: string;
+            removed: components["schemas"]["Forgotten"];
+        };
+        /** @description Just one of user, session and trace. */
+        ForgetRequest: {
+            /** @description Only count what would be removed. */
+            preview?: boolean;
+            /** @description All traces with a span of this session. */
+            session?: string | null;
+            trace?: components["schemas"]["TraceId"] | null;
+            /** @description All traces with a span of this user. */
+            user?: string | null;
+        };
+        /** @description What was removed, or would be. */
+        Forgotten: {
+            /**
+             * Format: int64
+             * @description Size of the files that were written in their place.
+             */
+            bytes_rewritten: number;
+            /** Format: int64 */
+            evaluations: number;
+            /**
+             * @description Files that may hold some of it and could not be looked into: damaged, or set aside. They were
+             *     left as they are.
+             */
+            not_searched: string[];
+            /**
+             * Format: int64
+             * @description Files that held some of it.
+             */
+            segments: number;
+            /** Format: int64 */
+            spans: number;
+            /** @description Old files that something still reads. They go when it ends, at the latest at the next start. */
+            still_open: string[];
+            /** Format: int64 */
+            texts: number;
+            /** Format: int64 */
+            traces: number;
         };
         /** @description Spans that have these values in common. */
         Group: {
@@ -1637,6 +1700,53 @@ export interface operations {
                 };
             };
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    forget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForgetRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForgetAnswer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

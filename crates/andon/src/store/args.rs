@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use andon_model::TraceId;
+use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
 use crate::cli::Settings;
 
@@ -24,6 +25,8 @@ pub(super) enum StoreAction {
     Backup(BackupArgs),
     /// Takes a backup back into a data folder that holds no records.
     Restore(RestoreArgs),
+    /// Removes everything of one user, session or trace, while Andon runs or not.
+    Forget(ForgetArgs),
 }
 
 #[derive(Args)]
@@ -63,6 +66,30 @@ pub(super) struct RestoreArgs {
     pub(super) from: PathBuf,
     #[command(flatten)]
     pub(super) settings: Box<Settings>,
+}
+
+#[derive(Args)]
+pub(super) struct ForgetArgs {
+    #[command(flatten)]
+    pub(super) whose: Whose,
+    /// Do not ask; needed where nobody can be asked
+    #[arg(long)]
+    pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) settings: Box<Settings>,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Whose {
+    /// All traces with a span of this user
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) user: Option<String>,
+    /// All traces with a span of this session
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) session: Option<String>,
+    #[arg(long, value_name = "ID")]
+    pub(super) trace: Option<TraceId>,
 }
 
 /// For people or for programs.

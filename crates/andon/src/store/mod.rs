@@ -2,6 +2,7 @@
 
 mod args;
 mod backup;
+mod forget;
 mod repair;
 mod stats;
 mod verify;
@@ -18,5 +19,6 @@ pub(crate) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
         StoreAction::Repair(args) => repair::run(args),
         StoreAction::Backup(args) => backup::back_up(args).await,
         StoreAction::Restore(args) => backup::restore(args),
+        StoreAction::Forget(args) => forget::run(args).await,
     }
 }

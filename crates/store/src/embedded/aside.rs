@@ -16,7 +16,7 @@ use crate::{
     table::Table,
 };
 
-const FOLDER: &str = "set-aside";
+pub(super) const SET_ASIDE_FOLDER: &str = "set-aside";
 
 /// Moves a file out of the store; where to.
 pub(super) fn set_aside(data: &Path, path: &Path) -> Result<PathBuf, StoreError> {
@@ -46,7 +46,7 @@ pub(super) fn copy_aside(data: &Path, path: &Path) -> Result<PathBuf, StoreError
 
 /// A name that says where the file was, and that nothing has yet.
 fn place_for(data: &Path, path: &Path) -> Result<PathBuf, StoreError> {
-    let folder = own_folder(data, FOLDER)?;
+    let folder = own_folder(data, SET_ASIDE_FOLDER)?;
     let part = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     let was_in = part(path.parent().and_then(Path::file_name));
     let name = format!("{was_in}-{}", part(path.file_name()));

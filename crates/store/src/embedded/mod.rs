@@ -10,6 +10,7 @@ mod backup;
 mod commit;
 mod compact;
 mod export;
+mod forget;
 mod known;
 mod list;
 mod open;
@@ -37,6 +38,7 @@ use tokio::sync::broadcast;
 pub use self::{
     backup::{Copied, backup, restore},
     export::{ExportFormat, Selection, export},
+    forget::{Forget, Forgotten},
     repair::{Repair, SetAside, repair},
     scrub::ScrubState,
     stats::{LogStats, StoreStats, TableStats},
@@ -206,6 +208,14 @@ impl Store for EmbeddedStore {
             self.sealer.settle()?;
         }
         Ok(())
+    }
+
+    fn forget(&self, of: &Forget) -> Result<Forgotten, StoreError> {
+        self.remove_all_of(of)
+    }
+
+    fn preview_forget(&self, of: &Forget) -> Result<Forgotten, StoreError> {
+        self.count_all_of(of)
     }
 
     fn close(&self) {

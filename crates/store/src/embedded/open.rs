@@ -42,7 +42,7 @@ use crate::{
 pub(super) const LOG_FOLDER: &str = "log";
 pub(super) const SEGMENT_FOLDER: &str = "segments";
 /// Where versions before 0.2 had a log of samples.
-const SAMPLE_FOLDER: &str = "samples";
+pub(super) const SAMPLE_FOLDER: &str = "samples";
 const FOLDER_MODE: u32 = 0o700;
 
 impl EmbeddedStore {

@@ -88,7 +88,7 @@ fn visit_ids(
     })
 }
 
-fn ids_of(batch: &RecordBatch) -> impl Iterator<Item = Option<TraceId>> {
+pub(super) fn ids_of(batch: &RecordBatch) -> impl Iterator<Item = Option<TraceId>> {
     let ids = batch.column_by_name("trace_id").and_then(|ids| ids.as_fixed_size_binary_opt());
     let id = |id: Option<&[u8]>| id.and_then(|id| id.try_into().ok()).map(TraceId::from_bytes);
     ids.into_iter().flatten().map(id)

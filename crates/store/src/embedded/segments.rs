@@ -61,6 +61,9 @@ impl Segments {
         for info in &change.added {
             // The next start removes what is in no manifest.
             let _ = fs::remove_file(info.path_in(&self.folder));
+            if info.grams_bytes > 0 {
+                let _ = fs::remove_file(info.grams_in(&self.folder));
+            }
         }
     }
 

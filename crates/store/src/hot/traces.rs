@@ -252,6 +252,23 @@ impl TraceIndex {
         });
     }
 
+    /// The rows in segments of these traces are gone; what came in after them stays.
+    pub(crate) fn forget_sealed(&mut self, gone: &HashSet<TraceId>) {
+        let is_hot = |at: &At| matches!(at, At::Hot { .. });
+        for id in gone {
+            let Some(entry) = self.entries.get_mut(id) else { continue };
+            let digests = entry.digests.len();
+            entry.digests.retain(|digest| is_hot(&digest.at));
+            self.digests -= digests - entry.digests.len();
+            entry.uncounted.retain(is_hot);
+            entry.uncounted_spans = entry.uncounted.len() as u64;
+            entry.contents.retain(|(_, at)| is_hot(at));
+            entry.evaluations.retain(is_hot);
+            entry.sealed_start_ns = None;
+            self.derive(*id);
+        }
+    }
+
     /// Where the rows of a trace are; `None` when none are in memory.
     pub(crate) fn places_of(&self, id: TraceId) -> Option<Places> {
         let entry = self.entries.get(&id)?;

@@ -39,6 +39,13 @@ use crate::table::Table;
 const EXTENSIONS: [&str; 3] = [EXTENSION, grams::EXTENSION, "new"];
 pub(crate) const EXTENSION: &str = "parquet";
 
+/// The id in the name of a file that belongs to a segment, or was to.
+pub(crate) fn id_of_file(path: &Path) -> Option<u64> {
+    let extension = path.extension()?.to_str()?;
+    let id = path.file_stem()?.to_str()?.parse().ok();
+    id.filter(|_| EXTENSIONS.contains(&extension))
+}
+
 /// What the manifest knows of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SegmentInfo {

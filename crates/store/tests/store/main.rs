@@ -28,6 +28,8 @@ mod figures;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+mod forget;
+#[cfg(test)]
 mod known;
 #[cfg(test)]
 mod list;
