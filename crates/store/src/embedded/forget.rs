@@ -128,6 +128,7 @@ impl EmbeddedStore {
             segments.manifest.rollups = rollups;
             return Err(error);
         }
+        segments.removals += 1;
         let _turn = self.shared.turn();
         let mut state = self.shared.write();
         segments.show(&mut state, change);

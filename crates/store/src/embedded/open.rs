@@ -81,7 +81,7 @@ impl EmbeddedStore {
         let shared = Arc::new(Shared::new(config, &manifest, &left_out, &segment_folder));
         let mut opening = Opening {
             shared: Arc::clone(&shared),
-            segments: Segments { folder: segment_folder, manifest },
+            segments: Segments { folder: segment_folder, manifest, removals: 0 },
             report,
         };
         opening.take_over_samples(&folder.join(SAMPLE_FOLDER))?;

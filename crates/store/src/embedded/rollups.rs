@@ -38,11 +38,12 @@ pub(super) fn complete(
     if shared.read().has_rollups {
         return Ok(());
     }
-    let (spans, before, folder, log_through) = {
+    let (spans, before, folder, log_through, removals) = {
         let segments = lock(segments);
         let spans = shared.read().segments.iter().filter(is_of_spans).cloned().collect::<Vec<_>>();
         let before = segments.manifest.segments.clone();
-        (spans, before, segments.folder.clone(), segments.manifest.log_through)
+        let (folder, log_through) = (segments.folder.clone(), segments.manifest.log_through);
+        (spans, before, folder, log_through, segments.removals)
     };
     let mut since = Instant::now();
     let mut job = Job {
@@ -61,8 +62,9 @@ pub(super) fn complete(
     let mut segments = lock(segments);
     let counting = segments.manifest.segments.iter();
     let still = counting.filter(|info| change.retired.contains(&info.id)).count();
-    // Somebody else may have made them meanwhile, or merged some of those before.
-    let is_overtaken = shared.read().has_rollups || still < change.retired.len();
+    // Somebody else may have made them meanwhile, merged some of those before, or removed spans.
+    let is_overtaken =
+        shared.read().has_rollups || still < change.retired.len() || segments.removals != removals;
     if is_overtaken || !matches!(made, Ok(ControlFlow::Continue(()))) {
         segments.take_back(&change);
         return made.map(|_| ());

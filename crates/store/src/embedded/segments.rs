@@ -19,6 +19,8 @@ use crate::{
 pub(super) struct Segments {
     pub(super) folder: PathBuf,
     pub(super) manifest: Manifest,
+    /// How often spans were taken out of segments since the start.
+    pub(super) removals: u64,
 }
 
 /// The sealer and the compactor take turns.
