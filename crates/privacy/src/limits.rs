@@ -47,7 +47,7 @@ impl Default for SpanLimits {
             attributes: 256,
             attribute_name_bytes: 256,
             attribute_value_bytes: 16 << 10,
-            attribute_bytes: 256 << 10,
+            attribute_bytes: 64 << 10,
             name_bytes: 1 << 10,
             error_message_bytes: 16 << 10,
             texts: 4_096,

@@ -74,8 +74,9 @@ pub(super) fn limits(said: Option<Table>, origins: &mut Origins) -> anyhow::Resu
     let mut limits = SpanLimits::default();
     table.count("attributes", &mut limits.attributes, 8..=10_000)?;
     table.size("attribute_name", &mut limits.attribute_name_bytes, 32..=4 * KIB)?;
-    table.size("attribute_value", &mut limits.attribute_value_bytes, 512..=MIB)?;
-    table.size("attributes_size", &mut limits.attribute_bytes, 4 * KIB..=MIB)?;
+    table.size("attribute_value", &mut limits.attribute_value_bytes, 512..=256 * KIB)?;
+    // Four thousand spans are read at a time, and one column of them has at most 2 GiB.
+    table.size("attributes_size", &mut limits.attribute_bytes, 4 * KIB..=256 * KIB)?;
     table.size("name", &mut limits.name_bytes, 64..=64 * KIB)?;
     table.size("error_message", &mut limits.error_message_bytes, 256..=256 * KIB)?;
     table.count("texts", &mut limits.texts, 2..=100_000)?;

@@ -21,11 +21,16 @@ use serde::Serialize;
 use super::open::SEGMENT_FOLDER;
 use crate::{
     StoreError, TraceSummary,
-    segment::{GROUP_ROWS, Guarded, SegmentInfo, guard, one_file, read_manifest, sorted, times_of},
+    segment::{
+        GROUP_ROWS, Guarded, SegmentInfo, batch_rows, guard, one_file, read_manifest, sorted,
+        times_of,
+    },
     table::{Row, Table},
 };
 
+/// Rows that are decoded at a time, and their bytes, about.
 const BATCH_ROWS: usize = 4_096;
+const BATCH_BYTES: u64 = 32 * 1024 * 1024;
 /// How often the files are looked for again because one went before it was opened.
 const TRIES: usize = 20;
 
@@ -123,7 +128,9 @@ fn reader(
     info: &SegmentInfo,
     selection: Selection,
 ) -> Result<ParquetRecordBatchReader, parquet::errors::ParquetError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(BATCH_ROWS);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+    let rows = batch_rows(builder.metadata(), BATCH_BYTES, BATCH_ROWS);
+    let builder = builder.with_batch_size(rows);
     let Selection { table, from_ns, to_ns } = selection;
     if from_ns <= info.from_ns && info.to_ns < to_ns {
         return builder.build();

@@ -14,11 +14,15 @@ use arrow::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rustix::io::Errno;
 
-use super::{SegmentInfo, grams, read::times_of};
+use super::{
+    SegmentInfo, grams,
+    read::{batch_rows, times_of},
+};
 use crate::{Wrong, table::Table};
 
 const READ_BYTES: usize = 1 << 20;
 const BATCH_ROWS: usize = 4_096;
+const BATCH_BYTES: u64 = 32 * 1024 * 1024;
 
 impl SegmentInfo {
     /// Reads the whole segment in this folder.
@@ -83,8 +87,8 @@ impl SegmentInfo {
         if said != self.rows {
             return Err(Wrong::Rows { expected: self.rows, found: said });
         }
-        let reader =
-            builder.with_batch_size(BATCH_ROWS).build().map_err(|error| unreadable(&error))?;
+        let rows = batch_rows(builder.metadata(), BATCH_BYTES, BATCH_ROWS);
+        let reader = builder.with_batch_size(rows).build().map_err(|error| unreadable(&error))?;
         let mut order = Order::of(self.table);
         for batch in reader {
             let batch = batch.map_err(|error| unreadable(&error))?;

@@ -18,7 +18,10 @@ use parquet::{
     },
     bloom_filter::Sbbf,
     data_type::FixedLenByteArray,
-    file::{metadata::PageIndexPolicy, statistics::Statistics},
+    file::{
+        metadata::{PageIndexPolicy, ParquetMetaData},
+        statistics::Statistics,
+    },
 };
 
 use super::{
@@ -28,8 +31,12 @@ use super::{
 };
 use crate::{StoreError, table::Row};
 
-/// Rows that are decoded at a time.
+/// Rows that are decoded at a time, and their bytes, about: four thousand texts of a megabyte would be
+/// more memory than there is.
 const BATCH_ROWS: usize = 4_096;
+const BATCH_BYTES: u64 = 32 * 1024 * 1024;
+/// Fewer make no sense, however large they are.
+const FEWEST_ROWS: usize = 16;
 
 /// Which rows and columns of a segment are wanted.
 pub(crate) struct Visit<'a> {
@@ -78,8 +85,7 @@ impl Segment {
         });
         let builder = builder
             .with_row_groups(groups)
-            .with_row_filter(RowFilter::new(vec![Box::new(is_wanted)]))
-            .with_batch_size(BATCH_ROWS);
+            .with_row_filter(RowFilter::new(vec![Box::new(is_wanted)]));
         for batch in self.batches(builder)? {
             rows.extend(R::read_all(&batch?));
         }
@@ -106,8 +112,7 @@ impl Segment {
         };
         let time_column = self.info.table.time_column();
         let time_mask = ProjectionMask::columns(schema, [time_column]);
-        let mut builder =
-            builder.with_row_groups(groups).with_projection(mask).with_batch_size(BATCH_ROWS);
+        let mut builder = builder.with_row_groups(groups).with_projection(mask);
         if let Some(mut is_wanted) = visit.at {
             let by_time = ArrowPredicateFn::new(time_mask, move |batch: RecordBatch| {
                 let times = times_of(&batch, time_column).into_iter().flat_map(Int64Array::values);
@@ -143,7 +148,7 @@ impl Segment {
             let first = block as usize * BLOCK_ROWS;
             let rows = BLOCK_ROWS.min((self.info.rows as usize).saturating_sub(first));
             let selection = vec![RowSelector::skip(first), RowSelector::select(rows)];
-            let builder = self.builder()?.with_batch_size(BLOCK_ROWS);
+            let builder = self.builder()?;
             let builder = builder.with_row_selection(RowSelection::from(selection));
             for batch in self.batches(builder)? {
                 if take(&batch?).is_break() {
@@ -167,7 +172,8 @@ impl Segment {
         &self,
         builder: ParquetRecordBatchReaderBuilder<File>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, StoreError>>, StoreError> {
-        let reader = self.guard(|| builder.build())?;
+        let rows = batch_rows(builder.metadata(), BATCH_BYTES, BATCH_ROWS);
+        let reader = self.guard(|| builder.with_batch_size(rows).build())?;
         Ok(Guarded::new(reader, &self.path).inspect(|batch| {
             if batch.is_err() {
                 self.suspect(Suspicion::Unreadable);
@@ -246,6 +252,66 @@ impl Segment {
     }
 }
 
+/// How many rows are about so many bytes when they are decoded, going by all rows of the file; at most
+/// `most`.
+pub(crate) fn batch_rows(metadata: &ParquetMetaData, bytes: u64, most: usize) -> usize {
+    let groups = metadata.row_groups().iter();
+    let all: u64 = groups.map(|group| group.total_byte_size().unsigned_abs()).sum();
+    let rows = metadata.file_metadata().num_rows().unsigned_abs();
+    let of_one = (all / rows.max(1)).max(1);
+    usize::try_from(bytes / of_one).unwrap_or(most).max(FEWEST_ROWS).min(most)
+}
+
 pub(crate) fn times_of<'a>(batch: &'a RecordBatch, time_column: &str) -> Option<&'a Int64Array> {
     batch.column_by_name(time_column)?.as_primitive_opt::<Int64Type>()
+}
+
+#[cfg(test)]
+mod tests {
+    use andon_model::{Content, Part, Policy, SpanId};
+
+    use super::*;
+    use crate::{
+        segment::{Origin, Writer},
+        table::Table,
+    };
+
+    fn text(number: u64) -> Content {
+        let text = format!("{number:08} ").repeat(10_000);
+        Content {
+            trace_id: TraceId::random(),
+            span_id: SpanId::random(),
+            time_ns: number,
+            part: Part::Input,
+            role: None,
+            idx: 0,
+            original_length: text.len() as u64,
+            kept_length: text.len() as u64,
+            policy: Policy::Full,
+            text,
+        }
+    }
+
+    #[test]
+    fn large_rows_are_decoded_a_few_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("contents")).unwrap();
+        let origin = Origin { log_through: 0, created_ns: 0, replaces: &[] };
+        let mut writer = Writer::create(folder.path(), Table::Contents, 1, origin).unwrap();
+        let texts: Vec<_> = (0..60).map(text).collect();
+        writer.write(&Content::batch(&texts)).unwrap();
+        let segment = Segment::new(writer.finish().unwrap(), folder.path());
+        let builder = segment.builder().unwrap();
+        // 90 kB each.
+        let rows = |bytes| batch_rows(builder.metadata(), bytes, BATCH_ROWS);
+        assert_eq!((rows(0), rows(3_000_000), rows(1 << 40)), (FEWEST_ROWS, 33, BATCH_ROWS));
+        let mut read = Vec::new();
+        segment
+            .visit(Visit::all(), &mut |batch| {
+                read.extend(Content::read_all(batch));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!(read, texts);
+    }
 }
