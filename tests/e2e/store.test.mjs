@@ -26,12 +26,7 @@ function andon(folder, ...args) {
 }
 
 async function stats(folder) {
-  const { code, stdout, stderr } = await andon(
-    folder,
-    "store",
-    "stats",
-    "--format=json",
-  );
+  const { code, stdout, stderr } = await andon(folder, "store", "stats", "--format=json");
   assert.equal(code, 0, stderr);
   return JSON.parse(stdout);
 }
@@ -43,9 +38,7 @@ function tableOf({ tables }, name) {
 
 function rounded(value) {
   const text = JSON.stringify(value, (_, inner) =>
-    typeof inner === "number" && !Number.isInteger(inner)
-      ? Number(inner.toPrecision(9))
-      : inner,
+    typeof inner === "number" && !Number.isInteger(inner) ? Number(inner.toPrecision(9)) : inner,
   );
   return JSON.parse(text);
 }
@@ -85,9 +78,7 @@ async function numbers(folder) {
   });
   try {
     const asked = `from=1970-01-01T00:00:00Z&to=${NOW}&of=all&by=model&points=30&top=20`;
-    const { status, json } = await ask(
-      `${running.url}/api/v1/aggregate?${asked}`,
-    );
+    const { status, json } = await ask(`${running.url}/api/v1/aggregate?${asked}`);
     assert.equal(status, 200, JSON.stringify(json));
     const { groups, total } = json;
     return rounded({ groups, total });
@@ -124,10 +115,7 @@ describe("a store that is well", () => {
     const { code, stdout } = await andon(folder, "store", "verify");
     assert.equal(code, 0, stdout);
     assert.match(stdout, /^damaged: 0$/m);
-    assert.match(
-      (await andon(folder, "store", "repair")).stdout,
-      /nothing to repair/,
-    );
+    assert.match((await andon(folder, "store", "repair")).stdout, /nothing to repair/);
   });
 
   test("is copied while Andon runs, and comes back from the copy", async () => {
@@ -137,14 +125,10 @@ describe("a store that is well", () => {
       options: { runtime: NO_RUNTIME },
     });
     const copy = path.join(await temporaryFolder(), "monday");
-    const made = await run(
-      BINARY,
-      ["store", "backup", copy, `--data=${running.data}`],
-      {
-        cwd: folder,
-        env: environment(),
-      },
-    );
+    const made = await run(BINARY, ["store", "backup", copy, `--data=${running.data}`], {
+      cwd: folder,
+      env: environment(),
+    });
     await running.end({ keep: true });
     assert.equal(made.code, 0, made.stderr);
     const other = await temporaryFolder();
@@ -218,10 +202,7 @@ describe("a store that is damaged", () => {
     });
     await until("sums of hours are there again", async () => {
       const { json } = await running.get("/api/v1/store");
-      return (
-        tableOf(json, "rollups").rows > 0 &&
-        (await segments(folder, "rollups")).length > 0
-      );
+      return tableOf(json, "rollups").rows > 0 && (await segments(folder, "rollups")).length > 0;
     });
     await running.end({ keep: true });
     assert.deepEqual(await numbers(folder), before);
@@ -259,8 +240,7 @@ describe("a store that is damaged", () => {
 });
 
 describe("what is to be forgotten", () => {
-  const user = (name) =>
-    `SELECT count(*) AS n FROM spans WHERE user_id = '${name}'`;
+  const user = (name) => `SELECT count(*) AS n FROM spans WHERE user_id = '${name}'`;
 
   /** Lines of spans of two users, taken in. */
   async function ofTwo() {
@@ -280,14 +260,9 @@ describe("what is to be forgotten", () => {
         name: "GET /",
       });
     };
-    const names = Array.from({ length: 40 }, (_, number) =>
-      number % 4 === 0 ? "ann" : "bob",
-    );
+    const names = Array.from({ length: 40 }, (_, number) => (number % 4 === 0 ? "ann" : "bob"));
     const file = path.join(folder, "spans.jsonl");
-    await writeFile(
-      file,
-      names.map((name, number) => line(name, number + 1)).join("\n"),
-    );
+    await writeFile(file, names.map((name, number) => line(name, number + 1)).join("\n"));
     const taken = await andon(folder, "import", file);
     assert.equal(taken.code, 0, taken.stderr);
     return folder;
@@ -299,17 +274,11 @@ describe("what is to be forgotten", () => {
     assert.equal(refused.code, 2);
     assert.match(refused.stderr, /--yes/);
     assert.equal((await andon(folder, "store", "forget", "--yes")).code, 2);
-    assert.equal(
-      (await andon(folder, "store", "forget", "--user=", "--yes")).code,
-      2,
-    );
+    assert.equal((await andon(folder, "store", "forget", "--user=", "--yes")).code, 2);
     assert.equal((await rows(folder, user("ann")))[0].n, 10);
     const done = await andon(folder, "store", "forget", "--user=ann", "--yes");
     assert.equal(done.code, 0, done.stderr);
-    assert.match(
-      done.stdout,
-      /^removed: 10 traces \(10 spans, 0 texts, 0 evaluations\)/,
-    );
+    assert.match(done.stdout, /^removed: 10 traces \(10 spans, 0 texts, 0 evaluations\)/);
     assert.match(done.stdout, /Backups/);
     assert.equal((await rows(folder, user("ann")))[0].n, 0);
     assert.equal((await rows(folder, user("bob")))[0].n, 30);
@@ -323,26 +292,16 @@ describe("what is to be forgotten", () => {
       ready: false,
       options: { runtime: NO_RUNTIME },
     });
-    const post = (body) =>
-      ask(`${running.url}/api/v1/store/forget`, { json: body });
+    const post = (body) => ask(`${running.url}/api/v1/store/forget`, { json: body });
     const preview = await post({ user: "ann", preview: true });
     assert.equal(preview.status, 200, JSON.stringify(preview.json));
-    assert.deepEqual(
-      [preview.json.is_preview, preview.json.removed.traces],
-      [true, 10],
-    );
-    const listed = async () =>
-      (await running.get("/api/v1/traces")).json.total_matched;
+    assert.deepEqual([preview.json.is_preview, preview.json.removed.traces], [true, 10]);
+    const listed = async () => (await running.get("/api/v1/traces")).json.total_matched;
     assert.equal(await listed(), 40);
     const done = await andon(folder, "store", "forget", "--user=ann", "--yes");
     assert.equal(done.code, 0, done.stderr);
     assert.equal(await listed(), 30);
-    for (const body of [
-      {},
-      { user: "ann", session: "s" },
-      { user: "" },
-      { name: "ann" },
-    ]) {
+    for (const body of [{}, { user: "ann", session: "s" }, { user: "" }, { name: "ann" }]) {
       assert.equal((await post(body)).status, 400, JSON.stringify(body));
     }
     await running.end();
