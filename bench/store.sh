@@ -19,7 +19,7 @@ scripts/cargo.sh build --profile "$profile" -p andon-store --example bench_store
 if [[ ! -x $peers/bin/python ]] || ! "$peers/bin/python" -c 'import duckdb' 2>/dev/null; then
     rm -rf "$peers"
     python3 -m venv "$peers"
-    "$peers/bin/python" -m pip install --quiet --disable-pip-version-check duckdb==2.0.0
+    "$peers/bin/python" -m pip install --quiet --disable-pip-version-check duckdb==2.0.1
 fi
 
 mkdir -p "$out"
