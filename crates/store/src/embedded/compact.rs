@@ -159,6 +159,18 @@ fn merge_into_one(
     pause: &mut dyn FnMut(Duration) -> bool,
 ) -> Result<ControlFlow<()>, StoreError> {
     let Some(first) = inputs.first() else { return Ok(ControlFlow::Break(())) };
+    let mut since = Instant::now();
+    let mut give_way = || {
+        let is_over = pause(since.elapsed());
+        since = Instant::now();
+        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    for segment in inputs {
+        segment.is_as_written()?;
+        if give_way().is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
     let replaces: Vec<_> = inputs.iter().map(|segment| segment.info.id).collect();
     let created_ns = inputs.iter().map(|segment| segment.info.created_ns).max().unwrap_or(0);
     let writer = {
@@ -167,12 +179,6 @@ fn merge_into_one(
         let origin = Origin { log_through, created_ns, replaces: &replaces };
         let id = segments.next_id();
         Writer::create(&segments.folder, first.info.table, id, origin)?
-    };
-    let mut since = Instant::now();
-    let mut give_way = || {
-        let is_over = pause(since.elapsed());
-        since = Instant::now();
-        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let Some(merged) = merge(inputs, writer, &mut give_way)? else {
         return Ok(ControlFlow::Break(()));

@@ -278,6 +278,7 @@ impl Sealing<'_> {
             if may_be_here.is_empty() {
                 continue;
             }
+            segment.is_as_written()?;
             let kept = rows_without(segment, &may_be_here)?;
             let rows: usize = kept.iter().map(RecordBatch::num_rows).sum();
             if rows as u64 == segment.info.rows {

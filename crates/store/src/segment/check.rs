@@ -15,14 +15,32 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rustix::io::Errno;
 
 use super::{
-    SegmentInfo, grams,
+    Segment, SegmentInfo, Suspicion, grams,
     read::{batch_rows, times_of},
 };
-use crate::{Wrong, table::Table};
+use crate::{StoreError, Wrong, table::Table};
 
 const READ_BYTES: usize = 1 << 20;
 const BATCH_ROWS: usize = 4_096;
 const BATCH_BYTES: u64 = 32 * 1024 * 1024;
+
+impl Segment {
+    /// An error where the bytes are not those that were written. To be asked before rows are written
+    /// anew: damage would become a number like any other, with a sum that is right.
+    pub(crate) fn is_as_written(&self) -> Result<(), StoreError> {
+        let damaged = |reason: String| {
+            self.suspect(Suspicion::Unreadable);
+            StoreError::Damaged { file: self.path.display().to_string(), reason }
+        };
+        let file = open(&self.path, self.info.bytes).map_err(|wrong| damaged(wrong.to_string()))?;
+        let found = checksum(&file).map_err(|error| StoreError::io("read", &self.path, &error))?;
+        if found != self.info.crc32c {
+            let wrong = Wrong::Checksum { expected: self.info.crc32c, found };
+            return Err(damaged(wrong.to_string()));
+        }
+        Ok(())
+    }
+}
 
 impl SegmentInfo {
     /// Reads the whole segment in this folder.

@@ -16,7 +16,7 @@ use arrow::{
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
-use super::{Segment, SegmentInfo, Visit, Writer};
+use super::{Guarded, Segment, SegmentInfo, Visit, Writer, write::in_columns_of};
 use crate::{
     StoreError,
     aggregate::{Rolling, Rollup},
@@ -25,8 +25,9 @@ use crate::{
 
 /// Rows that are written at a time.
 const OUT_ROWS: usize = 4_096;
-/// Rows of all inputs together that are held decoded.
+/// Rows of all inputs together that are held decoded, and their bytes, about.
 const HELD_ROWS: usize = 32_768;
+const HELD_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Writes the rows of all segments, which are of one table, in its order; rollups of the same hour
 /// and group become one. `pause` is called now and then, so that the caller can give way; when it
@@ -40,16 +41,21 @@ pub(crate) fn merge(
     for segment in segments {
         keys.push(Keys::of(segment)?);
     }
-    let held = (HELD_ROWS / segments.len().max(1)).clamp(256, OUT_ROWS);
-    let inputs = segments.iter().map(|segment| Input::open(segment, held));
+    let count = segments.len().max(1);
+    let held = (HELD_ROWS / count).clamp(256, OUT_ROWS);
+    let inputs =
+        segments.iter().map(|segment| Input::open(segment, held, HELD_BYTES / count as u64));
     let mut inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+    // Of large rows fewer are written at a time: those on their way are held besides.
+    let out_rows = inputs.iter().map(|input| input.batch_rows).min().unwrap_or(1) * count;
+    let out_rows = out_rows.min(OUT_ROWS);
     let mut gathering = Gathering::new(inputs.len());
     let mut out = Out::new(writer);
     let mut order = Order::of(&keys);
     while let Some(input) = order.next(&keys) {
         let (row, fresh) = inputs[input].next_row()?;
         gathering.add(input, row, fresh, &inputs[input]);
-        if gathering.rows.len() == OUT_ROWS {
+        if gathering.rows.len() >= out_rows {
             out.write(&gathering.take()?)?;
             if pause().is_break() {
                 out.writer.discard();
@@ -175,28 +181,31 @@ impl<'a> Order<'a> {
 
 /// A segment that is read from its first row to its last.
 struct Input {
-    reader: ParquetRecordBatchReader,
+    reader: Guarded<ParquetRecordBatchReader>,
+    table: Table,
     path: PathBuf,
+    batch_rows: usize,
     batch: Option<RecordBatch>,
     next: usize,
 }
 
 impl Input {
-    fn open(segment: &Segment, batch_rows: usize) -> Result<Self, StoreError> {
-        let reader = segment.read_through(batch_rows)?;
-        Ok(Self { reader, path: segment.path.clone(), batch: None, next: 0 })
+    fn open(segment: &Segment, most_rows: usize, bytes: u64) -> Result<Self, StoreError> {
+        let (reader, batch_rows) = segment.read_through(most_rows, bytes)?;
+        let (table, path) = (segment.info.table, segment.path.clone());
+        Ok(Self { reader, table, path, batch_rows, batch: None, next: 0 })
     }
 
     /// The place of the next row in [`Self::batch`], and whether that is another one than before.
     fn next_row(&mut self) -> Result<(usize, bool), StoreError> {
         let is_spent = self.batch.as_ref().is_none_or(|batch| self.next >= batch.num_rows());
         if is_spent {
-            let damaged = |reason: String| StoreError::Damaged {
+            let read = self.reader.next().ok_or_else(|| StoreError::Damaged {
                 file: self.path.display().to_string(),
-                reason,
-            };
-            let read = self.reader.next().ok_or_else(|| damaged("it ends too early".to_owned()))?;
-            self.batch = Some(read.map_err(|error| damaged(error.to_string()))?);
+                reason: "it ends too early".to_owned(),
+            })?;
+            // Another version may have written it.
+            self.batch = Some(in_columns_of(self.table, &read?)?);
             self.next = 0;
         }
         self.next += 1;
@@ -259,8 +268,9 @@ mod tests {
 
     fn read(segment: &Segment) -> Vec<Span> {
         segment
-            .read_through(100)
+            .read_through(100, u64::MAX)
             .unwrap()
+            .0
             .flat_map(|batch| Span::read_all(&batch.unwrap()))
             .collect()
     }

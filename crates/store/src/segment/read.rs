@@ -159,13 +159,17 @@ impl Segment {
         Ok(())
     }
 
-    /// All rows from the first to the last.
+    /// All rows from the first to the last, so many at a time as make about so many bytes; and how many
+    /// that are at most.
     pub(crate) fn read_through(
         &self,
-        batch_rows: usize,
-    ) -> Result<ParquetRecordBatchReader, StoreError> {
-        let builder = self.builder()?.with_batch_size(batch_rows);
-        self.guard(|| builder.build())
+        most_rows: usize,
+        bytes: u64,
+    ) -> Result<(Guarded<ParquetRecordBatchReader>, usize), StoreError> {
+        let builder = self.builder()?;
+        let rows = batch_rows(builder.metadata(), bytes, most_rows);
+        let reader = self.guard(|| builder.with_batch_size(rows).build())?;
+        Ok((Guarded::new(reader, &self.path), rows))
     }
 
     fn batches(

@@ -201,6 +201,14 @@ fn as_another_version(file: &Path, lacks: &str) {
     writer.close().unwrap();
 }
 
+fn check_columns(store: &EmbeddedStore, spans: u64) {
+    // The one beyond 30 has no app and no tokens.
+    let counts = "SELECT count(*) AS n, count(ml_app) AS apps, sum(output_tokens) AS o FROM spans";
+    assert_eq!(ask(store, counts).unwrap(), json!([{"n": spans, "apps": 10, "o": 105}]));
+    let null = "SELECT count(*) AS n FROM spans WHERE ml_app IS NULL AND service = 'proxy'";
+    assert_eq!(ask(store, null).unwrap(), json!([{"n": 5 + spans - 30}]));
+}
+
 #[test]
 fn a_missing_column_reads_null_and_an_unknown_one_is_passed_over() {
     let folder = fixture("0.2-dev1");
@@ -219,11 +227,7 @@ fn a_missing_column_reads_null_and_an_unknown_one_is_passed_over() {
                 call.error_type.as_ref().map(|_| "timed out after 30 s".to_owned());
             assert_eq!(store.trace(id(trace)).unwrap().unwrap().spans, [root, call]);
         }
-        let counts =
-            "SELECT count(*) AS n, count(ml_app) AS apps, sum(output_tokens) AS o FROM spans";
-        assert_eq!(ask(store, counts).unwrap(), json!([{"n": 30, "apps": 10, "o": 105}]));
-        let null = "SELECT count(*) AS n FROM spans WHERE ml_app IS NULL AND service = 'proxy'";
-        assert_eq!(ask(store, null).unwrap(), json!([{"n": 5}]));
+        check_columns(store, 30);
         assert!(ask(store, "SELECT mood FROM spans").is_err());
         let (from_ns, to_ns) = (start_s(0) * SECOND, start_s(1) * SECOND);
         let written = store.host_samples(from_ns, to_ns).unwrap();
@@ -238,6 +242,8 @@ fn a_missing_column_reads_null_and_an_unknown_one_is_passed_over() {
     store.compact();
     let is_new = |file: &PathBuf| file.extension().is_some_and(|of| of == "new");
     assert!(!segment_files(folder.path(), "spans").iter().any(is_new));
+    assert_eq!(segment_files(folder.path(), "spans").len(), 1, "those of both versions are merged");
+    check_columns(&store, 31);
     let list = page(&store, "").traces;
     assert_eq!((list.len(), list[14].trace_id, list[14].span_count), (15, id(0), 3));
     assert_eq!((list[13].model_requested.as_deref(), list[13].span_count), (None, 2));

@@ -154,3 +154,20 @@ fn damaged_sums_are_made_anew_from_the_spans() {
     assert_eq!(answers(&store, |table| table == "rollups").figures, before);
     assert_eq!((store.state().message, store.state().scrub.damaged.len()), (None, 0));
 }
+
+#[test]
+fn a_damaged_segment_is_merged_into_nothing_and_holds_no_merge_up() {
+    let (folder, file) = filled();
+    let store = open(folder.path());
+    damage(&file);
+    eventually("it is found", || {
+        store.compact();
+        !store.state().scrub.damaged.is_empty()
+    });
+    assert_eq!(store.state().scrub.damaged, [file.display().to_string()]);
+    // The hosts come after the spans, and are merged all the same.
+    store.compact();
+    assert_eq!(segment_files(folder.path(), "hosts").len(), 1);
+    let others: Vec<_> = all_traces().skip(TRACES as usize).collect();
+    assert_eq!((with_spans(&store), file.exists()), (others, true));
+}
