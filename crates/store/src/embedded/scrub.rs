@@ -30,7 +30,7 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(2);
 /// How often it is written down how far a round has come.
 const NOTE: Duration = Duration::from_secs(60);
-/// A segment that was found whole is above suspicion for so long.
+/// A segment that was found whole is above suspicion for so long, when only a question failed.
 const TRUSTED: Duration = Duration::from_secs(10 * 60);
 const NICE: i32 = 19;
 const FILE_NAME: &str = "scrub.json";
@@ -122,25 +122,23 @@ impl Scrub {
         now_ns: UnixNanos,
         pace: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let all = Arc::clone(&self.shared.read().segments);
-        if let Some(suspect) = self.worst(&all) {
+        if let Some(suspect) = self.worst() {
             match suspect.suspicion() {
                 // Somebody may be waiting for it to be out of the way.
                 Suspicion::Unreadable => {
-                    self.look_into(suspect, &mut |_| ControlFlow::Continue(()))?;
+                    self.look_into(&suspect, &mut |_| ControlFlow::Continue(()))?;
                 }
-                Suspicion::Possible | Suspicion::None => self.look_into(suspect, pace)?,
+                Suspicion::Possible | Suspicion::None => self.look_into(&suspect, pace)?,
             }
             suspect.looked_into();
             return ControlFlow::Continue(());
         }
         let Some((began_ns, through)) = self.round(now_ns) else { return ControlFlow::Break(()) };
-        let behind = all.iter().filter(|segment| segment.info.id > through);
-        let Some(next) = behind.min_by_key(|segment| segment.info.id) else {
+        let Some(next) = self.first_behind(through) else {
             self.end_round(now_ns);
             return ControlFlow::Break(());
         };
-        self.look_into(next, pace)?;
+        self.look_into(&next, pace)?;
         let mut known = self.lock();
         // Somebody may have begun another one meanwhile.
         if known.progress.began_ns == began_ns {
@@ -182,16 +180,30 @@ impl Scrub {
         self.note(&mut known);
     }
 
+    /// Only this one is held: the others are to go when they do not count any more.
+    fn first_behind(&self, through: u64) -> Option<Arc<Segment>> {
+        let state = self.shared.read();
+        let behind = state.segments.iter().filter(|segment| segment.info.id > through);
+        behind.min_by_key(|segment| segment.info.id).cloned()
+    }
+
     /// The segment that is most suspect, if any is. One that was found whole just now is not.
-    fn worst<'a>(&self, all: &'a [Arc<Segment>]) -> Option<&'a Arc<Segment>> {
-        let suspects = all.iter().filter(|segment| segment.suspicion() != Suspicion::None);
-        let known = self.lock();
-        let is_trusted = |segment: &Segment| {
-            let since = known.trusted.get(&segment.info.id);
-            since.is_some_and(|since| since.elapsed() < TRUSTED)
+    fn worst(&self) -> Option<Arc<Segment>> {
+        let suspects: Vec<_> = {
+            let state = self.shared.read();
+            let suspects = state.segments.iter().filter(|one| one.suspicion() != Suspicion::None);
+            suspects.cloned().collect()
         };
-        let (trusted, suspects): (Vec<_>, Vec<_>) =
-            suspects.partition(|segment| is_trusted(segment));
+        let known = self.lock();
+        let is_trusted = |segment: &Arc<Segment>| {
+            let trusted = match segment.suspicion() {
+                Suspicion::Unreadable => LOOK,
+                Suspicion::Possible | Suspicion::None => TRUSTED,
+            };
+            let since = known.trusted.get(&segment.info.id);
+            since.is_some_and(|since| since.elapsed() < trusted)
+        };
+        let (trusted, suspects): (Vec<_>, Vec<_>) = suspects.into_iter().partition(is_trusted);
         trusted.into_iter().for_each(|segment| segment.looked_into());
         suspects.into_iter().max_by_key(|segment| segment.suspicion() as u8)
     }
@@ -203,7 +215,12 @@ impl Scrub {
         pace: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let (info, folder) = (&segment.info, &self.folder);
-        let verdict = match info.check_bytes(folder, pace) {
+        // Its file goes when nobody reads it any more.
+        let mut pace = |bytes| match segment.is_retired() {
+            true => ControlFlow::Break(()),
+            false => pace(bytes),
+        };
+        let verdict = match info.check_bytes(folder, &mut pace) {
             // The right bytes, and yet somebody could not read them.
             Verdict::Whole if segment.suspicion() == Suspicion::Unreadable => {
                 match info.check(folder) {

@@ -134,6 +134,10 @@ impl Segment {
         self.is_obsolete.store(true, Ordering::Release);
     }
 
+    pub(crate) fn is_retired(&self) -> bool {
+        self.is_obsolete.load(Ordering::Acquire)
+    }
+
     /// To be looked into.
     pub(crate) fn suspect(&self, suspicion: Suspicion) {
         self.suspicion.fetch_max(suspicion as u8, Ordering::Relaxed);

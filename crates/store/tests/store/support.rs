@@ -193,3 +193,12 @@ pub(crate) fn incompressible(bytes: usize) -> String {
     };
     (0..bytes).map(|_| next()).collect()
 }
+
+/// Waits for what happens on another thread.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(std::time::Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
