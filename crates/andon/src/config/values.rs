@@ -33,8 +33,9 @@ pub(super) fn authority(name: &str, text: &str) -> anyhow::Result<String> {
 
 /// `30s`, `500ms`, `2m`, or seconds.
 pub(super) fn duration(name: &str, text: &str) -> anyhow::Result<Duration> {
-    let time = parse_time(text)
-        .with_context(|| format!("{name}: {text:?} is no time; write one such as 30s"))?;
+    let time = parse_time(text).with_context(|| {
+        format!("{name}: {text:?} is no time; write one such as 30s, with ms, s, m or h")
+    })?;
     if !(Duration::from_millis(1)..=Duration::from_secs(86_400)).contains(&time) {
         bail!("{name}: {text:?} must be from 1ms to 24h");
     }

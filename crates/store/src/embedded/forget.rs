@@ -328,6 +328,7 @@ impl Job {
         segments: &mut Segments,
         segment: &Segment,
     ) -> Result<SegmentInfo, StoreError> {
+        segment.is_as_written()?;
         let origin = Origin {
             log_through: segments.manifest.log_through,
             created_ns: segment.info.created_ns,
