@@ -19,7 +19,7 @@ import pandas
 import polars
 import pyarrow.parquet
 
-TABLES = ["spans", "contents", "evaluations", "traces", "hosts", "processes"]
+TABLES = ["spans", "contents", "evaluations", "traces", "hosts", "processes", "rollups"]
 ATTEMPTS = 50
 
 
