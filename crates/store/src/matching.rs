@@ -254,6 +254,17 @@ pub(crate) fn words<'a>(
     batch.column_by_name(name)?.as_dictionary_opt::<Int32Type>()
 }
 
+/// For each row whether its word passes; the test is asked once for each word that occurs.
+pub(crate) fn rows_where(
+    batch: &RecordBatch,
+    column: &str,
+    test: impl Fn(&str) -> bool,
+) -> Vec<bool> {
+    let column = words(batch, column).map(|words| Column::words(words, test));
+    let passes = |row| column.as_ref().is_some_and(|column| column.passes(row));
+    (0..batch.num_rows()).map(passes).collect()
+}
+
 fn count_words(
     batch: &RecordBatch,
     name: &str,

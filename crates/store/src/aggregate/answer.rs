@@ -6,7 +6,7 @@ use andon_model::UnixNanos;
 use serde::Serialize;
 
 use super::{
-    question::{AggregateQuery, Order},
+    question::{AggregateQuery, Dimension, Order},
     sketch::Sketch,
     sums::Sums,
     tally::{Series, Tally},
@@ -112,23 +112,22 @@ pub struct HeatColumn {
 
 impl Aggregation {
     pub(crate) fn of(tally: Tally, query: &AggregateQuery, step_ns: Option<u64>) -> Self {
-        let (mut series, beyond) = tally.finish();
-        let sum_of = |series: &Series| {
-            let mut sums = Sums::default();
-            series.points.values().for_each(|point| sums.merge(point));
-            sums
+        let (series, beyond) = tally.finish();
+        let size = |series: &Series| {
+            let sizes = series.points.values().map(|sums| size_of(sums, query.order));
+            sizes.fold(0, u64::saturating_add)
         };
         let mut total = Together::default();
         series.iter().chain(&beyond).for_each(|series| total.add(series));
-        let mut ranked: Vec<_> = series
-            .drain(..)
-            .map(|series| (size_of(&sum_of(&series), query.order), series))
-            .collect();
+        let mut ranked: Vec<_> = series.into_iter().map(|series| (size(&series), series)).collect();
         ranked.sort_by(|(size, series), (other_size, other)| {
             (Reverse(size), &series.by).cmp(&(Reverse(other_size), &other.by))
         });
         let mut others = Together::default();
-        let is_partial = beyond.is_some();
+        // Only rollups lack a name: where there were too many to be told apart.
+        let name = query.by.iter().position(|dimension| *dimension == Dimension::Name);
+        let is_nameless = |series: &Series| name.is_some_and(|place| series.by[place].is_none());
+        let is_partial = beyond.is_some() || ranked.iter().any(|(_, series)| is_nameless(series));
         let cut = ranked.split_off(query.top.min(ranked.len()));
         cut.into_iter()
             .map(|(_, series)| series)

@@ -247,6 +247,21 @@ mod tests {
     }
 
     #[test]
+    fn every_column_is_a_key_or_is_added_up() {
+        let keys = KEYS.iter().map(|key| match key {
+            Key::Word(column) => column,
+            Key::Root => "is_root",
+        });
+        let mut named: Vec<_> = ROLLUP_SUMS.into_iter().chain(keys).collect();
+        named.sort_unstable();
+        let schema = Table::Rollups.schema();
+        let mut columns: Vec<_> =
+            schema.fields().iter().map(|field| field.name().as_str()).collect();
+        columns.sort_unstable();
+        assert_eq!(named, columns);
+    }
+
+    #[test]
     fn names_without_end_become_one_group_without_name() {
         let mut spans: Vec<_> = (0..MOST_NAMES * 2)
             .map(|number| named_span("crowded", format!("GET /item/{number}")))

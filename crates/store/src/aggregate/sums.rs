@@ -7,6 +7,7 @@ use arrow::{
 };
 
 use super::sketch::Sketch;
+use crate::matching::rows_where;
 
 /// Sums over spans; `None` where none of them knows the number.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -122,7 +123,7 @@ impl<'a> SpanSums<'a> {
             loads: numbers("load_ns"),
             prompts: numbers("prompt_eval_ns"),
             evals: numbers("eval_ns"),
-            failed: failed(batch),
+            failed: rows_where(batch, "status", |word| word == Status::Error.name()),
         }
     }
 
@@ -252,17 +253,4 @@ fn add_cost(own: &mut Option<f64>, costs: Option<&Float64Array>, row: usize) {
 
 fn number(numbers: Option<&Int64Array>, row: usize) -> Option<u64> {
     numbers.filter(|numbers| numbers.is_valid(row)).map(|numbers| numbers.value(row).unsigned_abs())
-}
-
-fn failed(batch: &RecordBatch) -> Vec<bool> {
-    let words = crate::matching::words(batch, "status");
-    let Some((words, values)) =
-        words.and_then(|words| Some((words, words.values().as_string_opt::<i32>()?)))
-    else {
-        return Vec::new();
-    };
-    let is_error: Vec<_> = values.iter().map(|word| word == Some(Status::Error.name())).collect();
-    let of_key =
-        |key: Option<i32>| key.and_then(|key| is_error.get(key as usize).copied()).unwrap_or(false);
-    words.keys().iter().map(of_key).collect()
 }

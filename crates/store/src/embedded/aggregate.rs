@@ -9,14 +9,13 @@ use std::{
 };
 
 use andon_model::{TraceId, UnixNanos};
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 
 use super::{Shared, parallel::share_out};
 use crate::{
-    AggregateQuery, Aggregation, Dimension, Filter, HeatMap, HeatMapQuery, Interrupt, Population,
-    StoreError,
+    AggregateQuery, Aggregation, Filter, HeatMap, HeatMapQuery, Interrupt, Population, StoreError,
     aggregate::{HOUR_NS, Key, ROLLUP_SUMS, SPAN_COLUMNS, Tally, is_of_rollups, step_of, tops},
-    matching::{Matching, columns_of_filter, words},
+    matching::{Matching, columns_of_filter, rows_where},
     segment::{Segment, Visit},
     table::Table,
 };
@@ -36,12 +35,7 @@ impl Shared {
         };
         let (tally, is_partial) = self.gather(&asked)?;
         let mut answer = Aggregation::of(tally, query, step_ns);
-        // Only rollups lack a name: where there were too many to be told apart.
-        let name = query.by.iter().position(|dimension| *dimension == Dimension::Name);
-        let lacks_name = name.is_some_and(|place| {
-            answer.groups.iter().any(|group| group.by.get(place).is_none_or(Option::is_none))
-        });
-        answer.is_partial |= is_partial || lacks_name;
+        answer.is_partial |= is_partial;
         Ok(answer)
     }
 
@@ -286,12 +280,5 @@ fn is_of(batch: &RecordBatch, of: Population) -> Option<Vec<bool>> {
         return Some(tops(batch));
     }
     let operations = of.operations()?;
-    let none = || Some(vec![false; batch.num_rows()]);
-    let Some(words) = words(batch, "llm_kind") else { return none() };
-    let Some(values) = words.values().as_string_opt::<i32>() else { return none() };
-    let is_call: Vec<_> =
-        values.iter().map(|word| word.is_some_and(|word| operations.contains(&word))).collect();
-    let of_key =
-        |key: Option<i32>| key.is_some_and(|key| is_call.get(key as usize).is_some_and(|is| *is));
-    Some(words.keys().iter().map(of_key).collect())
+    Some(rows_where(batch, "llm_kind", |word| operations.contains(&word)))
 }

@@ -196,6 +196,7 @@ fn replace(
     let change = Change {
         added: vec![merged],
         retired: inputs.iter().map(|segment| segment.info.id).collect(),
+        rollups: None,
     };
     let counting = segments.manifest.segments.iter();
     let still = counting.filter(|info| change.retired.contains(&info.id)).count();

@@ -27,7 +27,7 @@ use super::{
     aside::SET_ASIDE_FOLDER,
     open::{LOG_FOLDER, SAMPLE_FOLDER},
     retrace::ids_of,
-    seal::DAY_NS,
+    rollups::outdated,
     segments::{Change, Segments, lock},
 };
 use crate::{
@@ -86,7 +86,7 @@ impl EmbeddedStore {
         let next_id = segments.manifest.next_id;
         let mut job = Job::new(of, &before);
         let (done, change) = job.rewrite(&mut segments, &before)?;
-        self.make_count(&mut segments, change, &job.gone)?;
+        self.make_count(&mut segments, change, &job.gone, &before)?;
         drop(before);
         let mut done = self.with_files_left(&segments, done);
         drop(segments);
@@ -116,23 +116,20 @@ impl EmbeddedStore {
         segments: &mut Segments,
         mut change: Change,
         gone: &HashSet<TraceId>,
+        before: &[Arc<Segment>],
     ) -> Result<(), StoreError> {
         if change.retired.is_empty() {
             return Ok(());
         }
         // Sums of hours are made anew from the spans that are left.
-        let rollups = std::mem::take(&mut segments.manifest.rollups);
-        change.retired.extend(counting_spans(&segments.manifest.segments));
+        change.rollups = Some(0);
+        change.retired.extend(outdated(&segments.manifest.segments, before));
         let log_through = segments.manifest.log_through;
-        if let Err(error) = segments.record(&change, log_through) {
-            segments.manifest.rollups = rollups;
-            return Err(error);
-        }
+        segments.record(&change, log_through)?;
         segments.removals += 1;
         let _turn = self.shared.turn();
         let mut state = self.shared.write();
         segments.show(&mut state, change);
-        state.has_rollups = false;
         state.hot.traces.forget_sealed(gone);
         self.shared.hot_bytes.store(state.hot.bytes(), Ordering::Relaxed);
         Ok(())
@@ -199,15 +196,6 @@ impl EmbeddedStore {
 /// The tables whose rows belong to a trace.
 fn tables() -> impl Iterator<Item = Table> {
     Table::ALL.into_iter().filter(|table| table.has_trace_id())
-}
-
-/// Segments of sums of spans that there are; those of a time whose spans had their time stay.
-fn counting_spans(infos: &[SegmentInfo]) -> Vec<u64> {
-    let of_table = |table| infos.iter().filter(move |info| info.table == table);
-    let oldest_day = of_table(Table::Spans).map(|info| info.from_ns / DAY_NS).min();
-    let is_of_spans =
-        |info: &&SegmentInfo| oldest_day.is_some_and(|day| info.to_ns / DAY_NS >= day);
-    of_table(Table::Rollups).filter(is_of_spans).map(|info| info.id).collect()
 }
 
 /// Files of the log that should have gone, and those that could not be read to their end.

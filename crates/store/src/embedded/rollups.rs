@@ -57,7 +57,8 @@ pub(super) fn complete(
             is_over
         },
     };
-    let mut change = Change { retired: outdated(&before, &spans), ..Change::default() };
+    let retired = outdated(&before, &spans);
+    let mut change = Change { retired, rollups: Some(VERSION), ..Change::default() };
     let made = job.run(&mut change.added);
     let mut segments = lock(segments);
     let counting = segments.manifest.segments.iter();
@@ -69,12 +70,9 @@ pub(super) fn complete(
         segments.take_back(&change);
         return made.map(|_| ());
     }
-    segments.manifest.rollups = VERSION;
     let log_through = segments.manifest.log_through;
     segments.record(&change, log_through)?;
-    let mut state = shared.write();
-    segments.show(&mut state, change);
-    state.has_rollups = true;
+    segments.show(&mut shared.write(), change);
     Ok(())
 }
 
@@ -110,9 +108,10 @@ fn is_of_spans(segment: &&Arc<Segment>) -> bool {
     segment.info.table == Table::Spans
 }
 
-/// Rollups that are made anew. Those of a time whose spans are gone stay.
-fn outdated(infos: &[SegmentInfo], spans: &[Arc<Segment>]) -> HashSet<u64> {
-    let oldest_day = spans.iter().map(|segment| segment.info.from_ns / DAY_NS).min();
+/// Rollups that are made anew from these segments. Those of a time whose spans are gone stay.
+pub(super) fn outdated(infos: &[SegmentInfo], segments: &[Arc<Segment>]) -> HashSet<u64> {
+    let spans = segments.iter().filter(is_of_spans);
+    let oldest_day = spans.map(|segment| segment.info.from_ns / DAY_NS).min();
     let is_outdated = |info: &&SegmentInfo| {
         info.table == Table::Rollups && oldest_day.is_some_and(|day| info.to_ns / DAY_NS >= day)
     };

@@ -12,6 +12,7 @@ use andon_model::Span;
 use super::{Shared, State, retain::outdated};
 use crate::{
     StoreError,
+    aggregate::VERSION,
     segment::{Manifest, Segment, SegmentInfo, write_manifest},
 };
 
@@ -35,6 +36,8 @@ pub(super) fn lock(segments: &SharedSegments) -> MutexGuard<'_, Segments> {
 pub(super) struct Change {
     pub(super) added: Vec<SegmentInfo>,
     pub(super) retired: HashSet<u64>,
+    /// The version of the rollups from then on, where it changes; 0 where they are to be made.
+    pub(super) rollups: Option<u32>,
 }
 
 impl Segments {
@@ -50,7 +53,8 @@ impl Segments {
     pub(super) fn record(&mut self, change: &Change, log_through: u64) -> Result<(), StoreError> {
         let kept = self.manifest.segments.iter().filter(|info| !change.retired.contains(&info.id));
         let segments = kept.chain(&change.added).cloned().collect();
-        let manifest = Manifest { log_through, segments, ..self.manifest.clone() };
+        let rollups = change.rollups.unwrap_or(self.manifest.rollups);
+        let manifest = Manifest { log_through, segments, rollups, ..self.manifest.clone() };
         if let Err(error) = write_manifest(&self.folder, &manifest) {
             self.take_back(change);
             return Err(error);
@@ -81,6 +85,9 @@ impl Segments {
         kept.extend(added.map(|info| Arc::new(Segment::new(info, &self.folder))));
         kept.sort_by_key(|segment| segment.order());
         state.segments = Arc::new(kept);
+        if let Some(version) = change.rollups {
+            state.has_rollups = version == VERSION;
+        }
     }
 
     /// Lets go of segments that have had their time.

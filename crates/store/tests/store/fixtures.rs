@@ -321,3 +321,24 @@ fn all_files(folder: &Path) -> Vec<(PathBuf, u64)> {
     files.sort();
     files
 }
+
+#[test]
+fn sums_that_could_not_be_made_to_count_are_made_later() {
+    // Of a version that had none.
+    let folder = fixture("0.2-dev1");
+    let in_the_way = folder.path().join("segments/manifest.json.new");
+    fs::create_dir(&in_the_way).unwrap();
+    let store = open(folder.path());
+    store.compact();
+    fs::remove_dir(&in_the_way).unwrap();
+    let before = figures_of(&store).total.figures.count;
+    let mut late = span(900, start_s(0) + 30);
+    late.model = Some("late".to_owned());
+    put(&store, spans(vec![late]));
+    store.seal().unwrap();
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(figures_of(&store).total.figures.count, before + 1);
+    store.compact();
+    assert_eq!(figures_of(&store).total.figures.count, before + 1);
+}
