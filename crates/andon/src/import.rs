@@ -17,13 +17,11 @@ use anyhow::{Context, bail};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{cli::ImportArgs, config::Config};
+use crate::{cli::ImportArgs, config::Config, pipeline::RECORD_BYTES};
 
 /// Rows and bytes of one append.
 const BATCH_ROWS: usize = 2_000;
 const BATCH_BYTES: usize = 1 << 20;
-/// What the store gets in one record, about; it takes twice as much.
-const RECORD_BYTES: usize = 4 << 20;
 /// The longest line. A span within its limits is far below.
 const LINE_BYTES: u64 = 64 << 20;
 const BUSY: Duration = Duration::from_millis(2);

@@ -15,7 +15,7 @@ const BATCH: usize = 64;
 /// The same while a flood is caught up with.
 const FLOOD_BATCH: usize = 256;
 /// What goes to the store in one record, about. It takes twice as much, and refuses what is larger.
-const RECORD_BYTES: usize = 4 << 20;
+pub(crate) const RECORD_BYTES: usize = 4 << 20;
 /// Pause after a batch that was not full. Waking this thread costs a call more than recording it does, so it is woken
 /// once in a while and not once a call.
 const GATHER: Duration = Duration::from_millis(5);

@@ -49,7 +49,7 @@ impl Default for SpanLimits {
             attribute_value_bytes: 16 << 10,
             attribute_bytes: 64 << 10,
             name_bytes: 1 << 10,
-            error_message_bytes: 16 << 10,
+            error_message_bytes: 2_000,
             texts: 4_096,
             text_bytes: 1 << 20,
         }

@@ -27,13 +27,13 @@ pub(crate) fn scrub<'a>(
     let kept = beginning.chars().count();
     let message: Vec<char> = whole.chars().take(kept + QUOTED_CHARS - 1).collect();
     let mut quoted = vec![false; message.len()];
-    let places = windows_by_text(&message);
+    let mut places = windows_by_text(&message);
     for text in texts {
         let text = text.expose();
         if text.chars().take(QUOTED_CHARS).count() < QUOTED_CHARS {
             mark_short(&message, text, &mut quoted);
         } else {
-            mark_long(&places, text, &mut quoted);
+            mark_long(&mut places, text, &mut quoted);
         }
     }
     without(&message[..kept], &quoted[..kept])
@@ -47,11 +47,12 @@ fn windows_by_text(message: &[char]) -> HashMap<&[char], Vec<usize>> {
     places
 }
 
-fn mark_long(places: &HashMap<&[char], Vec<usize>>, text: &str, quoted: &mut [bool]) {
+/// Takes out what it has found: what is marked once need not be again, however often a text repeats it.
+fn mark_long(places: &mut HashMap<&[char], Vec<usize>>, text: &str, quoted: &mut [bool]) {
     let text: Vec<char> = text.chars().collect();
     for window in text.windows(QUOTED_CHARS) {
-        for place in places.get(window).into_iter().flatten() {
-            quoted[*place..place + QUOTED_CHARS].fill(true);
+        for place in places.remove(window).into_iter().flatten() {
+            quoted[place..place + QUOTED_CHARS].fill(true);
         }
     }
 }

@@ -4,18 +4,16 @@
 use std::{
     collections::BTreeMap,
     ops::ControlFlow,
-    sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use andon_model::{Span, UnixNanos};
 
 use super::{
-    Shared, rollups,
+    Shared,
+    background::Background,
+    rollups,
     seal::DAY_NS,
     segments::{Change, SharedSegments, lock},
 };
@@ -31,70 +29,25 @@ const LOOK: Duration = Duration::from_secs(10);
 const SETTLED_NS: u64 = 2 * 60 * 60 * 1_000_000_000;
 /// Segments that are merged at a time; each takes memory.
 const MOST_INPUTS: usize = 16;
-/// Lowest of all: the model comes first, and then questions.
-const NICE: i32 = 19;
-
-/// The thread that merges.
-pub(super) struct Compactor {
-    stop: Arc<Stop>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Default)]
-struct Stop {
-    is_stopping: AtomicBool,
-    asleep: Mutex<()>,
-    changed: Condvar,
-}
-
-impl Compactor {
-    pub(super) fn start(shared: Arc<Shared>, segments: SharedSegments) -> Result<Self, StoreError> {
-        let stop = Arc::new(Stop::default());
-        let stopped = Arc::clone(&stop);
-        let folder = lock(&segments).folder.clone();
-        let run = move || {
-            if let Err(error) = rustix::process::nice(NICE) {
-                tracing::debug!(%error, "merging at the common priority");
+/// Starts the thread that merges.
+pub(super) fn start(
+    shared: Arc<Shared>,
+    segments: SharedSegments,
+) -> Result<Background, StoreError> {
+    let folder = lock(&segments).folder.clone();
+    Background::start("andon-compact", &folder, move |stop| {
+        loop {
+            // Half of the time is left to others.
+            let mut pause = |worked| stop.sleep(worked);
+            if let Err(error) = rollups::complete(&shared, &segments, &mut pause) {
+                tracing::warn!(%error, "cannot make rollups");
             }
-            loop {
-                // Half of the time is left to others.
-                let mut pause = |worked| stopped.sleep(worked);
-                if let Err(error) = rollups::complete(&shared, &segments, &mut pause) {
-                    tracing::warn!(%error, "cannot make rollups");
-                }
-                if stopped.sleep(LOOK) {
-                    return;
-                }
-                compact(&shared, &segments, Span::now_ns, &mut pause);
+            if stop.sleep(LOOK) {
+                return;
             }
-        };
-        let thread = thread::Builder::new()
-            .name("andon-compact".to_owned())
-            .spawn(run)
-            .map_err(|error| StoreError::io("start the compactor of", &folder, &error))?;
-        Ok(Self { stop, thread: Mutex::new(Some(thread)) })
-    }
-
-    pub(super) fn stop(&self) {
-        self.stop.is_stopping.store(true, Ordering::Relaxed);
-        drop(self.stop.asleep.lock().unwrap_or_else(PoisonError::into_inner));
-        self.stop.changed.notify_all();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the compactor ended with a panic");
+            compact(&shared, &segments, Span::now_ns, &mut pause);
         }
-    }
-}
-
-impl Stop {
-    /// `true` when it is to end.
-    fn sleep(&self, time: Duration) -> bool {
-        let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = |_: &mut ()| !self.is_stopping.load(Ordering::Relaxed);
-        let slept = self.changed.wait_timeout_while(asleep, time, waiting);
-        drop(slept);
-        self.is_stopping.load(Ordering::Relaxed)
-    }
+    })
 }
 
 /// Merges until there is nothing to merge; at `now_ns` a day is over or not. `pause` is told how long was worked, and says whether to

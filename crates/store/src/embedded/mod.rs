@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod aside;
+mod background;
 mod backup;
 mod commit;
 mod compact;
@@ -35,6 +36,7 @@ use std::sync::{
 use andon_model::{HostSample, ProcessSample, TraceId, UnixNanos};
 use tokio::sync::broadcast;
 
+use self::{background::Background, scrub::Scrub, seal::Sealer, segments::SharedSegments};
 pub use self::{
     backup::{Copied, backup, restore},
     export::{ExportFormat, Selection, export},
@@ -43,12 +45,6 @@ pub use self::{
     scrub::ScrubState,
     stats::{LogStats, StoreStats, TableStats},
     verify::{Damaged, Verification, Wrong, verify},
-};
-use self::{
-    compact::Compactor,
-    scrub::{Scrub, Scrubber},
-    seal::Sealer,
-    segments::SharedSegments,
 };
 use crate::{
     Ack, AggregateQuery, Aggregation, Answering, Config, HeatMap, HeatMapQuery, Record,
@@ -73,9 +69,9 @@ const HOT_GENERATIONS: usize = 3;
 pub struct EmbeddedStore {
     log: Arc<Log<Stored>>,
     sealer: Sealer,
-    compactor: Compactor,
+    compactor: Background,
     scrub: Arc<Scrub>,
-    scrubber: Scrubber,
+    scrubber: Background,
     segments: SharedSegments,
     sql: Sql,
     shared: Arc<Shared>,

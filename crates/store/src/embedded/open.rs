@@ -19,8 +19,8 @@ use super::{
     CHANGES_KEPT, EmbeddedStore, Shared, State,
     aside::{leave_out, set_aside},
     commit::Intake,
-    compact::Compactor,
-    scrub::{Scrub, Scrubber, still_damaged},
+    compact, scrub,
+    scrub::{Scrub, still_damaged},
     seal::{Jobs, Sealer},
     segments::Segments,
 };
@@ -95,12 +95,12 @@ impl EmbeddedStore {
         let log = Log::start(options, files(), found, next_sequence, Box::new(intake))?;
         let log = Arc::new(log);
         let segments = Arc::new(Mutex::new(segments));
-        let compactor = Compactor::start(Arc::clone(&shared), Arc::clone(&segments))?;
+        let compactor = compact::start(Arc::clone(&shared), Arc::clone(&segments))?;
         let sealer =
             Sealer::start(jobs, Arc::clone(&shared), Arc::clone(&log), Arc::clone(&segments))?;
         let scrub = Scrub::new(Arc::clone(&shared), Arc::clone(&segments), folder, &damaged);
         let scrub = Arc::new(scrub);
-        let scrubber = Scrubber::start(Arc::clone(&scrub))?;
+        let scrubber = scrub::start(Arc::clone(&scrub))?;
         let looked = Arc::clone(&shared);
         let sql = Sql::new(Arc::new(move |table| looked.snapshot(table)), &shared.config);
         Ok(Self { log, sealer, compactor, scrub, scrubber, segments, sql, shared, replay, lock })

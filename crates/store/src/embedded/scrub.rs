@@ -8,8 +8,7 @@ use std::{
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread::{self, JoinHandle},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -18,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Shared,
+    background::Background,
     segments::{SharedSegments, lock},
 };
 use crate::{
@@ -32,7 +32,6 @@ const LOOK: Duration = Duration::from_secs(2);
 const NOTE: Duration = Duration::from_secs(60);
 /// A segment that was found whole is above suspicion for so long, when only a question failed.
 const TRUSTED: Duration = Duration::from_secs(10 * 60);
-const NICE: i32 = 19;
 const FILE_NAME: &str = "scrub.json";
 
 /// How whole the segments are, as far as they were read in the background.
@@ -308,58 +307,18 @@ pub(super) fn still_damaged(
         .collect()
 }
 
-/// The thread that reads.
-pub(super) struct Scrubber {
-    stop: Arc<Stop>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Default)]
-struct Stop {
-    is_stopping: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Stop {
-    /// `Break` when it is to end.
-    fn sleep(&self, time: Duration) -> ControlFlow<()> {
-        let stopping = self.is_stopping.lock().unwrap_or_else(PoisonError::into_inner);
-        let slept = self.changed.wait_timeout_while(stopping, time, |stopping| !*stopping);
-        let is_stopping = *slept.unwrap_or_else(PoisonError::into_inner).0;
-        if is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-}
-
-impl Scrubber {
-    pub(super) fn start(scrub: Arc<Scrub>) -> Result<Self, StoreError> {
-        let stop = Arc::new(Stop::default());
-        let stopped = Arc::clone(&stop);
-        let file = scrub.file.clone();
-        let run = move || {
-            if let Err(error) = rustix::process::nice(NICE) {
-                tracing::debug!(%error, "scrubbing at the common priority");
-            }
-            let rate = scrub.shared.config.scrub_bytes_per_s.max(1) as f64;
-            let mut pace =
-                |bytes: usize| stopped.sleep(Duration::from_secs_f64(bytes as f64 / rate));
-            while stopped.sleep(LOOK).is_continue() {
-                while scrub.next(Span::now_ns(), &mut pace).is_continue() {}
-            }
-            scrub.note(&mut scrub.lock());
+/// Starts the thread that reads.
+pub(super) fn start(scrub: Arc<Scrub>) -> Result<Background, StoreError> {
+    let file = scrub.file.clone();
+    Background::start("andon-scrub", &file, move |stop| {
+        let rate = scrub.shared.config.scrub_bytes_per_s.max(1) as f64;
+        let mut pace = |bytes: usize| {
+            let is_over = stop.sleep(Duration::from_secs_f64(bytes as f64 / rate));
+            if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let thread = thread::Builder::new()
-            .name("andon-scrub".to_owned())
-            .spawn(run)
-            .map_err(|error| StoreError::io("start the scrub beside", &file, &error))?;
-        Ok(Self { stop, thread: Mutex::new(Some(thread)) })
-    }
-
-    pub(super) fn stop(&self) {
-        *self.stop.is_stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.stop.changed.notify_all();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the scrub ended with a panic");
+        while !stop.sleep(LOOK) {
+            while scrub.next(Span::now_ns(), &mut pace).is_continue() {}
         }
-    }
+        scrub.note(&mut scrub.lock());
+    })
 }
