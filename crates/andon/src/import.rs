@@ -12,12 +12,13 @@ use std::{
 
 use andon_model::{Content, Evaluation, Span};
 use andon_privacy::{Protector, SpanBatch};
+use andon_state::Action;
 use andon_store::{EmbeddedStore, Record, Store, StoreError};
 use anyhow::{Context, bail};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::{cli::ImportArgs, config::Config, pipeline::RECORD_BYTES};
+use crate::{cli::ImportArgs, config::Config, pipeline::RECORD_BYTES, store::record};
 
 /// Rows and bytes of one append.
 const BATCH_ROWS: usize = 2_000;
@@ -39,6 +40,8 @@ pub(crate) fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let new = store.state().spans.saturating_sub(before);
     eprintln!("took in {new} spans, {contents} texts and {evaluations} evaluations");
     eprintln!("there already: {} spans, {known} others", (spans as u64).saturating_sub(new));
+    let details = json!({ "spans": new, "contents": contents, "evaluations": evaluations });
+    record(folder, Action::Import, &details)?;
     outcome.map(|()| ExitCode::SUCCESS)
 }
 

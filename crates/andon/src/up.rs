@@ -1,6 +1,10 @@
 //! `andon up`: everything in one process, but for the runtime's own.
 
-use std::{process::ExitCode, sync::Arc, time::Instant};
+use std::{
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use andon_api::{Access, ApiState, Parts};
 use andon_gateway::{
@@ -8,6 +12,8 @@ use andon_gateway::{
     Recorder, RecorderConfig, RuntimeCatalog, http_client,
 };
 use andon_host::{Machine, RuntimePids};
+use andon_model::Span;
+use andon_state::{SetAside, StateDb};
 use andon_store::{EmbeddedStore, Store};
 use anyhow::Context;
 use axum::{Router, extract::Request, middleware};
@@ -39,11 +45,12 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     config.proxy_listen = proxy_listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let captured = capture::Ports::bind(&mut config).await?;
     let store = open_store(&config)?;
+    let state = open_state(&config)?;
     store.announce(&reachable(config.listen));
     let store: Arc<dyn Store> = store;
     let stop = CancellationToken::new();
     let ground = Ground { config: &config, machine: &machine, captured: &captured, started };
-    let house = House::build(&ground, Arc::clone(&store), stop.clone())?;
+    let house = House::build(&ground, Arc::clone(&store), state, stop.clone())?;
 
     let mut servers = tokio::task::JoinSet::new();
     let front = TowerToHyperService::new(house.front.clone());
@@ -77,6 +84,32 @@ fn open_store(config: &Config) -> anyhow::Result<Arc<EmbeddedStore>> {
     Ok(Arc::new(store))
 }
 
+/// After the store: who has that has the folder.
+fn open_state(config: &Config) -> anyhow::Result<Arc<StateDb>> {
+    let folder = &config.data;
+    let state = StateDb::open(folder)
+        .with_context(|| format!("cannot open the state in {}", folder.display()))?;
+    if let Some(SetAside { file, reason, now, taken_over }) = &state.set_aside {
+        let (file, now) = (file.display(), now.display());
+        tracing::error!(%file, %now, taken_over, "damaged, and set aside: {reason}");
+    }
+    Ok(Arc::new(state))
+}
+
+/// Notes go when their traces have.
+async fn keep_notes(state: Arc<StateDb>, age: Duration) {
+    let mut every = tokio::time::interval(Duration::from_secs(3_600));
+    loop {
+        every.tick().await;
+        let state = Arc::clone(&state);
+        let oldest_ns = Span::now_ns().saturating_sub(age.as_nanos() as u64);
+        let gone = tokio::task::spawn_blocking(move || state.remove_notes_before(oldest_ns));
+        if let Ok(Err(error)) = gone.await {
+            tracing::warn!(%error, "old notes stay for now");
+        }
+    }
+}
+
 /// What the house is built on.
 struct Ground<'a> {
     config: &'a Config,
@@ -102,6 +135,7 @@ impl House {
     fn build(
         &Ground { config, machine, captured, started }: &Ground<'_>,
         store: Arc<dyn Store>,
+        state: Arc<StateDb>,
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
         let protector = config.protector();
@@ -150,8 +184,10 @@ impl House {
         let captured = CaptureConfig { host: host.clone(), ..config.capture.clone() };
         let entrances =
             capture::Entrances::new(captured, &runtimes, live.clone(), recorder.clone());
+        tokio::spawn(keep_notes(Arc::clone(&state), config.store.keep_spans.age));
         let api = ApiState::new(Parts {
             store,
+            state,
             protector,
             recorder,
             live,
@@ -185,7 +221,7 @@ impl House {
         mut servers: tokio::task::JoinSet<std::io::Result<()>>,
         store: Arc<dyn Store>,
     ) {
-        let patience = std::time::Duration::from_secs(3);
+        let patience = Duration::from_secs(3);
         let _ =
             tokio::time::timeout(patience, async { while servers.join_next().await.is_some() {} })
                 .await;

@@ -1,9 +1,12 @@
 //! How the API says no: `{"error","code"}` with the status that belongs to the code.
 
+use andon_state::StateError;
 use andon_store::{Interrupt, SqlError, StoreError};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
+
+use crate::forget::ForgetError;
 
 /// One failed request.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,8 @@ pub(crate) enum ApiError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Sql(#[from] SqlError),
+    #[error(transparent)]
+    State(#[from] StateError),
     #[error("the question was interrupted")]
     Interrupted,
 }
@@ -65,12 +70,29 @@ impl ApiError {
             | Self::Store(
                 StoreError::QuestionTooLarge { .. } | StoreError::QuestionTooLong { .. },
             ) => (StatusCode::UNPROCESSABLE_ENTITY, Code::TooMuch),
+            Self::State(StateError::NoteTooLarge { .. } | StateError::TooManyNotes { .. }) => {
+                (StatusCode::BAD_REQUEST, Code::BadRequest)
+            }
+            // A full disk, or a backup that takes long.
+            Self::State(StateError::Database(_) | StateError::Io { .. }) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Code::StoreUnavailable)
+            }
             Self::Sql(SqlError::Busy { .. }) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::StoreUnavailable)
             }
-            Self::Sql(SqlError::Failed(_)) | Self::Store(_) | Self::Interrupted => {
-                (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal)
-            }
+            Self::Sql(SqlError::Failed(_))
+            | Self::Store(_)
+            | Self::State(_)
+            | Self::Interrupted => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
+        }
+    }
+}
+
+impl From<ForgetError> for ApiError {
+    fn from(error: ForgetError) -> Self {
+        match error {
+            ForgetError::Store(error) => Self::Store(error),
+            ForgetError::State(error) => Self::State(error),
         }
     }
 }

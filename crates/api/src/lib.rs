@@ -5,11 +5,13 @@
 
 mod access;
 mod aggregate;
+mod audit;
 mod error;
 mod feedback;
 mod forget;
 mod live;
 mod models;
+mod notes;
 mod openapi;
 mod pages;
 mod query;
@@ -24,6 +26,7 @@ use std::{sync::Arc, time::Instant};
 use andon_gateway::{LiveCalls, Recorder, Route, RuntimeCatalog};
 use andon_model::Policy;
 use andon_privacy::Protector;
+use andon_state::StateDb;
 use andon_store::Store;
 use axum::Router;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +34,8 @@ use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use access::{Access, Password, guard};
-pub use forget::{FORGET_NOTE, ForgetAnswer};
+pub use audit::{AuditPage, MOST_ENTRIES};
+pub use forget::{ForgetAnswer, ForgetError, forget_on_record, forget_subject, preview_forget};
 pub use pages::{has_real_pages, pages};
 pub use runtimes::{CaptureAddress, WatchedRuntime};
 pub use traces::{TimeError, parse_time};
@@ -43,6 +47,8 @@ pub struct ApiState(Arc<Parts>);
 /// The parts' public faces.
 pub struct Parts {
     pub store: Arc<dyn Store>,
+    /// Settings, notes and audit.
+    pub state: Arc<StateDb>,
     pub protector: Protector,
     pub recorder: Recorder,
     pub live: LiveCalls,
@@ -99,6 +105,9 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(store::stats))
         .routes(routes!(store::seal))
         .routes(routes!(forget::forget))
+        .routes(routes!(audit::audit))
+        .routes(routes!(notes::notes, notes::add_note))
+        .routes(routes!(notes::remove_note))
         .routes(routes!(live::live))
         .routes(routes!(rum::rum))
         .routes(routes!(feedback::feedback))

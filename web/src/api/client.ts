@@ -12,6 +12,8 @@ import type {
   HeatMap,
   HeatMapQuery,
   ModelsReply,
+  Note,
+  NotesReply,
   RuntimesReply,
   StatusReply,
   TraceHostReply,
@@ -135,3 +137,14 @@ export const getHeatMap = (query: HeatMapQuery, signal?: AbortSignal): Promise<H
 
 export const sendFeedback = (spanId: string, body: FeedbackRequest): Promise<FeedbackReply> =>
   post(`/api/v1/spans/${encodeURIComponent(spanId)}/feedback`, body);
+
+const notesOf = (traceId: string): string => `/api/v1/traces/${encodeURIComponent(traceId)}/notes`;
+
+export const getNotes = (traceId: string, signal?: AbortSignal): Promise<NotesReply> =>
+  get(notesOf(traceId), {}, signal);
+
+export const addNote = (traceId: string, text: string): Promise<Note> =>
+  post(notesOf(traceId), { text });
+
+export const removeNote = (traceId: string, noteId: number): Promise<unknown> =>
+  request(`${notesOf(traceId)}/${noteId}`, { method: "DELETE" });

@@ -24,6 +24,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists what was done to the records as a whole. Who knows the name of a user, session or trace can
+         *     ask whether it was removed; the record itself does not tell names.
+         */
+        get: operations["audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/heatmap": {
         parameters: {
             query?: never;
@@ -282,6 +302,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/{trace_id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The notes on a trace, oldest first. */
+        get: operations["notes"];
+        put?: never;
+        /** Leaves a note on a trace. Answers once it is durable. */
+        post: operations["add_note"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/{trace_id}/notes/{note_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a note away, from the disk too. */
+        delete: operations["remove_note"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/chat": {
         parameters: {
             query?: never;
@@ -341,6 +396,16 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description What was done.
+         * @enum {string}
+         */
+        Action: "forget" | "repair" | "restore" | "import" | "unknown";
+        /**
+         * @description Through which door it was done.
+         * @enum {string}
+         */
+        Actor: "api" | "command_line" | "unknown";
         /** @description Numbers about the spans of a stretch of time. */
         Aggregation: {
             /** Format: int64 */
@@ -369,6 +434,11 @@ export interface components {
          */
         ApiErrorCode: "bad_request" | "not_found" | "too_large" | "range_too_long" | "store_unavailable" | "too_much" | "internal" | "unauthorized" | "forbidden";
         AttributeValue: boolean | number | string;
+        /** @description Entries, newest first. */
+        AuditPage: {
+            entries: components["schemas"]["Entry"][];
+            next: components["schemas"]["i64"] | null;
+        };
         /** @description A port of the capture. */
         CaptureAddress: {
             address: string;
@@ -562,6 +632,22 @@ export interface components {
              */
             unreadable: number;
         };
+        /** @description One thing that was done. */
+        Entry: {
+            action: components["schemas"]["Action"];
+            actor: components["schemas"]["Actor"];
+            begun_ns: components["schemas"]["u64"];
+            /** @description Counts, or what went wrong. */
+            details: Record<string, never> | null;
+            ended_ns: components["schemas"]["u64"] | null;
+            id: components["schemas"]["i64"];
+            /** @description It is not what was written: the disk changed it. */
+            is_damaged: boolean;
+            outcome: components["schemas"]["Outcome"] | null;
+            /** @description The first 16 digits of the subject's hash, to tell entries apart. */
+            subject: string | null;
+            subject_kind: components["schemas"]["SubjectKind"] | null;
+        };
         /** @description The body of every error. */
         ErrorBody: {
             code: components["schemas"]["ApiErrorCode"];
@@ -680,6 +766,11 @@ export interface components {
             is_preview: boolean;
             /** @description What is beyond Andon's reach. */
             note: string;
+            /**
+             * Format: int64
+             * @description Notes on those traces that were removed.
+             */
+            notes: number;
             removed: components["schemas"]["Forgotten"];
         };
         /** @description Just one of user, session and trace. */
@@ -868,6 +959,30 @@ export interface components {
             /** Format: int64 */
             timeout_ms: number;
         };
+        NewNote: {
+            /** @description 8 KiB at most. */
+            text: string;
+        };
+        /** @description What somebody wrote about a trace. The caller masked it. */
+        Note: {
+            /** Format: int64 */
+            id: number;
+            /** @description It is not what was written: the disk changed it. */
+            is_damaged: boolean;
+            made_ns: components["schemas"]["u64"];
+            text: string;
+        };
+        NoteRemoved: {
+            ok: boolean;
+        };
+        Notes: {
+            notes: components["schemas"]["Note"][];
+        };
+        /**
+         * @description How it ended.
+         * @enum {string}
+         */
+        Outcome: "done" | "failed" | "unknown";
         /**
          * @description Which part of a call a text was.
          * @enum {string}
@@ -1232,6 +1347,11 @@ export interface components {
         StoredTraces: {
             trace_ids: components["schemas"]["TraceId"][];
         };
+        /**
+         * @description To whose records.
+         * @enum {string}
+         */
+        SubjectKind: "user" | "session" | "trace" | "unknown";
         /** @description One table, or all of them. */
         TableStats: {
             /**
@@ -1387,6 +1507,8 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /** Format: int64 */
+        i64: number;
+        /** Format: int64 */
         u64: number;
     };
     responses: never;
@@ -1438,6 +1560,50 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    audit: {
+        parameters: {
+            query?: {
+                /** @description Only what was done to the records of this user. */
+                user?: string;
+                session?: string;
+                trace?: string;
+                /** @description Entries before this one: the `next` of the page before. */
+                before?: components["schemas"]["i64"];
+                /** @description 50 where it is not said, 1,000 at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1904,6 +2070,130 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    notes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notes"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    add_note: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewNote"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Note"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    remove_note: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                trace_id: string;
+                note_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteRemoved"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

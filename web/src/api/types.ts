@@ -79,4 +79,6 @@ export type HeatMapQuery = NonNullable<operations["heat_map"]["parameters"]["que
 
 export type FeedbackRequest = Schemas["Feedback"];
 export type FeedbackReply = Schemas["FeedbackTaken"];
+export type Note = Schemas["Note"];
+export type NotesReply = Schemas["Notes"];
 export type RumAction = Schemas["RumAction"];

@@ -27,6 +27,8 @@ pub(super) enum StoreAction {
     Restore(RestoreArgs),
     /// Removes everything of one user, session or trace, while Andon runs or not.
     Forget(ForgetArgs),
+    /// Lists what was removed, repaired, restored or taken in, newest first.
+    Audit(AuditArgs),
 }
 
 #[derive(Args)]
@@ -86,6 +88,33 @@ pub(super) struct Whose {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) user: Option<String>,
     /// All traces with a span of this session
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) session: Option<String>,
+    #[arg(long, value_name = "ID")]
+    pub(super) trace: Option<TraceId>,
+}
+
+#[derive(Args)]
+pub(super) struct AuditArgs {
+    #[command(flatten)]
+    pub(super) whose: AuditWhose,
+    /// So many entries
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(super) limit: u16,
+    /// [default: table on a terminal, else json]
+    #[arg(long)]
+    pub(super) format: Option<ReportFormat>,
+    #[command(flatten)]
+    pub(super) settings: Box<Settings>,
+}
+
+#[derive(Args)]
+#[group(required = false, multiple = false)]
+pub(super) struct AuditWhose {
+    /// Only what was done to this user's records
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) user: Option<String>,
+    /// Only what was done to this session's records
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) session: Option<String>,
     #[arg(long, value_name = "ID")]

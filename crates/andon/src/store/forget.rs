@@ -5,12 +5,16 @@ use std::{
     process::ExitCode,
 };
 
-use andon_api::{FORGET_NOTE, ForgetAnswer};
-use andon_store::{Forget, Forgotten, Store};
+use andon_api::{ForgetAnswer, forget_on_record, preview_forget};
+use andon_state::Actor;
+use andon_store::{Forget, Forgotten};
 use anyhow::Context;
 use serde_json::json;
 
-use super::args::{ForgetArgs, Whose};
+use super::{
+    args::{ForgetArgs, Whose},
+    open_state,
+};
 use crate::{
     config::Config,
     running::{Reached, WRONG_USAGE, reach},
@@ -25,17 +29,17 @@ pub(super) async fn run(args: ForgetArgs) -> anyhow::Result<ExitCode> {
     let Some(of) = args.whose.of() else { return Ok(ExitCode::from(WRONG_USAGE)) };
     let reached = reach(&config).await?;
     if !args.yes {
-        let preview = ask(&reached, &of, true).await?;
-        let (io, removed) = (&mut io::stderr().lock(), &preview.removed);
-        report("would be removed", removed, io)?;
-        if removed.segments > 0 && !is_wanted(io, &mut io::stdin().lock())? {
+        let preview = ask(&config, &reached, &of, true).await?;
+        let io = &mut io::stderr().lock();
+        report("would be removed", &preview, io)?;
+        if preview.removed.segments > 0 && !is_wanted(io, &mut io::stdin().lock())? {
             writeln!(io, "nothing was removed")?;
             return Ok(ExitCode::FAILURE);
         }
     }
-    let done = ask(&reached, &of, false).await?;
+    let done = ask(&config, &reached, &of, false).await?;
     let mut to = io::stdout().lock();
-    report("removed", &done.removed, &mut to)?;
+    report("removed", &done, &mut to)?;
     writeln!(to, "{}", done.note)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -47,7 +51,12 @@ impl Whose {
     }
 }
 
-async fn ask(reached: &Reached, of: &Forget, is_preview: bool) -> anyhow::Result<ForgetAnswer> {
+async fn ask(
+    config: &Config,
+    reached: &Reached,
+    of: &Forget,
+    is_preview: bool,
+) -> anyhow::Result<ForgetAnswer> {
     let store = match reached {
         Reached::Running(running) => {
             let (key, value) = match of {
@@ -62,8 +71,11 @@ async fn ask(reached: &Reached, of: &Forget, is_preview: bool) -> anyhow::Result
         }
         Reached::Folder(store) => store,
     };
-    let removed = if is_preview { store.preview_forget(of)? } else { store.forget(of)? };
-    Ok(ForgetAnswer { is_preview, removed, note: FORGET_NOTE.to_owned() })
+    if is_preview {
+        return Ok(preview_forget(store.as_ref(), of)?);
+    }
+    let state = open_state(&config.data)?;
+    Ok(forget_on_record(store.as_ref(), &state, Actor::CommandLine, of)?)
 }
 
 fn is_wanted(to: &mut dyn Write, from: &mut dyn io::BufRead) -> io::Result<bool> {
@@ -74,13 +86,17 @@ fn is_wanted(to: &mut dyn Write, from: &mut dyn io::BufRead) -> io::Result<bool>
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn report(what: &str, removed: &Forgotten, to: &mut dyn Write) -> io::Result<()> {
+fn report(what: &str, answer: &ForgetAnswer, to: &mut dyn Write) -> io::Result<()> {
+    let removed = &answer.removed;
     let Forgotten { traces, spans, texts, evaluations, segments, bytes_rewritten, .. } = removed;
     writeln!(
         to,
         "{what}: {traces} traces ({spans} spans, {texts} texts, {evaluations} evaluations) \
          in {segments} files"
     )?;
+    if answer.notes > 0 {
+        writeln!(to, "notes: {}", answer.notes)?;
+    }
     if *bytes_rewritten > 0 {
         writeln!(to, "written anew without them: {bytes_rewritten} bytes")?;
     }
@@ -117,10 +133,13 @@ mod tests {
             still_open: vec!["b".to_owned()],
             trace_ids: Vec::new(),
         };
+        let note = String::new();
+        let answer = ForgetAnswer { is_preview: false, removed, notes: 7, note };
         let mut text = Vec::new();
-        report("removed", &removed, &mut text).unwrap();
+        report("removed", &answer, &mut text).unwrap();
         let expected = "\
 removed: 1 traces (2 spans, 3 texts, 4 evaluations) in 5 files
+notes: 7
 written anew without them: 6 bytes
 not searched: a
 still read by something, and gone when it ends: b

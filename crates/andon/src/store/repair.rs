@@ -5,10 +5,12 @@ use std::{
     process::ExitCode,
 };
 
+use andon_state::{Action, SetAside, StateDb};
 use andon_store::Repair;
 use anyhow::Context;
+use serde_json::json;
 
-use super::args::RepairArgs;
+use super::{args::RepairArgs, record};
 use crate::{config::Config, running::existing_folder};
 
 pub(super) fn run(args: RepairArgs) -> anyhow::Result<ExitCode> {
@@ -16,14 +18,20 @@ pub(super) fn run(args: RepairArgs) -> anyhow::Result<ExitCode> {
     let folder = existing_folder(&config)?;
     let done = andon_store::repair(folder, &config.store)
         .with_context(|| format!("cannot repair the data folder {}", folder.display()))?;
-    report(&done, &mut io::stdout().lock())?;
+    let to = &mut io::stdout().lock();
+    let aside = StateDb::repair(folder)?.set_aside;
+    if done.is_nothing() && aside.is_none() {
+        writeln!(to, "nothing to repair")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    report(&done, to)?;
+    report_state(aside.as_ref(), to)?;
+    let set_aside = done.set_aside.len() + usize::from(aside.is_some());
+    record(folder, Action::Repair, &json!({ "set_aside": set_aside }))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn report(done: &Repair, to: &mut dyn Write) -> io::Result<()> {
-    if done.is_nothing() {
-        return writeln!(to, "nothing to repair");
-    }
     if done.is_manifest_rebuilt {
         writeln!(to, "the list of segments was made anew from the segments")?;
     }
@@ -38,4 +46,10 @@ fn report(done: &Repair, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "sums of hours made anew: {}", done.rollups_made)?;
     }
     writeln!(to, "rows of the list of traces made anew: {}", done.traces_made)
+}
+
+fn report_state(aside: Option<&SetAside>, to: &mut dyn Write) -> io::Result<()> {
+    let Some(SetAside { file, reason, now, taken_over }) = aside else { return Ok(()) };
+    let (file, now) = (file.display(), now.display());
+    writeln!(to, "{file}: {reason}; now {now}; rows taken over: {taken_over}")
 }

@@ -78,7 +78,7 @@ fn cells(stats: &TableStats) -> [String; 8] {
 }
 
 /// To the millisecond, in UTC.
-fn rfc_3339(ns: u64) -> String {
+pub(super) fn rfc_3339(ns: u64) -> String {
     match jiff::Timestamp::from_nanosecond(i128::from(ns)) {
         Ok(time) => format!("{time:.3}"),
         Err(_) => UNKNOWN.to_owned(),

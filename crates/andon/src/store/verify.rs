@@ -5,6 +5,7 @@ use std::{
     process::ExitCode,
 };
 
+use andon_state::StateCheck;
 use andon_store::{Fault, Verification, verify};
 
 use super::args::VerifyArgs;
@@ -12,9 +13,14 @@ use crate::{config::Config, running::existing_folder};
 
 pub(super) fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(*args.settings)?;
-    let found = verify(existing_folder(&config)?)?;
-    report(&found, &mut io::stdout().lock())?;
-    Ok(if found.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let folder = existing_folder(&config)?;
+    let found = verify(folder)?;
+    let state = andon_state::check(folder)?;
+    let to = &mut io::stdout().lock();
+    report(&found, to)?;
+    report_state(state.as_ref(), to)?;
+    let is_whole = found.is_whole() && state.is_none_or(|state| state.faults.is_empty());
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Names what is damaged, then what was looked at.
@@ -32,4 +38,12 @@ pub(super) fn report(found: &Verification, to: &mut dyn Write) -> io::Result<()>
     writeln!(to, "segments: {segments} whole ({rows} rows, {bytes} bytes)")?;
     writeln!(to, "log files: {log_files} ({frames} frames)")?;
     writeln!(to, "damaged: {}", damaged.len())
+}
+
+fn report_state(state: Option<&StateCheck>, to: &mut dyn Write) -> io::Result<()> {
+    let Some(StateCheck { file, rows, faults }) = state else { return Ok(()) };
+    for fault in faults {
+        writeln!(to, "damaged: {}: {fault}", file.display())?;
+    }
+    writeln!(to, "settings, notes and audit: {rows} rows")
 }

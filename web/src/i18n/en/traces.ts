@@ -426,6 +426,16 @@ export const traces = {
     sources: { builtin: "built in", judge: "judge", human: "human", sdk: "SDK" },
     taken: "taken back",
   },
+  notes: {
+    title: "Notes",
+    write: "Write a note on this trace",
+    kept: "Kept word for word, as long as the trace",
+    add: "Add",
+    remove: "Remove",
+    really: "Remove for good",
+    keep: "Keep",
+    damaged: "The disk changed this note: it is not what was written.",
+  },
   json: { copy: "Copy the span", note: "As stored" },
   store: {
     broken: (reason: string): string => `Nothing is being recorded: ${reason}. `,

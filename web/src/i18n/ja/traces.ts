@@ -397,6 +397,16 @@ export const traces: typeof en = {
     sources: { builtin: "組み込み", judge: "判定モデル", human: "人", sdk: "SDK" },
     taken: "取り消し",
   },
+  notes: {
+    title: "メモ",
+    write: "このトレースにメモを書く",
+    kept: "書いたとおりに、トレースと同じ期間だけ保存します",
+    add: "追加",
+    remove: "削除",
+    really: "完全に削除する",
+    keep: "残す",
+    damaged: "ディスク上で内容が変わっています。書いたときのままではありません。",
+  },
   json: { copy: "スパンをコピー", note: "保存されているまま" },
   store: {
     broken: (reason: string): string => `記録が止まっています: ${reason}。`,
