@@ -1,6 +1,9 @@
 //! `andon gen`: made-up telemetry in the data folder, the same for the same seed.
 
-use std::{process::ExitCode, thread, time::Duration, time::Instant};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use andon_generate::Recipe;
 use andon_model::Span;
@@ -71,7 +74,7 @@ fn append(
                 acks.push(ack);
                 return Ok(());
             }
-            Err(StoreError::Busy) => thread::sleep(Duration::from_millis(2)),
+            Err(StoreError::Busy) => store.wait_while_busy(),
             Err(error) => return Err(error.into()),
         }
     }

@@ -6,8 +6,6 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::ExitCode,
-    thread,
-    time::Duration,
 };
 
 use andon_model::{Content, Evaluation, Span};
@@ -25,7 +23,6 @@ const BATCH_ROWS: usize = 2_000;
 const BATCH_BYTES: usize = 1 << 20;
 /// The longest line. A span within its limits is far below.
 const LINE_BYTES: u64 = 64 << 20;
-const BUSY: Duration = Duration::from_millis(2);
 
 pub(crate) fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(*args.settings)?;
@@ -151,7 +148,7 @@ fn append(store: &EmbeddedStore, record: Record) -> Result<(), StoreError> {
     loop {
         match store.append(record.clone()) {
             Ok(ack) => return ack.wait(),
-            Err(StoreError::Busy) => thread::sleep(BUSY),
+            Err(StoreError::Busy) => store.wait_while_busy(),
             Err(error) => return Err(error),
         }
     }

@@ -20,10 +20,16 @@ const COUNTED_BITS: u32 = 16;
 /// Grams of an open block before repeated ones are removed.
 const COMPACT_AT: usize = 128 * 1024;
 
+/// Places of [`IndexBuilder::recent`], as a power of two.
+const RECENT_BITS: u32 = 14;
+
 /// Collects the grams of texts, block by block, for one file.
 pub struct IndexBuilder {
     open_block: Option<u32>,
     open_keys: Vec<u32>,
+    /// The last key of each hash: most grams were met in the block a moment ago, and need not be sorted
+    /// to find that out. No key is 0.
+    recent: Box<[u32]>,
     compact_at: usize,
     folded: Vec<char>,
     runs: Vec<Run>,
@@ -53,6 +59,7 @@ impl IndexBuilder {
         Self {
             open_block: None,
             open_keys: Vec::new(),
+            recent: vec![0; 1 << RECENT_BITS].into(),
             compact_at: COMPACT_AT,
             folded: Vec::new(),
             runs: Vec::new(),
@@ -70,9 +77,14 @@ impl IndexBuilder {
             self.open_block = Some(block);
         }
         gram::fold_into(text, &mut self.folded);
-        for start in 0..self.folded.len() {
-            self.open_keys.extend(gram::key(&self.folded[start..]));
-        }
+        let (recent, open_keys) = (&mut self.recent, &mut self.open_keys);
+        gram::keys(&self.folded, |key| {
+            let place = (key.wrapping_mul(0x9E37_79B1) >> (32 - RECENT_BITS)) as usize;
+            if recent[place] != key {
+                recent[place] = key;
+                open_keys.push(key);
+            }
+        });
         if self.open_keys.len() >= self.compact_at {
             self.compact();
             self.compact_at = self.open_keys.len() + COMPACT_AT;
@@ -83,6 +95,7 @@ impl IndexBuilder {
     pub fn memory(&self) -> usize {
         self.run_bytes
             + (self.open_keys.capacity() + self.folded.capacity() + self.counts.len()) * 4
+            + self.recent.len() * 4
             + self.runs.capacity() * size_of::<Run>()
     }
 
@@ -114,6 +127,7 @@ impl IndexBuilder {
     fn close_block(&mut self) {
         let Some(block) = self.open_block.take() else { return };
         self.compact();
+        self.recent.fill(0);
         self.compact_at = COMPACT_AT;
         self.blocks = self.blocks.max(block.saturating_add(1));
         let mut coded = Vec::with_capacity(self.open_keys.len() * 2);

@@ -41,12 +41,19 @@ fn main() {
     let folder = arguments.get(1).map(Path::new);
     match (arguments.first().map(String::as_str), folder) {
         (Some("fill"), Some(folder)) => {
-            fill(folder, number(2, 1_000_000), number(3, 200_000), number(4, 30) as u32);
+            let recipe = Recipe {
+                spans: number(2, 1_000_000),
+                days: number(4, 30) as u32,
+                seed: 1,
+                end_ns: END_NS,
+                contents: number(3, 200_000),
+            };
+            fill(folder, recipe, number(5, 50));
         }
         (Some("ask"), Some(folder)) => ask(folder, number(2, 30)),
         (Some("replay"), Some(folder)) => replay(folder),
         _ => eprintln!(
-            "bench_store fill FOLDER [SPANS [CONTENTS [DAYS]]] | ask FOLDER [DAYS] | replay FOLDER"
+            "bench_store fill FOLDER [SPANS [CONTENTS [DAYS [BATCHES]]]] | ask FOLDER [DAYS] | replay FOLDER"
         ),
     }
 }
@@ -55,10 +62,11 @@ fn tell(value: &Value) {
     println!("{value}");
 }
 
-/// Stores the spans and tells how fast it went, quarter by quarter. Only the appends are timed.
-fn fill(folder: &Path, spans: u64, contents: u64, days: u32) {
+/// Stores the spans and tells how fast it went, quarter by quarter. Only the appends are timed: so many
+/// batches are made beforehand.
+fn fill(folder: &Path, recipe: Recipe, batches: u64) {
     let store = EmbeddedStore::open(folder, config()).expect("a folder to fill");
-    let recipe = Recipe { spans, days, seed: 1, end_ns: END_NS, contents };
+    let spans = recipe.spans;
     let protector = Protector::new(Policy::Full, NoticeLanguage::English);
     let mut traces = recipe.generate().peekable();
     let (mut stored, mut text_bytes) = (0, 0);
@@ -67,7 +75,7 @@ fn fill(folder: &Path, spans: u64, contents: u64, days: u32) {
     while traces.peek().is_some() {
         // Made and protected first, so that this costs the measured part nothing.
         let mut records = Vec::new();
-        for _ in 0..50 {
+        for _ in 0..batches {
             let mut batch = Vec::new();
             while batch.len() < BATCH_SPANS
                 && let Some(trace) = traces.next()
@@ -133,12 +141,15 @@ fn append(store: &EmbeddedStore, record: Record, reserve: &Record, acks: &mut Ve
     if acks.len() >= 8 {
         acks.remove(0).wait().expect("stored");
     }
+    if store.is_busy() {
+        store.wait_while_busy();
+    }
     let mut record = record;
     loop {
         match store.append(record) {
             Ok(ack) => return acks.push(ack),
             Err(StoreError::Busy) => {
-                std::thread::sleep(Duration::from_millis(1));
+                store.wait_while_busy();
                 record = reserve.clone();
             }
             Err(error) => panic!("{error}"),

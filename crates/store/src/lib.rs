@@ -55,6 +55,8 @@ pub use report::{Fault, FaultKind, ReplayReport};
 pub use sql::{Answer, Answering, Format, SqlError};
 pub use table::Table;
 
+const BUSY_STEP: std::time::Duration = std::time::Duration::from_millis(2);
+
 /// A place for records, whatever engine is behind it.
 pub trait Store: Send + Sync {
     /// Takes a record in without waiting. An error at once means that nothing of it was taken:
@@ -62,6 +64,19 @@ pub trait Store: Send + Sync {
     /// refuses. After an [`Ack`] that resolves to an error it may or may not be found later; sending
     /// the same ids again makes no duplicates.
     fn append(&self, record: Record) -> Result<Ack, StoreError>;
+
+    /// Whether an append would be answered [`StoreError::Busy`] at present. Who has time asks this
+    /// before trying again: a refused record is gone, and a copy for each try is dear.
+    fn is_busy(&self) -> bool;
+
+    /// Waits, on this thread, while appends are answered [`StoreError::Busy`].
+    fn wait_while_busy(&self) {
+        // Once at least: there may be room, and not enough of it for what was refused.
+        std::thread::sleep(BUSY_STEP);
+        while self.is_busy() {
+            std::thread::sleep(BUSY_STEP);
+        }
+    }
 
     /// One page of the list, newest first.
     fn traces(&self, query: &TraceQuery) -> Result<TracePage, StoreError>;

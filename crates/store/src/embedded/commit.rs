@@ -81,10 +81,17 @@ impl Shared {
 /// Traces of the records of which memory does not know everything, and when they began.
 fn new_traces(records: &[Stored], hot: &Hot) -> HashMap<TraceId, UnixNanos> {
     let mut starts = HashMap::new();
+    // Spans of a trace come together.
+    let mut last = None;
     for stored in records {
         let Stored::Spans(batch) = stored else { continue };
         for span in &batch.spans {
-            if !hot.traces.is_complete(span.trace_id) {
+            let is_complete = match last {
+                Some((id, is_complete)) if id == span.trace_id => is_complete,
+                _ => hot.traces.is_complete(span.trace_id),
+            };
+            last = Some((span.trace_id, is_complete));
+            if !is_complete {
                 let start = starts.entry(span.trace_id).or_insert(span.start_ns);
                 *start = span.start_ns.min(*start);
             }

@@ -29,6 +29,7 @@ const LOOK: Duration = Duration::from_secs(10);
 const SETTLED_NS: u64 = 2 * 60 * 60 * 1_000_000_000;
 /// Segments that are merged at a time; each takes memory.
 const MOST_INPUTS: usize = 16;
+
 /// Starts the thread that merges.
 pub(super) fn start(
     shared: Arc<Shared>,
@@ -50,8 +51,8 @@ pub(super) fn start(
     })
 }
 
-/// Merges until there is nothing to merge; at `now_ns` a day is over or not. `pause` is told how long was worked, and says whether to
-/// stop.
+/// Merges until there is nothing to merge; at `now_ns` a day is over or not. `pause` is told how long
+/// was worked, and says whether to stop.
 pub(super) fn compact(
     shared: &Shared,
     segments: &SharedSegments,

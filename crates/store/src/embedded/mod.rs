@@ -105,8 +105,7 @@ impl Store for EmbeddedStore {
         if record.is_empty() {
             return Ok(Ack::done());
         }
-        let most = self.shared.config.hot_bytes.saturating_mul(HOT_GENERATIONS);
-        if self.shared.hot_bytes.load(Ordering::Relaxed) > most {
+        if !self.memory_has_room() {
             return Err(match self.sealer.failure() {
                 Some(reason) => StoreError::Unavailable { reason },
                 None => StoreError::Busy,
@@ -114,6 +113,10 @@ impl Store for EmbeddedStore {
         }
         let (kind, payload) = (record.kind(), record.encode()?);
         self.log.append(kind, &payload, record.into())
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.memory_has_room() && self.sealer.failure().is_none() || self.log.is_busy()
     }
 
     fn traces(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
@@ -226,6 +229,11 @@ impl EmbeddedStore {
     /// Says for other commands where this process can be asked, as host:port.
     pub fn announce(&self, address: &str) {
         self.lock.announce(address);
+    }
+
+    fn memory_has_room(&self) -> bool {
+        let most = self.shared.config.hot_bytes.saturating_mul(HOT_GENERATIONS);
+        self.shared.hot_bytes.load(Ordering::Relaxed) <= most
     }
 
     /// Merges small segments now, as if all days were over, on this thread and without giving way.

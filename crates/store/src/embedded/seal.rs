@@ -7,7 +7,12 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    panic::resume_unwind,
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -29,7 +34,7 @@ use crate::{
     hot::{Rows, Superseded},
     log::Log,
     record::Stored,
-    segment::{Origin, Segment, Visit, Writer, sorted},
+    segment::{Origin, Segment, SegmentInfo, Visit, Writer, sorted},
     table::{Row, Table},
 };
 
@@ -194,11 +199,19 @@ impl Segments {
             let mut state = shared.write();
             (state.hot.traces.seal(rows.generation), Arc::clone(&state.segments))
         };
-        let change = Change::default();
-        let created_ns = Span::now_ns();
-        let mut sealing = Sealing { segments: self, log_through, created_ns, change };
+        let mut sealing = Sealing {
+            folder: &self.folder,
+            log_through,
+            created_ns: Span::now_ns(),
+            next_id: AtomicU64::new(self.manifest.next_id),
+            added: Mutex::default(),
+            retired: HashSet::new(),
+        };
         let written = sealing.add_generation(rows, &superseded, &before);
-        let Sealing { change, .. } = sealing;
+        let Sealing { next_id, added, retired, .. } = sealing;
+        self.manifest.next_id = next_id.into_inner();
+        let added = added.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let change = Change { added, retired, ..Change::default() };
         if let Err(error) = written {
             self.take_back(&change);
             return Err(error);
@@ -215,10 +228,12 @@ impl Segments {
 
 /// A generation that is being written, to count all at once.
 struct Sealing<'a> {
-    segments: &'a mut Segments,
+    folder: &'a Path,
     log_through: u64,
     created_ns: UnixNanos,
-    change: Change,
+    next_id: AtomicU64,
+    added: Mutex<Vec<SegmentInfo>>,
+    retired: HashSet<u64>,
 }
 
 impl Sealing<'_> {
@@ -228,16 +243,30 @@ impl Sealing<'_> {
         superseded: &Superseded,
         before: &[Arc<Segment>],
     ) -> Result<(), StoreError> {
-        for table in Table::ALL {
-            self.add(table, &rows.batches(table))?;
-        }
-        self.add(Table::Traces, &[TraceSummary::batch(&superseded.rows)])?;
-        self.add(Table::Rollups, &[rollups_of(&rows.batches(Table::Spans))])?;
+        // Texts take about as long as all else, because of their index.
+        let write_texts = || self.add(Table::Contents, &rows.batches(Table::Contents));
+        let (texts, others) = thread::scope(|scope| {
+            let builder = thread::Builder::new().name("andon-seal-2".to_owned());
+            // Where there can be no thread, this one does its part.
+            let beside = builder.spawn_scoped(scope, write_texts).ok();
+            let others = self.add_others(rows, superseded);
+            let joined = beside.map(|thread| thread.join().unwrap_or_else(|p| resume_unwind(p)));
+            (joined.unwrap_or_else(write_texts), others)
+        });
+        texts.and(others)?;
         self.supersede(&superseded.older, before)
     }
 
+    fn add_others(&self, rows: &Rows, superseded: &Superseded) -> Result<(), StoreError> {
+        for table in Table::ALL.into_iter().filter(|table| *table != Table::Contents) {
+            self.add(table, &rows.batches(table))?;
+        }
+        self.add(Table::Traces, &[TraceSummary::batch(&superseded.rows)])?;
+        self.add(Table::Rollups, &[rollups_of(&rows.batches(Table::Spans))])
+    }
+
     /// Writes rows, a file for each day.
-    fn add(&mut self, table: Table, batches: &[RecordBatch]) -> Result<(), StoreError> {
+    fn add(&self, table: Table, batches: &[RecordBatch]) -> Result<(), StoreError> {
         if batches.iter().all(|batch| batch.num_rows() == 0) {
             return Ok(());
         }
@@ -248,17 +277,18 @@ impl Sealing<'_> {
     }
 
     fn write(
-        &mut self,
+        &self,
         table: Table,
         batches: &[RecordBatch],
         replaces: &[u64],
     ) -> Result<(), StoreError> {
         let (log_through, created_ns) = (self.log_through, self.created_ns);
         let origin = Origin { log_through, created_ns, replaces };
-        let id = self.segments.next_id();
-        let mut writer = Writer::create(&self.segments.folder, table, id, origin)?;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut writer = Writer::create(self.folder, table, id, origin)?;
         batches.iter().try_for_each(|batch| writer.write(batch))?;
-        self.change.added.push(writer.finish()?);
+        let written = writer.finish()?;
+        self.added.lock().unwrap_or_else(PoisonError::into_inner).push(written);
         Ok(())
     }
 
@@ -284,7 +314,7 @@ impl Sealing<'_> {
             if rows as u64 == segment.info.rows {
                 continue;
             }
-            self.change.retired.insert(segment.info.id);
+            self.retired.insert(segment.info.id);
             if rows > 0 {
                 self.write(Table::Traces, &kept, &[segment.info.id])?;
             }

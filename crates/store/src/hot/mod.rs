@@ -34,6 +34,12 @@ pub(crate) enum At {
     Hot { generation: u32, place: u32 },
 }
 
+impl At {
+    fn is_in(self, wanted: u32) -> bool {
+        matches!(self, Self::Hot { generation, .. } if generation == wanted)
+    }
+}
+
 /// The rows of one generation.
 #[derive(Debug)]
 pub(crate) struct Rows {
@@ -177,19 +183,18 @@ impl Hot {
     /// A span of the active generation is replaced when it is sent again. One that is in a segment,
     /// or on its way there, stays as it is.
     fn add_span(&mut self, span: Span) -> Added {
-        let known = self.traces.at_of(&span);
         let active = &mut self.active;
-        match known {
+        let at = active.at(active.spans.next_place());
+        let added = match self.traces.add_span(&span, at, active.generation) {
+            None => Added::New,
             Some(At::Hot { generation, place }) if generation == active.generation => {
                 active.spans.replace(place);
+                Added::Again
             }
             Some(_) => return Added::Kept,
-            None => {}
-        }
-        let at = active.at(active.spans.next_place());
-        self.traces.add_span(&span, at, active.generation);
+        };
         active.spans.push(span);
-        if known.is_some() { Added::Again } else { Added::New }
+        added
     }
 
     fn add_content(&mut self, content: Content, is_again: bool) {

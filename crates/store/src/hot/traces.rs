@@ -80,6 +80,41 @@ pub(crate) struct Places {
     pub(crate) evaluations: Vec<At>,
 }
 
+impl Entry {
+    fn place_of(&self, span_id: SpanId) -> Option<usize> {
+        self.digests.iter().position(|digest| digest.span_id == span_id)
+    }
+
+    /// Keeps a digest, at its place or as one more of at most so many. Whether it is one more.
+    fn put(&mut self, place: Option<usize>, digest: Digest, most: usize) -> bool {
+        match place {
+            Some(place) => self.digests[place] = digest,
+            None if self.digests.len() < most => {
+                push(&mut self.digests, digest);
+                return true;
+            }
+            None => {
+                self.uncounted_spans += 1;
+                self.uncounted.push(digest.at);
+            }
+        }
+        false
+    }
+}
+
+/// A trace's entry, made where there is none yet.
+fn entry_of<'a>(
+    entries: &'a mut HashMap<TraceId, Entry>,
+    order: &mut BTreeSet<(UnixNanos, TraceId)>,
+    id: TraceId,
+    time_ns: UnixNanos,
+) -> &'a mut Entry {
+    entries.entry(id).or_insert_with(|| {
+        order.insert((time_ns, id));
+        Entry { start_ns: time_ns, end_ns: time_ns, ..Entry::default() }
+    })
+}
+
 /// A vector begins with room for four, and most traces of apps have one span.
 fn push<T>(all: &mut Vec<T>, one: T) {
     if all.len() < 4 {
@@ -109,7 +144,7 @@ impl TraceIndex {
         let Some(first) = sealed.first() else { return };
         let start_ns = sealed.iter().map(|span| span.start_ns).min().unwrap_or(first.start_ns);
         for span in sealed {
-            self.insert(span, At::Sealed);
+            self.insert_sealed(span);
         }
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.sealed_start_ns = Some(start_ns);
@@ -117,37 +152,31 @@ impl TraceIndex {
         self.derive(id);
     }
 
-    /// Where a span is that was sent before.
-    pub(super) fn at_of(&self, span: &Span) -> Option<At> {
-        let digests = &self.entries.get(&span.trace_id)?.digests;
-        digests.iter().find(|digest| digest.span_id == span.span_id).map(|digest| digest.at)
-    }
-
-    /// [`Self::derive`] is to follow when all of a batch are in.
-    pub(super) fn add_span(&mut self, span: &Span, at: At, generation: u32) {
-        self.insert(span, at);
-        if let Some(entry) = self.entries.get_mut(&span.trace_id) {
-            entry.touched = generation;
-            entry.is_complete = true;
-            let first = entry.changed.map_or(generation, |(first, _)| first);
-            entry.changed = Some((first, generation));
+    /// Takes in a span of a generation, and says where it was if it was sent before. One that is in an
+    /// earlier generation, or in a segment, stays as it is. [`Self::derive`] is to follow when all of a
+    /// batch are in.
+    pub(super) fn add_span(&mut self, span: &Span, at: At, generation: u32) -> Option<At> {
+        let entry = entry_of(&mut self.entries, &mut self.order, span.trace_id, span.start_ns);
+        let place = entry.place_of(span.span_id);
+        let known = place.map(|place| entry.digests[place].at);
+        if known.is_some_and(|known| !known.is_in(generation)) {
+            return known;
         }
-    }
-
-    fn insert(&mut self, span: &Span, at: At) {
+        entry.touched = generation;
+        entry.is_complete = true;
+        let first = entry.changed.map_or(generation, |(first, _)| first);
+        entry.changed = Some((first, generation));
         let digest = self.digester.digest(span, at);
-        let spans_per_trace = self.spans_per_trace;
-        let entry = self.entry(span.trace_id, span.start_ns);
-        if let Some(known) = entry.digests.iter_mut().find(|digest| digest.span_id == span.span_id)
-        {
-            *known = digest;
-        } else if entry.digests.len() < spans_per_trace {
-            push(&mut entry.digests, digest);
-            self.digests += 1;
-        } else {
-            entry.uncounted_spans += 1;
-            entry.uncounted.push(at);
-        }
+        self.digests += usize::from(entry.put(place, digest, self.spans_per_trace));
+        known
+    }
+
+    /// A span that is in a segment.
+    fn insert_sealed(&mut self, span: &Span) {
+        let entry = entry_of(&mut self.entries, &mut self.order, span.trace_id, span.start_ns);
+        let place = entry.place_of(span.span_id);
+        let digest = self.digester.digest(span, At::Sealed);
+        self.digests += usize::from(entry.put(place, digest, self.spans_per_trace));
     }
 
     /// Where the text was that this one replaces.
@@ -184,11 +213,7 @@ impl TraceIndex {
     }
 
     fn entry(&mut self, id: TraceId, time_ns: UnixNanos) -> &mut Entry {
-        let order = &mut self.order;
-        self.entries.entry(id).or_insert_with(|| {
-            order.insert((time_ns, id));
-            Entry { start_ns: time_ns, end_ns: time_ns, ..Entry::default() }
-        })
+        entry_of(&mut self.entries, &mut self.order, id, time_ns)
     }
 
     /// Works out anew what the spans of a trace come to.

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use andon_model::{Cause, Source, SpanKind, Status, TraceId};
+use andon_model::{Cause, Source, SpanId, SpanKind, Status, TraceId};
 
 use super::{digest::Digest, traces::Entry};
 use crate::{
@@ -13,6 +13,8 @@ use crate::{
     query::{Filter, Test, TextField},
 };
 
+/// So few spans are looked through faster than they are hashed.
+const FEW: usize = 32;
 /// How far up from a span other LLM spans are looked for; parents may form a ring.
 const MAX_DEPTH: usize = 64;
 
@@ -26,11 +28,15 @@ pub(super) struct Roles {
 
 impl Roles {
     pub(super) fn of(digests: &[Digest]) -> Self {
-        let known: HashSet<_> = digests.iter().map(|digest| digest.span_id).collect();
+        let is_few = digests.len() <= FEW;
+        let hashed = digests.iter().map(|digest| digest.span_id).filter(|_| !is_few);
+        let hashed: HashSet<SpanId> = hashed.collect();
+        let is_known = |id: SpanId| match is_few {
+            true => digests.iter().any(|digest| digest.span_id == id),
+            false => hashed.contains(&id),
+        };
         let is_top = |digest: &Digest| {
-            digest
-                .parent_id
-                .is_none_or(|parent| parent == digest.span_id || !known.contains(&parent))
+            digest.parent_id.is_none_or(|parent| parent == digest.span_id || !is_known(parent))
         };
         let earliest = |wanted: &dyn Fn(&Digest) -> bool| {
             let places = digests.iter().enumerate().filter(|(_, digest)| wanted(digest));
@@ -209,7 +215,12 @@ struct Tokens {
 
 impl Tokens {
     fn sum(digests: &[Digest]) -> Self {
-        let by_id: HashMap<_, _> = digests.iter().map(|digest| (digest.span_id, digest)).collect();
+        // With one call there is none above it.
+        let has_one = digests.iter().filter(|digest| digest.llm.is_some()).count() <= 1;
+        let by_id: HashMap<_, _> = match has_one {
+            true => HashMap::new(),
+            false => digests.iter().map(|digest| (digest.span_id, digest)).collect(),
+        };
         let mut tokens = Self::default();
         for digest in digests {
             let Some(llm) = &digest.llm else { continue };
@@ -233,7 +244,7 @@ fn knows(digest: &Digest, of: fn(&super::digest::Llm) -> Option<u64>) -> bool {
 
 fn ancestors<'a>(
     digest: &'a Digest,
-    by_id: &'a HashMap<andon_model::SpanId, &'a Digest>,
+    by_id: &'a HashMap<SpanId, &'a Digest>,
 ) -> impl Iterator<Item = &'a Digest> {
     let parent = |digest: &&Digest| {
         let parent = digest.parent_id.and_then(|id| by_id.get(&id)).copied();

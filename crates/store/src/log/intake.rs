@@ -178,6 +178,11 @@ impl<R: Send + 'static> Log<R> {
         Ok(Ack::new(acknowledged))
     }
 
+    /// Whether a record would be turned away for those that wait.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self.admit(&self.shared.lock(), 0), Err(StoreError::Busy))
+    }
+
     fn admit(&self, intake: &Intake<R>, weight: usize) -> Result<(), StoreError> {
         if intake.closing {
             return Err(StoreError::Closed);

@@ -17,7 +17,6 @@ use parquet::{
         },
     },
     bloom_filter::Sbbf,
-    data_type::FixedLenByteArray,
     file::{
         metadata::{PageIndexPolicy, ParquetMetaData},
         statistics::Statistics,
@@ -94,7 +93,7 @@ impl Segment {
 
     /// Whether the trace can be in here. Now and then it can, and is not.
     pub(crate) fn may_hold(&self, id: TraceId) -> Result<bool, StoreError> {
-        Ok(!self.groups_of(id)?.is_empty())
+        self.with_filters(|filters| filters.iter().any(|filter| filter.check(&id.as_bytes()[..])))
     }
 
     /// Hands out rows in the order of the file, until `take` has had enough.
@@ -210,13 +209,21 @@ impl Segment {
 
     /// Groups of rows whose filter lets the trace through.
     fn groups_of(&self, id: TraceId) -> Result<Vec<usize>, StoreError> {
+        self.with_filters(|filters| {
+            let groups = filters.iter().enumerate();
+            let may_hold = |(_, filter): &(usize, &Sbbf)| filter.check(&id.as_bytes()[..]);
+            groups.filter(may_hold).map(|(group, _)| group).collect()
+        })
+    }
+
+    /// Asks the filters on trace ids, which are read at the first call.
+    fn with_filters<T>(&self, ask: impl FnOnce(&[Sbbf]) -> T) -> Result<T, StoreError> {
         let mut filters = self.filters();
-        if filters.is_none() {
-            *filters = Some(self.read_filters()?);
-        }
-        let wanted = FixedLenByteArray::from(id.as_bytes().to_vec());
-        let groups = filters.iter().flatten().enumerate();
-        Ok(groups.filter(|(_, filter)| filter.check(&wanted)).map(|(group, _)| group).collect())
+        let filters = match &mut *filters {
+            Some(filters) => filters,
+            none => none.insert(self.read_filters()?),
+        };
+        Ok(ask(filters))
     }
 
     fn read_filters(&self) -> Result<Box<[Sbbf]>, StoreError> {

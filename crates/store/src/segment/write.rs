@@ -10,9 +10,9 @@ use std::{
 
 use andon_model::UnixNanos;
 use arrow::{
-    array::{AsArray, RecordBatch, new_null_array},
-    compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch},
-    datatypes::{DataType, Int64Type, SchemaRef},
+    array::{ArrayRef, AsArray, RecordBatch, new_null_array},
+    compute::{SortColumn, concat_batches, lexsort_to_indices, rank, take_record_batch},
+    datatypes::{DataType, Int32Type, Int64Type, SchemaRef, UInt32Type},
 };
 use parquet::{
     arrow::ArrowWriter,
@@ -36,11 +36,14 @@ pub(crate) const GROUP_ROWS: usize = 65_536;
 const PAGE_ROWS: usize = 4_096;
 /// Bytes of a page of texts, before compression.
 const TEXT_PAGE_BYTES: usize = 1024 * 1024;
-const ZSTD_LEVEL: i32 = 3;
+/// What came in is merged within hours.
+const ZSTD_LEVEL: i32 = 1;
 /// What was merged stays, and was written with time to spare.
 const MERGED_ZSTD_LEVEL: i32 = 6;
 /// Traces that a row group's filter takes for its own though they are not: one in a hundred.
 const FALSE_POSITIVES: f64 = 0.01;
+/// In the list every new trace is looked for, in all files of a day before and after.
+const LISTED_FALSE_POSITIVES: f64 = 0.0001;
 
 /// Where a segment comes from; stands in the file as well, for the day when the manifest is lost.
 #[derive(Debug, Clone, Copy)]
@@ -196,10 +199,23 @@ pub(crate) fn sorted(table: Table, batches: &[RecordBatch]) -> Result<RecordBatc
     let all = concat_batches(&table.schema(), batches).map_err(failed)?;
     let columns = table.sort_columns().iter().filter_map(|name| {
         let values = all.column_by_name(name)?;
-        Some(SortColumn { values: Arc::clone(values), options: None })
+        Some(SortColumn { values: ranked(values), options: None })
     });
     let order = lexsort_to_indices(&columns.collect::<Vec<_>>(), None).map_err(failed)?;
     take_record_batch(&all, &order).map_err(failed)
+}
+
+/// A column that sorts as this one does: words are compared once, and not once for each pair of rows.
+fn ranked(column: &ArrayRef) -> ArrayRef {
+    let Some(words) = column.as_dictionary_opt::<Int32Type>() else { return Arc::clone(column) };
+    match rank(words.values(), None) {
+        Ok(ranks) => {
+            let of_key = |key: i32| ranks.get(key as usize).copied().unwrap_or_default();
+            Arc::new(words.keys().unary::<_, UInt32Type>(of_key))
+        }
+        // Of another type than words: compared as they are.
+        Err(_) => Arc::clone(column),
+    }
 }
 
 /// Owner only: prompts may be in there.
@@ -241,9 +257,13 @@ fn properties(table: Table, origin: Origin<'_>) -> WriterProperties {
     }
     if table.has_trace_id() {
         let trace_id = ColumnPath::from("trace_id");
+        let wrong = match table {
+            Table::Traces => LISTED_FALSE_POSITIVES,
+            _ => FALSE_POSITIVES,
+        };
         properties = properties
             .set_column_bloom_filter_enabled(trace_id.clone(), true)
-            .set_column_bloom_filter_fpp(trace_id, FALSE_POSITIVES);
+            .set_column_bloom_filter_fpp(trace_id, wrong);
     }
     if table == Table::Contents {
         properties =
