@@ -102,7 +102,8 @@ async fn keep_notes(state: Arc<StateDb>, age: Duration) {
     loop {
         every.tick().await;
         let state = Arc::clone(&state);
-        let oldest_ns = Span::now_ns().saturating_sub(age.as_nanos() as u64);
+        let age_ns = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
+        let oldest_ns = Span::now_ns().saturating_sub(age_ns);
         let gone = tokio::task::spawn_blocking(move || state.remove_notes_before(oldest_ns));
         if let Ok(Err(error)) = gone.await {
             tracing::warn!(%error, "old notes stay for now");

@@ -223,6 +223,10 @@ fn ask(folder: &Path, days: u64) {
         let more = json!({"matched": page.total_matched, "partial": page.is_partial});
         measure(name, more, |_| drop(list(filter, days)));
     }
+    // Of which nothing is remembered.
+    measure("list 30 d, another filter each time", json!({}), |round| {
+        drop(list(&format!("duration:>{}ms", 100 + round), days));
+    });
     ask_for_numbers(&store, days);
     measure("trace by id", json!({}), |round| {
         assert!(store.trace(ids[round * 7 % ids.len()]).expect("an answer").is_some());

@@ -14,7 +14,11 @@ use std::{
 use andon_model::{TraceId, UnixNanos};
 use arrow::array::RecordBatch;
 
-use super::{Shared, parallel::share_out};
+use super::{
+    Shared,
+    counted::{Asked, Counted},
+    parallel::share_out,
+};
 use crate::{
     Cursor, Filter, StoreError, TracePage, TraceQuery, TraceSummary,
     hot::{Counts, HotPage},
@@ -42,7 +46,8 @@ impl Shared {
             (state.hot.traces.page(query, among, limit), Arc::clone(&state.segments))
         };
         let HotPage { rows, matched, counts, superseded } = hot;
-        let scan = Scan { query, among, time: time_of(query), superseded, wanted: limit + 1 };
+        let (time, wanted, counted) = (time_of(query), limit + 1, &self.counted);
+        let scan = Scan { query, among, time, superseded, wanted, counted };
         let segments: Vec<_> =
             segments.iter().map(Arc::as_ref).filter(|one| scan.is_in_time(one)).collect();
         let count = |seen: &mut Seen, segment| {
@@ -53,7 +58,7 @@ impl Shared {
         let mut seen = Seen { matched, counts, ..Seen::default() };
         share_out(&segments, &self.config, Seen::default, count)
             .into_iter()
-            .for_each(|more| seen.add(more, scan.wanted));
+            .for_each(|more| seen.add(&more, scan.wanted));
         query.interrupt.check()?;
         let mut page = rows;
         for segment in &segments {
@@ -139,11 +144,12 @@ struct Scan<'a> {
     superseded: HashMap<UnixNanos, Vec<TraceId>>,
     /// Traces of the page, and one more.
     wanted: usize,
+    counted: &'a Counted,
 }
 
 /// What the first pass has come to.
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     /// Starts of the newest traces that match and follow the cursor; the oldest of them on top.
     newest: BinaryHeap<Reverse<UnixNanos>>,
     matched: u64,
@@ -160,10 +166,15 @@ impl Seen {
         }
     }
 
-    fn add(&mut self, more: Self, wanted: usize) {
-        more.newest.into_iter().for_each(|Reverse(start_ns)| self.note_start(start_ns, wanted));
+    fn add(&mut self, more: &Self, wanted: usize) {
+        more.newest.iter().for_each(|Reverse(start_ns)| self.note_start(*start_ns, wanted));
         self.matched += more.matched;
-        self.counts.merge(more.counts);
+        self.counts.merge(&more.counts);
+    }
+
+    /// How much there is to remember.
+    pub(super) fn len(&self) -> usize {
+        self.newest.len() + self.counts.len()
     }
 }
 
@@ -173,13 +184,35 @@ impl Scan<'_> {
         segment.info.table == Table::Traces && segment.info.overlaps(*time.start(), *time.end())
     }
 
-    /// First pass: counts what matches.
+    /// First pass: counts what matches. A segment that counts with all of its rows comes to the same
+    /// each time, which is remembered.
     fn count(&self, segment: &Segment, seen: &mut Seen) -> Result<(), StoreError> {
-        let is_here =
-            |start: &UnixNanos| (segment.info.from_ns..=segment.info.to_ns).contains(start);
+        let info = &segment.info;
+        let is_here = |start: &UnixNanos| (info.from_ns..=info.to_ns).contains(start);
         let needs_ids = self.superseded.keys().any(is_here)
             || self.query.cursor.is_some()
             || self.among.is_some();
+        if needs_ids || !self.time.contains(&info.from_ns) || !self.time.contains(&info.to_ns) {
+            return self.read(segment, needs_ids, seen);
+        }
+        let asked = Asked { segment: info.id, filter: &self.query.filter, wanted: self.wanted };
+        let known = match self.counted.get(&asked) {
+            Some(known) => known,
+            None => {
+                let mut own = Seen::default();
+                self.read(segment, needs_ids, &mut own)?;
+                let own = Arc::new(own);
+                if !self.query.interrupt.is_raised() {
+                    self.counted.remember(&asked, &own);
+                }
+                own
+            }
+        };
+        seen.add(&known, self.wanted);
+        Ok(())
+    }
+
+    fn read(&self, segment: &Segment, needs_ids: bool, seen: &mut Seen) -> Result<(), StoreError> {
         let columns = needed_columns(&self.query.filter, needs_ids);
         let visit = Visit::between(*self.time.start(), *self.time.end()).columns(&columns);
         segment.visit(visit, &mut |batch| {

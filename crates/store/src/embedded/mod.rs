@@ -10,6 +10,7 @@ mod background;
 mod backup;
 mod commit;
 mod compact;
+mod counted;
 mod export;
 mod forget;
 mod known;
@@ -36,7 +37,9 @@ use std::sync::{
 use andon_model::{HostSample, ProcessSample, TraceId, UnixNanos};
 use tokio::sync::broadcast;
 
-use self::{background::Background, scrub::Scrub, seal::Sealer, segments::SharedSegments};
+use self::{
+    background::Background, counted::Counted, scrub::Scrub, seal::Sealer, segments::SharedSegments,
+};
 pub use self::{
     backup::{Copied, backup, restore},
     export::{ExportFormat, Selection, export},
@@ -90,6 +93,7 @@ struct Shared {
     hot_bytes: AtomicUsize,
     /// Files that could not be read when they were asked for.
     unreadable: AtomicU64,
+    counted: Counted,
 }
 
 /// Every row that counts, each in one place.

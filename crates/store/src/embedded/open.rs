@@ -19,7 +19,9 @@ use super::{
     CHANGES_KEPT, EmbeddedStore, Shared, State,
     aside::{leave_out, set_aside},
     commit::Intake,
-    compact, scrub,
+    compact,
+    counted::Counted,
+    scrub,
     scrub::{Scrub, still_damaged},
     seal::{Jobs, Sealer},
     segments::Segments,
@@ -126,6 +128,7 @@ impl Shared {
             changes,
             hot_bytes: AtomicUsize::new(0),
             unreadable: AtomicU64::new(0),
+            counted: Counted::default(),
         }
     }
 }

@@ -384,14 +384,19 @@ impl Counts {
         view.cause().into_iter().for_each(|cause| count(&mut self.cause, cause.name(), 1));
     }
 
-    pub(crate) fn merge(&mut self, more: Self) {
-        let add = |own: &mut HashMap<String, u64>, more: HashMap<String, u64>| {
-            more.into_iter().for_each(|(value, number)| count(own, &value, number));
+    pub(crate) fn merge(&mut self, more: &Self) {
+        let add = |own: &mut HashMap<String, u64>, more: &HashMap<String, u64>| {
+            more.iter().for_each(|(value, number)| count(own, value, *number));
         };
-        add(&mut self.service, more.service);
-        add(&mut self.model, more.model);
-        add(&mut self.cause, more.cause);
-        add(&mut self.status, more.status);
+        add(&mut self.service, &more.service);
+        add(&mut self.model, &more.model);
+        add(&mut self.cause, &more.cause);
+        add(&mut self.status, &more.status);
+    }
+
+    /// Different values.
+    pub(crate) fn len(&self) -> usize {
+        self.service.len() + self.model.len() + self.cause.len() + self.status.len()
     }
 
     /// `most`: values of one facet.

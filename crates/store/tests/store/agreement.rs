@@ -123,6 +123,7 @@ fn answered(
             ..TraceQuery::default()
         };
         let page = store.traces(&query).unwrap();
+        assert_eq!(store.traces(&query).unwrap(), page, "what was remembered of it is the same");
         let numbers = numbers(&page);
         rows.extend(page.traces.iter().zip(numbers).map(|(trace, number)| Row {
             number,
