@@ -96,6 +96,9 @@ fn open_state(config: &Config) -> anyhow::Result<Arc<StateDb>> {
     Ok(Arc::new(state))
 }
 
+/// A trace may stay longer than its age says, with the youngest rows of the file of its day.
+const LINGER_NS: u64 = 2 * 24 * 60 * 60 * 1_000_000_000;
+
 /// Notes go when their traces have.
 async fn keep_notes(state: Arc<StateDb>, age: Duration) {
     let mut every = tokio::time::interval(Duration::from_secs(3_600));
@@ -103,7 +106,7 @@ async fn keep_notes(state: Arc<StateDb>, age: Duration) {
         every.tick().await;
         let state = Arc::clone(&state);
         let age_ns = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
-        let oldest_ns = Span::now_ns().saturating_sub(age_ns);
+        let oldest_ns = Span::now_ns().saturating_sub(age_ns).saturating_sub(LINGER_NS);
         let gone = tokio::task::spawn_blocking(move || state.remove_notes_before(oldest_ns));
         if let Ok(Err(error)) = gone.await {
             tracing::warn!(%error, "old notes stay for now");

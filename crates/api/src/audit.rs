@@ -15,7 +15,7 @@ use crate::{
 
 const ENTRIES: usize = 50;
 /// Entries of one answer at most.
-pub const MOST_ENTRIES: usize = 1_000;
+const MOST_ENTRIES: usize = 1_000;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]

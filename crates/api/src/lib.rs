@@ -34,7 +34,7 @@ use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use access::{Access, Password, guard};
-pub use audit::{AuditPage, MOST_ENTRIES};
+pub use audit::AuditPage;
 pub use forget::{ForgetAnswer, ForgetError, forget_on_record, forget_subject, preview_forget};
 pub use pages::{has_real_pages, pages};
 pub use runtimes::{CaptureAddress, WatchedRuntime};

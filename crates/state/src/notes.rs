@@ -11,7 +11,7 @@ pub const MOST_NOTE_BYTES: usize = 8 << 10;
 /// Notes of one trace at most.
 pub const MOST_NOTES: usize = 100;
 
-/// What somebody wrote about a trace. The caller masked it.
+/// What somebody wrote about a trace, word for word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Note {
     pub id: i64,
@@ -74,7 +74,9 @@ impl StateDb {
         let trace = of.as_bytes().as_slice();
         let gone =
             connection.execute("DELETE FROM note WHERE trace_id = ? AND id = ?", (trace, id))?;
-        wipe(&connection)?;
+        if gone > 0 {
+            wipe(&connection)?;
+        }
         Ok(gone > 0)
     }
 

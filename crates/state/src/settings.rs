@@ -47,11 +47,19 @@ fn write(into: &Connection, name: &str, value: &[u8]) -> rusqlite::Result<()> {
 
 /// The key of this data folder, made at first.
 pub(crate) fn audit_key(connection: &mut Connection) -> Result<Key, StateError> {
-    // One that is damaged can tell nobody's name any more; a new one can at least do so from now on.
-    if let Ok(Some(key)) = read(connection, AUDIT_KEY)
-        && let Ok(key) = key.try_into()
-    {
-        return Ok(key);
+    match read(connection, AUDIT_KEY) {
+        Ok(Some(key)) => {
+            if let Ok(key) = key.try_into() {
+                return Ok(key);
+            }
+        }
+        Ok(None) => {}
+        // It knows no name any more; a new one does from now on.
+        Err(error @ StateError::Damaged { .. }) => {
+            tracing::error!(%error, "earlier entries of the audit cannot be asked for by name any more");
+        }
+        // It may be there the next time, and must not be written over.
+        Err(error) => return Err(error),
     }
     let key: Key = rand::random();
     write(connection, AUDIT_KEY, &key)?;

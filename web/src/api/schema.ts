@@ -963,7 +963,7 @@ export interface components {
             /** @description 8 KiB at most. */
             text: string;
         };
-        /** @description What somebody wrote about a trace. The caller masked it. */
+        /** @description What somebody wrote about a trace, word for word. */
         Note: {
             /** Format: int64 */
             id: number;

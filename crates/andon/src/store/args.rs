@@ -26,6 +26,7 @@ pub(super) enum StoreAction {
     /// Takes a backup back into a data folder that holds no records.
     Restore(RestoreArgs),
     /// Removes everything of one user, session or trace, while Andon runs or not.
+    #[command(mut_group("Whose", |whose| whose.required(true)))]
     Forget(ForgetArgs),
     /// Lists what was removed, repaired, restored or taken in, newest first.
     Audit(AuditArgs),
@@ -82,12 +83,12 @@ pub(super) struct ForgetArgs {
 }
 
 #[derive(Args)]
-#[group(required = true, multiple = false)]
+#[group(required = false, multiple = false)]
 pub(super) struct Whose {
-    /// All traces with a span of this user
+    /// Traces with a span of this user
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) user: Option<String>,
-    /// All traces with a span of this session
+    /// Traces with a span of this session
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) session: Option<String>,
     #[arg(long, value_name = "ID")]
@@ -97,7 +98,7 @@ pub(super) struct Whose {
 #[derive(Args)]
 pub(super) struct AuditArgs {
     #[command(flatten)]
-    pub(super) whose: AuditWhose,
+    pub(super) whose: Option<Whose>,
     /// So many entries
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub(super) limit: u16,
@@ -106,19 +107,6 @@ pub(super) struct AuditArgs {
     pub(super) format: Option<ReportFormat>,
     #[command(flatten)]
     pub(super) settings: Box<Settings>,
-}
-
-#[derive(Args)]
-#[group(required = false, multiple = false)]
-pub(super) struct AuditWhose {
-    /// Only what was done to this user's records
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    pub(super) user: Option<String>,
-    /// Only what was done to this session's records
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    pub(super) session: Option<String>,
-    #[arg(long, value_name = "ID")]
-    pub(super) trace: Option<TraceId>,
 }
 
 /// For people or for programs.

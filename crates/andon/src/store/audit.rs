@@ -13,7 +13,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::{
-    args::{AuditArgs, AuditWhose, ReportFormat},
+    args::{AuditArgs, ReportFormat, Whose},
     open_state,
     stats::rfc_3339,
 };
@@ -28,7 +28,7 @@ pub(super) async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
         true => ReportFormat::Table,
         false => ReportFormat::Json,
     });
-    let whose = args.whose.of();
+    let whose = args.whose.and_then(Whose::of);
     let entries = match reach(&config).await? {
         Reached::Running(running) => {
             let path = path(whose.as_ref(), args.limit);
@@ -49,14 +49,6 @@ pub(super) async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
-}
-
-impl AuditWhose {
-    fn of(&self) -> Option<Forget> {
-        let named = self.user.clone().map(Forget::User);
-        let named = named.or(self.session.clone().map(Forget::Session));
-        named.or(self.trace.map(Forget::Trace))
-    }
 }
 
 fn path(whose: Option<&Forget>, limit: u16) -> String {

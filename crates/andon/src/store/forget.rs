@@ -45,7 +45,7 @@ pub(super) async fn run(args: ForgetArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl Whose {
-    fn of(self) -> Option<Forget> {
+    pub(super) fn of(self) -> Option<Forget> {
         let named = self.user.map(Forget::User).or(self.session.map(Forget::Session));
         named.or(self.trace.map(Forget::Trace))
     }
