@@ -14,7 +14,7 @@ use crate::{
     db::StateDb,
     error::StateError,
     notes::{as_column, as_time, next_id},
-    rows::is_whole,
+    rows::{self, is_whole},
     schema::AUDIT,
 };
 
@@ -203,21 +203,18 @@ fn list(
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let subject: Option<Vec<u8>> = row.get(5)?;
-    let details: Option<String> = row.get(8)?;
-    let kind: Option<String> = row.get(4)?;
-    let outcome: Option<String> = row.get(7)?;
-    let ended: Option<i64> = row.get(6)?;
-    let short = |hash: Vec<u8>| hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let subject: Option<&[u8]> = row.get_ref(5)?.as_blob_or_null().ok().flatten();
+    let short = |hash: &[u8]| hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let details = rows::text(row, 8)?;
     Ok(Entry {
         id: row.get(0)?,
-        begun_ns: as_time(row.get(1)?),
-        actor: named(row.get(2)?).unwrap_or(Actor::Unknown),
-        action: named(row.get(3)?).unwrap_or(Action::Unknown),
-        subject_kind: kind.and_then(named),
+        begun_ns: as_time(rows::number(row, 1)?.unwrap_or(0)),
+        actor: rows::text(row, 2)?.and_then(named).unwrap_or(Actor::Unknown),
+        action: rows::text(row, 3)?.and_then(named).unwrap_or(Action::Unknown),
+        subject_kind: rows::text(row, 4)?.and_then(named),
         subject: subject.map(short),
-        ended_ns: ended.map(as_time),
-        outcome: outcome.and_then(named),
+        ended_ns: rows::number(row, 6)?.map(as_time),
+        outcome: rows::text(row, 7)?.and_then(named),
         details: details.map(|details| serde_json::from_str(&details).unwrap_or(details.into())),
         is_damaged: !is_whole(row, &AUDIT)?,
     })

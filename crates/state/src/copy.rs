@@ -26,10 +26,10 @@ pub struct StateCheck {
     pub faults: Vec<String>,
 }
 
-/// Lets SQLite look at every page.
+/// Looks at the tables' definitions, and lets SQLite look at every page.
 pub(crate) fn look_through(connection: &Connection, path: &Path) -> Result<(), StateError> {
     match page_faults(connection)?.into_iter().next() {
-        None => Ok(()),
+        None => schema::check(connection, &path.display().to_string()),
         Some(reason) => Err(StateError::Damaged { file: path.display().to_string(), reason }),
     }
 }
@@ -80,11 +80,7 @@ fn open_existing(path: &Path) -> Result<Connection, StateError> {
     connection.busy_timeout(PATIENCE)?;
     // A look changes nothing, not even by writing the log into the file when it ends.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    let version = schema::version(&connection)?;
-    if version > schema::VERSION {
-        let file = path.display().to_string();
-        return Err(StateError::NewerFormat { file, version, known: schema::VERSION });
-    }
+    schema::check(&connection, &path.display().to_string())?;
     Ok(connection)
 }
 

@@ -98,7 +98,7 @@ fn open_whole(path: &Path) -> Result<Connection, StateError> {
     let mut connection = Connection::open_with_flags(path, flags)?;
     set_up(&connection)?;
     copy::look_through(&connection, path)?;
-    schema::migrate(&mut connection, &path.display().to_string())?;
+    schema::migrate(&mut connection)?;
     Ok(connection)
 }
 

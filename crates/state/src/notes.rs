@@ -4,7 +4,12 @@ use andon_model::{TraceId, UnixNanos};
 use rusqlite::{Row, types::Value};
 use serde::{Deserialize, Serialize};
 
-use crate::{db::StateDb, error::StateError, rows::is_whole, schema::NOTE};
+use crate::{
+    db::StateDb,
+    error::StateError,
+    rows::{self, is_whole},
+    schema::NOTE,
+};
 
 /// Bytes of one note at most.
 pub const MOST_NOTE_BYTES: usize = 8 << 10;
@@ -135,6 +140,10 @@ pub(crate) fn as_time(column: i64) -> UnixNanos {
 }
 
 fn note(row: &Row<'_>) -> rusqlite::Result<Note> {
-    let is_damaged = !is_whole(row, &NOTE)?;
-    Ok(Note { id: row.get(0)?, made_ns: as_time(row.get(2)?), text: row.get(3)?, is_damaged })
+    Ok(Note {
+        id: row.get(0)?,
+        made_ns: as_time(rows::number(row, 2)?.unwrap_or(0)),
+        text: rows::text(row, 3)?.unwrap_or_default(),
+        is_damaged: !is_whole(row, &NOTE)?,
+    })
 }

@@ -37,6 +37,21 @@ pub(crate) fn is_whole(row: &Row<'_>, table: &Table) -> rusqlite::Result<bool> {
     Ok(row.get_ref(table.columns.len())? == ValueRef::Integer(i64::from(sum(columns))))
 }
 
+/// Text as far as it is one, so that a damaged row does not hide the others.
+pub(crate) fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(at)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        }
+        _ => None,
+    })
+}
+
+/// A number where there is one, for the same reason.
+pub(crate) fn number(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<i64>> {
+    Ok(row.get_ref(at)?.as_i64_or_null().ok().flatten())
+}
+
 impl Table {
     /// All columns, the sum last.
     pub(crate) fn select(&self) -> String {

@@ -73,13 +73,41 @@ pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Brings a file to this Andon's version. An interrupted step leaves the file as it was.
-pub(crate) fn migrate(connection: &mut Connection, file: &str) -> Result<(), StateError> {
-    let found = version(connection)?;
-    if found > VERSION {
-        let file = file.to_owned();
-        return Err(StateError::NewerFormat { file, version: found, known: VERSION });
+/// Refuses a file of a later Andon, and one whose tables are not those of its version: SQLite reads a
+/// flipped letter in their text as another name of a column, and finds nothing wrong with that.
+pub(crate) fn check(connection: &Connection, file: &str) -> Result<(), StateError> {
+    let file = file.to_owned();
+    // Of one moment, should somebody bring it to a later version meanwhile.
+    let moment = connection.unchecked_transaction()?;
+    let version = version(&moment)?;
+    if version > VERSION {
+        return Err(StateError::NewerFormat { file, version, known: VERSION });
     }
+    let expected = Connection::open_in_memory()?;
+    for step in STEPS.iter().take(usize::try_from(version).unwrap_or(0)) {
+        expected.execute_batch(step)?;
+    }
+    if definitions(&moment)? != definitions(&expected)? {
+        let reason = format!("its tables are not those of version {version}");
+        return Err(StateError::Damaged { file, reason });
+    }
+    Ok(())
+}
+
+/// What the file says of its tables and indexes. A copy has them in another order.
+fn definitions(connection: &Connection) -> rusqlite::Result<Vec<[Option<Vec<u8>>; 4]>> {
+    // As bytes, since flipped ones may be no text.
+    let question = "SELECT CAST(type AS BLOB), CAST(name AS BLOB), CAST(tbl_name AS BLOB), \
+                    CAST(sql AS BLOB) FROM sqlite_schema ORDER BY type, name";
+    let mut statement = connection.prepare(question)?;
+    let rows =
+        statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]));
+    rows?.collect()
+}
+
+/// Brings a file that was checked to this Andon's version. An interrupted step leaves the file as it was.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StateError> {
+    let found = version(connection)?;
     for (at, step) in (0..).zip(STEPS) {
         if at < found {
             continue;

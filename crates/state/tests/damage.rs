@@ -81,6 +81,44 @@ proptest! {
     }
 }
 
+/// The text that says what tables there are is on a page of its own, and a flip seldom meets it.
+#[test]
+fn a_flipped_letter_in_the_tables_definitions_is_found() {
+    let (bytes, written) = filled();
+    let text = b"name  TEXT PRIMARY KEY";
+    let start = bytes.windows(text.len()).position(|at| at == text).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(STATE_FILE);
+    for at in start..start + text.len() {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let faults = check(folder.path()).unwrap().unwrap().faults;
+        assert!(!faults.is_empty(), "{at}");
+        let db = StateDb::open(folder.path()).unwrap();
+        assert!(db.set_aside.is_some(), "{at}");
+        assert!(served(&db, written) <= written.len());
+    }
+}
+
+#[test]
+fn a_note_that_is_no_text_any_more_hides_no_other_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = StateDb::open(folder.path()).unwrap();
+    let trace = TraceId::from_bytes([1; 16]);
+    db.add_note(trace, 1, "the one that is hit").unwrap();
+    db.add_note(trace, 2, "the other").unwrap();
+    drop(db);
+    let path = folder.path().join(STATE_FILE);
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(3).position(|text| text == b"hit").unwrap();
+    bytes[at] = 0xff;
+    fs::write(&path, bytes).unwrap();
+    let notes = StateDb::open(folder.path()).unwrap().notes(trace).unwrap();
+    let texts: Vec<_> = notes.iter().map(|note| (note.text.as_str(), note.is_damaged)).collect();
+    assert_eq!(texts, [("the one that is \u{fffd}it", true), ("the other", false)]);
+}
+
 #[test]
 fn what_is_whole_in_a_damaged_file_is_taken_over() {
     let folder = tempfile::tempdir().unwrap();
