@@ -24,6 +24,13 @@ pub(crate) fn listening(config: &Config) {
     if let Some(capture) = config.capture_listen {
         eprintln!("{}http://{capture}", lang.pick("  アプリの接続先    ", "  apps connect to   "));
     }
+    for (name, address) in
+        [("OTLP/gRPC", config.receive.otlp_grpc), ("OTLP/HTTP", config.receive.otlp_http)]
+    {
+        if let Some(address) = address {
+            eprintln!("  {name:<18}http://{address}");
+        }
+    }
     for port in &config.capture_ports {
         let runtime = port.runtime.as_deref().unwrap_or("runtime");
         let app = port.app.as_ref().map(|app| format!(" ({app})")).unwrap_or_default();

@@ -69,6 +69,12 @@ pub(crate) struct Settings {
     /// Where apps reach the runtime through Andon, or off [default: 127.0.0.1:11435]
     #[arg(long, env = "ANDON_CAPTURE_LISTEN", value_name = "ADDRESS")]
     pub(crate) capture_listen: Option<String>,
+    /// OpenTelemetry over gRPC, or off [default: 127.0.0.1:4317]
+    #[arg(long, env = "ANDON_OTLP_GRPC_LISTEN", value_name = "ADDRESS")]
+    pub(crate) otlp_grpc_listen: Option<String>,
+    /// OpenTelemetry over HTTP, or off [default: 127.0.0.1:4318]
+    #[arg(long, env = "ANDON_OTLP_HTTP_LISTEN", value_name = "ADDRESS")]
+    pub(crate) otlp_http_listen: Option<String>,
     /// auto, builtin, or the address of a runtime [default: auto]
     #[arg(long, env = "ANDON_RUNTIME", value_name = "auto|builtin|URL")]
     pub(crate) runtime: Option<String>,

@@ -10,12 +10,17 @@ use hyper::{
     service::Service,
 };
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
 use tokio_util::sync::CancellationToken;
 
+/// Calls at a time on one connection of HTTP/2.
+const STREAMS: u32 = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Listens, or says which setting is wrong and who is in the way.
@@ -86,12 +91,60 @@ where
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.headers);
     http.max_buf_size(limits.max_header_bytes);
-    let places = Arc::new(Semaphore::new(limits.connections));
     let running = GracefulShutdown::new();
+    let accepted = |stream| running.watch(http.serve_connection(stream, service.clone()));
+    accept(listener, limits, &stop, accepted).await?;
+    running.shutdown().await;
+    Ok(())
+}
+
+/// As [`serve`], for HTTP/1 and HTTP/2 alike.
+pub(crate) async fn serve_either<S, B>(
+    listener: std::net::TcpListener,
+    service: S,
+    limits: Limits,
+    stop: CancellationToken,
+) -> std::io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    let listener = TcpListener::from_std(listener)?;
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(limits.headers);
+    http.http1().max_buf_size(limits.max_header_bytes);
+    http.http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.headers)
+        .keep_alive_timeout(limits.headers)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX));
+    let running = GracefulShutdown::new();
+    let accepted =
+        |stream| running.watch(http.serve_connection(stream, service.clone()).into_owned());
+    accept(listener, limits, &stop, accepted).await?;
+    running.shutdown().await;
+    Ok(())
+}
+
+/// Takes connections until `stop`, and drives each on its own.
+async fn accept<C, E>(
+    listener: TcpListener,
+    limits: Limits,
+    stop: &CancellationToken,
+    connection: impl Fn(TokioIo<TcpStream>) -> C,
+) -> std::io::Result<()>
+where
+    C: Future<Output = Result<(), E>> + Send + 'static,
+    E: std::fmt::Display,
+{
+    let places = Arc::new(Semaphore::new(limits.connections));
     loop {
         let place = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => place.map_err(std::io::Error::other)?,
-            () = stop.cancelled() => break,
+            () = stop.cancelled() => return Ok(()),
         };
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -103,12 +156,11 @@ where
                     continue;
                 }
             },
-            () = stop.cancelled() => break,
+            () = stop.cancelled() => return Ok(()),
         };
         // A token is a small packet: without this it would wait for the one before to be confirmed.
         let _ = stream.set_nodelay(true);
-        let connection =
-            running.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
+        let connection = connection(TokioIo::new(stream));
         tokio::spawn(async move {
             let _place = place;
             if let Err(error) = connection.await {
@@ -116,9 +168,6 @@ where
             }
         });
     }
-    drop(listener);
-    running.shutdown().await;
-    Ok(())
 }
 
 /// Resolves when the process is asked to end (Ctrl-C or SIGTERM).

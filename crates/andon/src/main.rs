@@ -15,6 +15,7 @@ mod language;
 mod listen;
 mod pipeline;
 mod query;
+mod receive;
 mod roles;
 mod running;
 mod runtime;

@@ -13,6 +13,7 @@ use andon_gateway::{
 };
 use andon_host::{Machine, RuntimePids};
 use andon_model::Span;
+use andon_receive::Intake;
 use andon_state::{SetAside, StateDb};
 use andon_store::{EmbeddedStore, Store};
 use anyhow::Context;
@@ -26,7 +27,7 @@ use crate::{
     cli::Settings,
     config::Config,
     listen::{self, Limits},
-    pipeline, runtime,
+    pipeline, receive, runtime,
 };
 
 pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
@@ -44,6 +45,7 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     };
     config.proxy_listen = proxy_listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let captured = capture::Ports::bind(&mut config).await?;
+    let received = receive::Ports::bind(&mut config).await;
     let store = open_store(&config)?;
     let state = open_state(&config)?;
     store.announce(&reachable(config.listen));
@@ -60,6 +62,7 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
         servers.spawn(listen::serve(listener, proxy, Limits::PAGES, stop.clone()));
     }
     captured.serve(&house.entrances, &config, &mut servers, &stop);
+    let receiving = received.serve(&house.intake, &config, &mut servers, &stop)?;
     banner::listening(&config);
     tokio::spawn(banner::found(
         config.clone(),
@@ -74,6 +77,7 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     };
     stop.cancel();
     house.end(servers, store).await;
+    drop(receiving);
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
@@ -127,6 +131,7 @@ struct House {
     front: Router,
     proxy: Router,
     entrances: capture::Entrances,
+    intake: Intake,
     catalog: RuntimeCatalog,
     client: HttpClient,
     /// Hears when all that was seen has been handed to the store.
@@ -189,6 +194,9 @@ impl House {
         let entrances =
             capture::Entrances::new(captured, &runtimes, live.clone(), recorder.clone());
         tokio::spawn(keep_notes(Arc::clone(&state), config.store.keep_spans.age));
+        let keeper_of_received =
+            receive::Keeper { protector: protector.clone(), store: Arc::clone(&store) };
+        let intake = Intake::new(Arc::new(keeper_of_received), config.receive.limits);
         let api = ApiState::new(Parts {
             store,
             state,
@@ -212,6 +220,7 @@ impl House {
             front: front(config, &gateway, api),
             proxy: proxy_router(config, &proxy),
             entrances,
+            intake,
             catalog,
             client,
             keeper,

@@ -8,7 +8,6 @@
 
 mod answer;
 mod capture;
-mod contents;
 mod error;
 mod failure;
 mod gateway;

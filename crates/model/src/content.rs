@@ -14,6 +14,8 @@ named! {
         Document = "document",
         /// What a model thought before it answered.
         Thinking = "thinking",
+        /// What an app wrote into its log meanwhile.
+        Log = "log",
     }
 }
 

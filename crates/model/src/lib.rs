@@ -9,6 +9,7 @@ mod attribute;
 mod content;
 mod id;
 mod live;
+pub mod media;
 mod named;
 mod policy;
 mod propagation;
@@ -24,7 +25,9 @@ pub use live::{LiveCall, Phase};
 pub use named::Named;
 pub use policy::{Policy, PolicyError};
 pub use propagation::{PropagationError, TraceContext};
-pub use raw::{Observation, RawContent, RawText};
+pub use raw::{
+    Contents, Holds, Judgement, LooseTexts, Observation, RawAttribute, RawContent, RawText,
+};
 pub use sample::{HostSample, ProcessSample};
 pub use span::{Cause, LlmKind, Source, Span, SpanKind, Status, Timings};
 pub use time::UnixNanos;

@@ -16,7 +16,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use andon_model::{Content, Observation, Policy, RawText, Span};
+use andon_model::{
+    Content, Evaluation, Holds, Judgement, LooseTexts, Observation, Policy, RawAttribute,
+    RawContent, RawText, Span, SpanId, TraceId, UnixNanos,
+};
 use serde::{Deserialize, Serialize};
 
 use cut::Cut;
@@ -87,32 +90,75 @@ impl Protector {
         for observation in observations {
             let policy =
                 observation.policy.map_or(self.policy, |asked| self.policy.stricter(asked));
-            let Observation { mut span, contents, error_message, related, .. } = observation;
+            let Observation { mut span, contents, attributes, error_message, related, .. } =
+                observation;
             let mut cut = Cut::default();
+            for RawAttribute { name, text, holds } in attributes {
+                let kept = match holds {
+                    Holds::Words => mask::mask(text.expose(), policy, self.language).text,
+                    Holds::Quotes => {
+                        let texts = contents.iter().map(|content| &content.text).chain(&related);
+                        scrub::scrub(&text, texts, policy, self.limits.attribute_value_bytes)
+                    }
+                };
+                if !kept.is_empty() {
+                    span.attributes.set(name, kept);
+                }
+            }
             span.error_message = error_message.map(|message| {
                 let texts = contents.iter().map(|content| &content.text).chain(&related);
                 self.scrub(&message, texts, policy, &mut cut)
             });
             cuts.push(cut);
-            let time_ns = span.start_ns;
-            batch.contents.extend(contents.into_iter().map(|raw| {
-                let masked = mask::mask(raw.text.expose(), policy, self.language);
-                Content {
-                    trace_id: span.trace_id,
-                    span_id: span.span_id,
-                    time_ns,
-                    part: raw.part,
-                    role: raw.role,
-                    idx: raw.idx,
-                    text: masked.text,
-                    policy,
-                    original_length: masked.original_length,
-                    kept_length: masked.kept_length,
-                }
-            }));
+            let of = (span.trace_id, span.span_id, span.start_ns);
+            batch.contents.extend(contents.into_iter().map(|raw| self.content(of, raw, policy)));
             batch.spans.push(span);
         }
         self.within_limits(batch, cuts)
+    }
+
+    /// Protects texts that came without their spans.
+    pub fn protect_texts(&self, texts: Vec<LooseTexts>) -> Protected<SpanBatch> {
+        let mut batch = SpanBatch::default();
+        for LooseTexts { trace_id, span_id, time_ns, contents } in texts {
+            let of = (trace_id, span_id, time_ns);
+            batch
+                .contents
+                .extend(contents.into_iter().map(|raw| self.content(of, raw, self.policy)));
+        }
+        self.within_limits(batch, Vec::new())
+    }
+
+    /// Protects evaluations of others. A reason is treated as the text that it may quote.
+    pub fn protect_judgements(&self, judgements: Vec<Judgement>) -> Vec<Evaluation> {
+        let protect = |Judgement { mut evaluation, reason }: Judgement| {
+            let kept = |text: RawText| mask::mask(text.expose(), self.policy, self.language).text;
+            evaluation.reason = reason.map(kept).filter(|text| !text.is_empty());
+            self.limits.bound_evaluation(&mut evaluation);
+            evaluation
+        };
+        judgements.into_iter().map(protect).collect()
+    }
+
+    fn content(
+        &self,
+        (trace_id, span_id, time_ns): (TraceId, SpanId, UnixNanos),
+        raw: RawContent,
+        policy: Policy,
+    ) -> Content {
+        let masked = mask::mask(raw.text.expose(), policy, self.language);
+        Content {
+            trace_id,
+            span_id,
+            time_ns,
+            part: raw.part,
+            role: raw.role,
+            idx: raw.idx,
+            text: masked.text,
+            policy,
+            original_length: masked.original_length,
+            kept_length: masked.kept_length,
+        }
     }
 
     /// An error message without what it quotes of these texts, and no longer than it may be.

@@ -1,6 +1,7 @@
 //! Configuration: defaults, `andon.toml`, `ANDON_*`, flags, in rising order. Unknown keys are
 //! errors that name the nearest known one.
 
+mod receive;
 mod runtimes;
 mod section;
 mod store;
@@ -26,6 +27,7 @@ use crate::{
     language::Language,
 };
 
+pub(crate) use self::receive::Receive;
 pub(crate) use self::runtimes::{CapturePort, FurtherRuntime};
 use self::values::{address, address_or_off, authority, duration, password};
 
@@ -40,6 +42,8 @@ struct File {
     proxy_listen: Option<String>,
     proxy: Option<String>,
     capture_listen: Option<String>,
+    otlp_grpc_listen: Option<String>,
+    otlp_http_listen: Option<String>,
     runtime: Option<String>,
     runtime_listen: Option<String>,
     ollama_log: Option<String>,
@@ -60,6 +64,7 @@ struct File {
     capture: CaptureTable,
     runtimes: Option<Vec<runtimes::RuntimeTable>>,
     apps: Option<Vec<runtimes::AppTable>>,
+    receive: receive::ReceiveTable,
     store: Option<toml::Table>,
     limits: Option<toml::Table>,
 }
@@ -73,12 +78,14 @@ struct CaptureTable {
     max_held_bytes: Option<usize>,
 }
 
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 30] = [
     "data",
     "listen",
     "proxy_listen",
     "proxy",
     "capture_listen",
+    "otlp_grpc_listen",
+    "otlp_http_listen",
     "runtime",
     "runtime_listen",
     "ollama_log",
@@ -99,6 +106,7 @@ const KEYS: [&str; 27] = [
     "capture",
     "runtimes",
     "apps",
+    "receive",
     "store",
     "limits",
 ];
@@ -123,6 +131,7 @@ pub(crate) struct Config {
     pub(crate) proxy: Option<String>,
     /// Where calls are passed through; `None` when it is off.
     pub(crate) capture_listen: Option<SocketAddr>,
+    pub(crate) receive: Receive,
     pub(crate) runtime: RuntimeChoice,
     pub(crate) runtime_listen: SocketAddr,
     /// `auto`, `off`, `journal` or a file.
@@ -234,6 +243,12 @@ impl Config {
             file.capture_listen,
             "127.0.0.1:11435",
         );
+        let receive = Receive::read(
+            file.receive,
+            (settings.otlp_grpc_listen, file.otlp_grpc_listen),
+            (settings.otlp_http_listen, file.otlp_http_listen),
+            &mut merge,
+        )?;
         let runtime = merge.text("runtime", settings.runtime, file.runtime, "auto");
         let runtime_listen = merge.text(
             "runtime_listen",
@@ -258,6 +273,7 @@ impl Config {
                 .map(|proxy| authority("proxy", &proxy))
                 .transpose()?,
             capture_listen: address_or_off("capture_listen", &capture_listen)?,
+            receive,
             runtime: match runtime.as_str() {
                 "auto" => RuntimeChoice::Auto,
                 "builtin" => RuntimeChoice::Builtin,
@@ -336,7 +352,10 @@ impl Config {
             self.capture_listen.map(|at| ("capture_listen", at)),
         ];
         let further = self.capture_ports.iter().map(|port| (port.setting.as_str(), port.listen));
-        for (name, address) in own.into_iter().flatten().chain(further) {
+        let received = self.receive.ports();
+        let all: Vec<(&str, SocketAddr)> =
+            own.into_iter().flatten().chain(further).chain(received).collect();
+        for (name, address) in all {
             if !address.ip().is_loopback() && self.password.is_none() {
                 bail!(
                     "{name}: {address} can be reached from other machines, so a password is needed: \

@@ -1,7 +1,8 @@
 //! From everything that was seen of a call to its span.
 
 use andon_model::{
-    AttributeValue, Cause, LlmKind, Observation, RawText, Source, Span, SpanKind, Status, Timings,
+    AttributeValue, Cause, Contents, LlmKind, Observation, RawText, Source, Span, SpanKind, Status,
+    Timings,
 };
 use http::StatusCode;
 
@@ -16,7 +17,6 @@ use super::{
     threads::{Asker, Place, ToPlace},
 };
 use crate::{
-    contents::Contents,
     error::ErrorCode,
     proxy::{COLD_LOAD, RESIDUAL_QUEUE, WARM_LOAD, nanoseconds},
     runtime::{FinalStats, RuntimeKind, code_of, find},
@@ -382,6 +382,7 @@ fn finish(mut span: Span, outcome: Outcome, contents: Contents) -> Observation {
     Observation {
         span,
         contents: contents.into_vec(),
+        attributes: Vec::new(),
         error_message,
         related: Vec::new(),
         policy: None,

@@ -117,6 +117,7 @@ impl GatewayRecord {
         self.recorder.record(Observation {
             span,
             contents,
+            attributes: Vec::new(),
             error_message: error,
             related,
             policy: self.policy,

@@ -4,13 +4,12 @@
 use std::time::{Duration, Instant};
 
 use andon_model::{
-    Cause, LlmKind, Observation, Part, Phase, RawText, Span, SpanKind, Status, Timings,
+    Cause, Contents, LlmKind, Observation, Part, Phase, RawText, Span, SpanKind, Status, Timings,
 };
 
 use super::{Proxy, ProxyConfig, RequestLine};
 use crate::{
     Recorder, TimingsMs,
-    contents::Contents,
     error::{ChatError, ErrorCode},
     headers::Caller,
     request::ChatRequest,
@@ -280,6 +279,7 @@ impl CallRecord {
         self.recorder.record(Observation {
             span: std::mem::take(&mut self.llm),
             contents,
+            attributes: Vec::new(),
             error_message: message.clone(),
             related: Vec::new(),
             policy,
@@ -287,6 +287,7 @@ impl CallRecord {
         self.recorder.record(Observation {
             span: proxy,
             contents: Vec::new(),
+            attributes: Vec::new(),
             error_message: message,
             related,
             policy,

@@ -121,5 +121,6 @@ fn part_rank(part: Part) -> u8 {
         Part::Tool => 3,
         Part::Thinking => 4,
         Part::Output => 5,
+        Part::Log => 6,
     }
 }

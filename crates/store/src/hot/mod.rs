@@ -153,6 +153,8 @@ impl Hot {
         // Texts go the way of their span: they take the place of those before, or stay out.
         let (mut again, mut kept) = (HashSet::new(), HashSet::new());
         let mut ids = Vec::with_capacity(batch.spans.len());
+        // Those that come without their span have nothing that would say that they came before.
+        let is_loose = batch.spans.is_empty();
         for span in batch.spans {
             let (trace_id, span_id) = (span.trace_id, span.span_id);
             if ids.last() != Some(&trace_id) {
@@ -171,7 +173,7 @@ impl Hot {
             if ids.last() != Some(&content.trace_id) {
                 ids.push(content.trace_id);
             }
-            let is_again = again.contains(&content.span_id);
+            let is_again = is_loose || again.contains(&content.span_id);
             self.add_content(content, is_again);
         }
         ids.sort_unstable();

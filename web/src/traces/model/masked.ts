@@ -27,7 +27,7 @@ export function keptText(content: Content): KeptText {
   };
 }
 
-const PART_ORDER = ["system", "document", "tool", "input", "thinking", "output"];
+const PART_ORDER = ["system", "document", "tool", "input", "thinking", "output", "log"];
 
 /** In the order of a conversation. */
 export function inOrder(contents: readonly Content[]): Content[] {

@@ -1,6 +1,6 @@
 //! Anthropic's `/v1/messages`, which Ollama and llama-server serve too.
 
-use andon_model::{Part, RawText};
+use andon_model::{Part, RawText, media};
 use serde_json::Value;
 
 use super::{
@@ -69,8 +69,8 @@ fn result_text(content: &Value) -> String {
 
 fn source(source: &Value) -> String {
     match (source["data"].as_str(), source["url"].as_str()) {
-        (Some(data), _) => parameters::media(data, source["media_type"].as_str()),
-        (None, Some(url)) => parameters::media_url(url),
+        (Some(data), _) => media::describe(data, source["media_type"].as_str()),
+        (None, Some(url)) => media::describe_url(url),
         (None, None) => String::new(),
     }
 }

@@ -8,12 +8,12 @@ mod openai;
 mod parameters;
 mod responses;
 
-use andon_model::{Attributes, LlmKind, Part, RawText};
+use andon_model::{Attributes, Contents, LlmKind, Part, RawText, media};
 use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{contents::Contents, runtime::FinalStats, sse::Event};
+use crate::{runtime::FinalStats, sse::Event};
 
 /// Whose form errors have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +151,7 @@ impl Api {
             _ => openai::request(&body, &mut asked),
         }
         let texts = asked.contents.as_slice().iter().map(|content| content.text.expose());
-        asked.has_media = texts.into_iter().any(parameters::names_media);
+        asked.has_media = texts.into_iter().any(media::is_named_in);
         Ok(asked)
     }
 

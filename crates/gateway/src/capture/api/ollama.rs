@@ -1,6 +1,6 @@
 //! Ollama's `/api/generate`, `/api/chat`, `/api/embed` and the older `/api/embeddings`.
 
-use andon_model::{AttributeValue, Part, RawText};
+use andon_model::{AttributeValue, Part, RawText, media};
 use serde_json::Value;
 
 use super::{
@@ -67,7 +67,7 @@ fn with_media(text: &str, images: &Value) -> String {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&parameters::media(image, None));
+        text.push_str(&media::describe(image, None));
     }
     text
 }

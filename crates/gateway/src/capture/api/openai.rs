@@ -1,7 +1,7 @@
 //! OpenAI's `/v1/chat/completions`, `/v1/completions` and `/v1/embeddings`, and llama-server's own
 //! `/completion`, which shares their parameters.
 
-use andon_model::{Part, RawText};
+use andon_model::{Part, RawText, media};
 use serde_json::Value;
 
 use super::{
@@ -61,17 +61,17 @@ pub(super) fn content_text(content: &Value) -> String {
 }
 
 fn part_text(part: &Value) -> Option<String> {
-    let url = |image: &Value| image.as_str().or(image["url"].as_str()).map(parameters::media_url);
+    let url = |image: &Value| image.as_str().or(image["url"].as_str()).map(media::describe_url);
     match part["type"].as_str()? {
         "image_url" | "input_image" => url(&part["image_url"]),
         "input_audio" => {
             let audio = &part["input_audio"];
             let kind = format!("audio/{}", audio["format"].as_str().unwrap_or("unknown"));
-            Some(parameters::media(audio["data"].as_str().unwrap_or_default(), Some(&kind)))
+            Some(media::describe(audio["data"].as_str().unwrap_or_default(), Some(&kind)))
         }
         "file" | "input_file" => {
             let file = part.get("file").unwrap_or(part);
-            file["file_data"].as_str().map(|data| parameters::media(data, None))
+            file["file_data"].as_str().map(|data| media::describe(data, None))
         }
         _ => part["text"].as_str().or(part["refusal"].as_str()).map(str::to_owned),
     }

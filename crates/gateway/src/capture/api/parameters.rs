@@ -1,10 +1,7 @@
-//! Parameters of a request under OpenTelemetry's names (GenAI semantic conventions), and media that
-//! is kept as what it is and not as its bytes.
+//! Parameters of a request under OpenTelemetry's names (GenAI semantic conventions).
 
 use andon_model::AttributeValue;
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::Asked;
 
@@ -39,59 +36,5 @@ pub(super) fn plain(value: &Value) -> Option<AttributeValue> {
         }
         Value::String(text) if text.len() <= MOST => Some(text.as_str().into()),
         _ => None,
-    }
-}
-
-/// An image, a sound or a file in base64: type, size in bytes, hash. Never the bytes.
-pub(super) fn media(base64: &str, named: Option<&str>) -> String {
-    let (named, base64) = match base64.strip_prefix("data:").and_then(|rest| rest.split_once(',')) {
-        Some((kind, data)) => (kind.split(';').next().or(named), data),
-        None => (named, base64),
-    };
-    match BASE64_STANDARD.decode(base64) {
-        Ok(bytes) => {
-            let digest = Sha256::digest(&bytes);
-            let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            let kind = named.or_else(|| kind_of(&bytes)).unwrap_or("unknown type");
-            format!("[{kind}, {} bytes, sha256 {hash}]", bytes.len())
-        }
-        Err(_) => {
-            format!("[{}, not base64, {} characters]", named.unwrap_or("media"), base64.len())
-        }
-    }
-}
-
-/// Whether a text is, or holds, what [`media`] makes.
-pub(super) fn names_media(text: &str) -> bool {
-    memchr::memmem::find(text.as_bytes(), b" bytes, sha256 ").is_some()
-}
-
-/// A link is kept as it is, bytes as what they are.
-pub(super) fn media_url(url: &str) -> String {
-    if url.starts_with("data:") { media(url, None) } else { format!("[image at {url}]") }
-}
-
-/// By the first bytes.
-fn kind_of(bytes: &[u8]) -> Option<&'static str> {
-    let starts: [(&[u8], &str); 4] = [
-        (b"\x89PNG\r\n\x1a\n", "image/png"),
-        (b"\xff\xd8\xff", "image/jpeg"),
-        (b"GIF8", "image/gif"),
-        (b"RIFF", "image/webp"),
-    ];
-    starts.into_iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, kind)| kind)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn media_is_kept_as_hash_type_and_size() {
-        let png = BASE64_STANDARD.encode(b"\x89PNG\r\n\x1a\nrest");
-        let kept = media(&png, None);
-        assert!(kept.starts_with("[image/png, 12 bytes, sha256 "), "{kept}");
-        assert_eq!(media(&format!("data:image/png;base64,{png}"), None), kept);
-        assert_eq!(media("%", Some("audio/wav")), "[audio/wav, not base64, 1 characters]");
     }
 }

@@ -1,0 +1,74 @@
+//! Where telemetry of other programs is received, and how much of it at a time.
+
+use std::net::SocketAddr;
+
+use andon_receive::BodyLimits;
+use serde::Deserialize;
+
+use super::{Merge, values};
+
+/// `[receive]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ReceiveTable {
+    max_body_bytes: Option<usize>,
+    max_held_bytes: Option<usize>,
+    timeout: Option<String>,
+    allowed_origins: Option<Vec<String>>,
+}
+
+/// Receivers' ports and limits. A port is `None` when it is off.
+#[derive(Debug, Clone)]
+pub(crate) struct Receive {
+    pub(crate) otlp_grpc: Option<SocketAddr>,
+    pub(crate) otlp_http: Option<SocketAddr>,
+    /// Web pages that may send.
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) limits: BodyLimits,
+}
+
+/// An address as a flag or the environment says it, and as the file does.
+pub(super) type Said = (Option<String>, Option<String>);
+
+impl Receive {
+    pub(super) fn read(
+        table: ReceiveTable,
+        otlp_grpc: Said,
+        otlp_http: Said,
+        merge: &mut Merge,
+    ) -> anyhow::Result<Self> {
+        let mut port = |name: &'static str, (said, file): Said, default| {
+            let text = merge.text(name, said, file, default);
+            values::address_or_off(name, &text)
+        };
+        let otlp_grpc = port("otlp_grpc_listen", otlp_grpc, "127.0.0.1:4317")?;
+        let otlp_http = port("otlp_http_listen", otlp_http, "127.0.0.1:4318")?;
+        let defaults = BodyLimits::default();
+        let mut take = |name, said, default| merge.take(name, None, said, default);
+        let limits = BodyLimits {
+            max_body_bytes: take(
+                "receive.max_body_bytes",
+                table.max_body_bytes,
+                defaults.max_body_bytes,
+            ),
+            max_held_bytes: take(
+                "receive.max_held_bytes",
+                table.max_held_bytes,
+                defaults.max_held_bytes,
+            ),
+            timeout: values::duration(
+                "receive.timeout",
+                &merge.text("receive.timeout", None, table.timeout, "30s"),
+            )?,
+        };
+        let origins = table.allowed_origins;
+        let allowed_origins = merge.take("receive.allowed_origins", None, origins, Vec::new());
+        Ok(Self { otlp_grpc, otlp_http, allowed_origins, limits })
+    }
+
+    /// All ports, by the names of their settings.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
+        let ports = [("otlp_grpc_listen", self.otlp_grpc), ("otlp_http_listen", self.otlp_http)];
+        ports.into_iter().filter_map(|(name, address)| Some((name, address?)))
+    }
+}

@@ -1,0 +1,189 @@
+//! The receivers: their ports, the door before them, and what becomes of what they read.
+
+use std::{convert::Infallible, pin::Pin, sync::Arc, thread};
+
+use andon_api::Access;
+use andon_gateway::{Denied, Door};
+use andon_privacy::Protector;
+use andon_receive::{
+    Batch, Intake, Keep, Refused,
+    otlp::{Body, Origins, Otlp},
+};
+use andon_store::{Ack, Record, Store, StoreError};
+use anyhow::Context;
+use http::{HeaderMap, Request, Response};
+use http_body_util::Full;
+use hyper::{body::Incoming, service::Service};
+use tokio::{net::TcpListener, runtime::Runtime, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    listen::{self, Limits},
+    pipeline::RECORD_BYTES,
+};
+
+/// Reading and protecting is work: it has threads of its own, beside that of the calls.
+const THREADS: usize = 2;
+
+/// Protects and stores, and waits until it is durable.
+pub(crate) struct Keeper {
+    pub(crate) protector: Protector,
+    pub(crate) store: Arc<dyn Store>,
+}
+
+impl Keep for Keeper {
+    fn keep(&self, batch: Batch) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>> {
+        let acks = self.append(batch);
+        Box::pin(async move {
+            for ack in acks.map_err(refused)? {
+                ack.await.map_err(refused)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Keeper {
+    fn append(&self, batch: Batch) -> Result<Vec<Ack>, StoreError> {
+        let mut acks = Vec::new();
+        for spans in self.protector.protect(batch.spans).split(RECORD_BYTES) {
+            acks.push(self.store.append(Record::Spans(spans))?);
+        }
+        for texts in self.protector.protect_texts(batch.texts).split(RECORD_BYTES) {
+            acks.push(self.store.append(Record::Spans(texts))?);
+        }
+        let evaluations = self.protector.protect_judgements(batch.evaluations);
+        if !evaluations.is_empty() {
+            acks.push(self.store.append(Record::Evaluations(evaluations))?);
+        }
+        Ok(acks)
+    }
+}
+
+fn refused(error: StoreError) -> Refused {
+    match error {
+        StoreError::Busy => Refused::Busy,
+        error => Refused::Unavailable(error.to_string()),
+    }
+}
+
+/// Ports that are taken.
+#[derive(Default)]
+pub(crate) struct Ports {
+    otlp: Vec<TcpListener>,
+}
+
+impl Ports {
+    /// A port that another program has is said, and the rest starts: another collector may be the one
+    /// that apps of this machine send to.
+    pub(crate) async fn bind(config: &mut Config) -> Self {
+        let mut ports = Self::default();
+        let receive = &mut config.receive;
+        for (setting, address) in [
+            ("otlp_grpc_listen", &mut receive.otlp_grpc),
+            ("otlp_http_listen", &mut receive.otlp_http),
+        ] {
+            let Some(wanted) = *address else { continue };
+            match listen::bind(setting, wanted).await {
+                Ok(listener) => {
+                    *address = listener.local_addr().ok();
+                    ports.otlp.push(listener);
+                }
+                Err(error) => {
+                    eprintln!("andon: {error:#}. Until then nothing is received there.");
+                    *address = None;
+                }
+            }
+        }
+        ports
+    }
+
+    /// Serves all of them on threads of their own, which end when what is returned is dropped.
+    pub(crate) fn serve(
+        self,
+        intake: &Intake,
+        config: &Config,
+        servers: &mut JoinSet<std::io::Result<()>>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Threads> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("andon-receive")
+            .enable_all()
+            .build()
+            .context("cannot start the receivers' threads")?;
+        let limits = Limits { headers: config.receive.limits.timeout, ..Limits::PAGES };
+        let origins = Origins::new(config.receive.allowed_origins.iter().cloned());
+        for listener in self.otlp {
+            let is_beyond = !listener.local_addr()?.ip().is_loopback();
+            let service = Guarded {
+                door: Arc::new(crate::up::access(config, is_beyond)),
+                inner: Otlp::new(intake.clone(), origins.clone()),
+            };
+            let listener = listener.into_std()?;
+            let serving = listen::serve_either(listener, service, limits, stop.clone());
+            let serving = runtime.spawn(serving);
+            servers.spawn(async move { serving.await.map_err(std::io::Error::other)? });
+        }
+        Ok(Threads(Some(runtime)))
+    }
+}
+
+/// The receivers' threads.
+pub(crate) struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // It may not wait where others run.
+            thread::spawn(move || drop(runtime));
+        }
+    }
+}
+
+/// A receiver behind the door of its port.
+#[derive(Clone)]
+struct Guarded {
+    door: Arc<Access>,
+    inner: Otlp,
+}
+
+impl Service<Request<Incoming>> for Guarded {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let Self { door, inner } = self.clone();
+        Box::pin(async move {
+            let host = request.uri().authority().map(|authority| authority.as_str().to_owned());
+            let headers = request.headers();
+            let header = |name: &str| {
+                let value = headers.get(name).map(http::HeaderValue::as_bytes);
+                // HTTP/2 says the host in the address.
+                value.or_else(|| host.as_deref().filter(|_| name == "host").map(str::as_bytes))
+            };
+            if let Err(denied) = door.admit(&header) {
+                if denied.is_guess {
+                    door.wrong_key().await;
+                }
+                return Ok(refusal(&denied, request.headers()));
+            }
+            Ok(inner.answer(request).await)
+        })
+    }
+}
+
+fn refusal(denied: &Denied, headers: &HeaderMap) -> Response<Body> {
+    let content_type = headers.get(http::header::CONTENT_TYPE);
+    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+        return Otlp::refusal(denied.status, denied.message);
+    }
+    let said = serde_json::json!({"error": {"code": denied.code, "message": denied.message}});
+    let mut response = Response::new(Body::new(Full::from(said.to_string())));
+    *response.status_mut() = denied.status;
+    let json = http::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
+}

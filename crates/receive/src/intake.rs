@@ -1,0 +1,205 @@
+//! The one way in: what a request held goes to whoever keeps it, and is counted.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use andon_model::{Judgement, LooseTexts, Observation};
+use serde::Serialize;
+
+use crate::body::{BodyLimits, Room};
+
+/// What one request held.
+#[derive(Default)]
+pub struct Batch {
+    pub spans: Vec<Observation>,
+    /// Of spans that come in another request.
+    pub texts: Vec<LooseTexts>,
+    pub evaluations: Vec<Judgement>,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty() && self.texts.is_empty() && self.evaluations.is_empty()
+    }
+}
+
+/// Why a batch was not kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Too much waits already; soon there is room again.
+    #[error("too much waits to be written; try again in a moment")]
+    Busy,
+    /// The disk is full, for one.
+    #[error("nothing can be written at present: {0}")]
+    Unavailable(String),
+}
+
+/// Protects and stores what was received.
+pub trait Keep: Send + Sync + 'static {
+    /// Resolves when all of it is durable. After an error some of it may be; the same ids sent again
+    /// make no duplicates.
+    fn keep(&self, batch: Batch) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
+}
+
+/// By which door something came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    OtlpGrpc,
+    OtlpHttp,
+    Datadog,
+}
+
+impl Protocol {
+    pub const ALL: [Self; 3] = [Self::OtlpGrpc, Self::OtlpHttp, Self::Datadog];
+}
+
+/// Why something, or a part of it, was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Not what its type says.
+    Unreadable,
+    TooLarge,
+    ContentType,
+    ContentEncoding,
+    /// Of a wrong length, or zeros only.
+    TraceId,
+    SpanId,
+    /// Too much at once.
+    Busy,
+    /// The store could not write.
+    Unavailable,
+    /// The client went away, or was too slow.
+    Unfinished,
+    /// Understood, and nothing that is kept.
+    NotKept,
+}
+
+impl Reason {
+    pub const ALL: [Self; 10] = [
+        Self::Unreadable,
+        Self::TooLarge,
+        Self::ContentType,
+        Self::ContentEncoding,
+        Self::TraceId,
+        Self::SpanId,
+        Self::Busy,
+        Self::Unavailable,
+        Self::Unfinished,
+        Self::NotKept,
+    ];
+}
+
+/// What came by one door since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct IntakeCounts {
+    pub protocol: Protocol,
+    pub requests: u64,
+    /// Of bodies, unpacked.
+    pub bytes: u64,
+    /// Kept, durably.
+    pub spans: u64,
+    /// Messages and log records that came by themselves.
+    pub texts: u64,
+    pub evaluations: u64,
+    /// When the last span was kept; UTC nanoseconds.
+    pub last_span_ns: Option<u64>,
+    /// Only what there was.
+    pub rejected: Vec<Rejected>,
+}
+
+/// How many spans, records or whole requests were not taken, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Rejected {
+    pub reason: Reason,
+    pub count: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    requests: AtomicU64,
+    bytes: AtomicU64,
+    spans: AtomicU64,
+    texts: AtomicU64,
+    evaluations: AtomicU64,
+    last_span_ns: AtomicU64,
+    rejected: [AtomicU64; Reason::ALL.len()],
+}
+
+/// Where all receivers hand on what they have read. Clones are of the same.
+#[derive(Clone)]
+pub struct Intake {
+    keep: Arc<dyn Keep>,
+    counters: Arc<[Counters; Protocol::ALL.len()]>,
+    pub(crate) room: Room,
+}
+
+impl Intake {
+    pub fn new(keep: Arc<dyn Keep>, limits: BodyLimits) -> Self {
+        Self { keep, counters: Arc::default(), room: Room::new(limits) }
+    }
+
+    pub fn counts(&self) -> Vec<IntakeCounts> {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let of = |protocol: Protocol| {
+            let counters = &self.counters[protocol as usize];
+            let rejected = Reason::ALL
+                .into_iter()
+                .map(|reason| Rejected { reason, count: get(&counters.rejected[reason as usize]) });
+            IntakeCounts {
+                protocol,
+                requests: get(&counters.requests),
+                bytes: get(&counters.bytes),
+                spans: get(&counters.spans),
+                texts: get(&counters.texts),
+                evaluations: get(&counters.evaluations),
+                last_span_ns: Some(get(&counters.last_span_ns)).filter(|time| *time > 0),
+                rejected: rejected.filter(|rejected| rejected.count > 0).collect(),
+            }
+        };
+        Protocol::ALL.into_iter().map(of).collect()
+    }
+
+    pub(crate) fn count_request(&self, protocol: Protocol, bytes: usize) {
+        let counters = &self.counters[protocol as usize];
+        counters.requests.fetch_add(1, Ordering::Relaxed);
+        counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn reject(&self, protocol: Protocol, reason: Reason, count: u64) {
+        self.counters[protocol as usize].rejected[reason as usize]
+            .fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Hands on, and waits until it is durable.
+    pub(crate) async fn keep(&self, protocol: Protocol, batch: Batch) -> Result<(), Refused> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let spans = batch.spans.len() as u64;
+        let texts = batch.texts.iter().map(|texts| texts.contents.len() as u64).sum::<u64>();
+        let evaluations = batch.evaluations.len() as u64;
+        if let Err(refused) = self.keep.keep(batch).await {
+            let reason = match refused {
+                Refused::Busy => Reason::Busy,
+                Refused::Unavailable(_) => Reason::Unavailable,
+            };
+            self.reject(protocol, reason, spans + texts + evaluations);
+            return Err(refused);
+        }
+        let counters = &self.counters[protocol as usize];
+        counters.spans.fetch_add(spans, Ordering::Relaxed);
+        counters.texts.fetch_add(texts, Ordering::Relaxed);
+        counters.evaluations.fetch_add(evaluations, Ordering::Relaxed);
+        if spans > 0 {
+            counters.last_span_ns.store(andon_model::Span::now_ns(), Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}

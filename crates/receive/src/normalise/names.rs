@@ -1,0 +1,123 @@
+//! What may be in an attribute that has no field of its own: nobody's words, a text that may quote the
+//! call's, or somebody's words under a name that no convention knows.
+
+use andon_model::Holds;
+
+/// Names of conventions, whose values are ids, names and numbers.
+const KNOWN: &[&str] = &[
+    "_dd.",
+    "aws.",
+    "az.",
+    "azure.",
+    "browser.",
+    "cicd.",
+    "client.",
+    "cloud.",
+    "code.",
+    "component",
+    "container.",
+    "db.",
+    "deployment.",
+    "device.",
+    "dns.",
+    "dotnet.",
+    "enduser.",
+    "error.",
+    "exception.",
+    "faas.",
+    "feature_flag.",
+    "flask.",
+    "gcp.",
+    "gen_ai.",
+    "graphql.",
+    "heroku.",
+    "host.",
+    "http.",
+    "jvm.",
+    "k8s.",
+    "language",
+    "messaging.",
+    "net.",
+    "network.",
+    "nodejs.",
+    "openai.",
+    "openinference.",
+    "os.",
+    "otel.",
+    "out.",
+    "peer.",
+    "process.",
+    "rpc.",
+    "runtime",
+    "server.",
+    "service.",
+    "session.",
+    "source.",
+    "span.",
+    "telemetry.",
+    "thread.",
+    "tls.",
+    "traceloop.entity.name",
+    "traceloop.workflow.name",
+    "url.",
+    "user.",
+    "user_agent.",
+    "v8js.",
+    "vcs.",
+    "webengine.",
+];
+
+/// Those of them that may quote what was asked or answered.
+const QUOTING: &[&str] = &[
+    "code.stacktrace",
+    "db.query.text",
+    "db.statement",
+    "error.message",
+    "error.msg",
+    "error.stack",
+    "exception.message",
+    "exception.stacktrace",
+    "graphql.document",
+    "http.target",
+    "http.url",
+    "process.command_args",
+    "process.command_line",
+    "url.full",
+    "url.query",
+];
+
+/// Longer values of unknown names are words, whatever they look like.
+const MAX_WORD_BYTES: usize = 96;
+
+/// How an attribute is to be protected; `None`: it is kept as it is.
+pub(crate) fn holds(name: &str, text: &str) -> Option<Holds> {
+    if QUOTING.contains(&name) || name.ends_with(".stacktrace") {
+        return Some(Holds::Quotes);
+    }
+    if KNOWN.iter().any(|known| name.starts_with(known)) {
+        // A long text under a known name may have a prompt in it all the same.
+        return (text.len() > MAX_WORD_BYTES).then_some(Holds::Quotes);
+    }
+    is_words(text).then_some(Holds::Words)
+}
+
+/// Whether a text looks like what people write, and not like a name, an id or a number.
+fn is_words(text: &str) -> bool {
+    text.len() > MAX_WORD_BYTES || !text.is_ascii() || text.contains(|c: char| c.is_whitespace())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kept_and_words_are_not() {
+        assert_eq!(holds("plan", "free"), None);
+        assert_eq!(holds("http.user_agent", "curl/8 and more"), None);
+        assert_eq!(holds("note", "my name is Ann"), Some(Holds::Words));
+        assert_eq!(holds("note", "アン"), Some(Holds::Words));
+        assert_eq!(holds("blob", &"x".repeat(200)), Some(Holds::Words));
+        assert_eq!(holds("exception.message", "x"), Some(Holds::Quotes));
+        assert_eq!(holds("gen_ai.unheard_of", &"x ".repeat(100)), Some(Holds::Quotes));
+    }
+}

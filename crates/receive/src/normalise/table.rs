@@ -1,0 +1,305 @@
+//! Which attribute of which convention becomes what. Where a span carries several of one field, the
+//! first name of the list wins.
+//!
+//! Sources: OpenTelemetry's semantic conventions (GenAI, HTTP, general; current names before deprecated
+//! ones), OpenInference's `spec/semantic_conventions.md`, OpenLLMetry's `semconv-ai`, Langfuse's
+//! OpenTelemetry attributes, and what recorded exports of each really carry.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+/// What a span is asked for, whatever it calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Field {
+    /// What was done, as one word of its convention.
+    Operation,
+    Provider,
+    ModelRequested,
+    Model,
+    Endpoint,
+    SystemInstructions,
+    InputMessages,
+    OutputMessages,
+    /// Texts of a span that is no call of a model, or of one whose messages are nowhere else.
+    PlainInput,
+    PlainOutput,
+    ToolDefinitions,
+    /// All parameters in one JSON object.
+    Parameters,
+    InputTokens,
+    OutputTokens,
+    TotalTokens,
+    CachedTokens,
+    ReasoningTokens,
+    /// All counts in one JSON object.
+    Usage,
+    FinishReason,
+    SessionId,
+    UserId,
+    MlApp,
+    Stream,
+    /// Seconds from the start of the call.
+    FirstTokenSeconds,
+    /// A time.
+    FirstTokenAt,
+    ErrorType,
+    ErrorMessage,
+    /// `ERROR` where the span says so by an attribute.
+    Level,
+    Cost,
+    CostDetails,
+    HttpMethod,
+    HttpRoute,
+    HttpStatus,
+    ToolArguments,
+    ToolResult,
+    Documents,
+    Query,
+    Service,
+    Env,
+    Version,
+    Host,
+    Pid,
+}
+
+impl Field {
+    pub(crate) const COUNT: usize = Self::Pid as usize + 1;
+
+    /// Texts of prompts, answers and tools, which leave the attributes.
+    pub(crate) fn is_content(self) -> bool {
+        matches!(
+            self,
+            Self::SystemInstructions
+                | Self::InputMessages
+                | Self::OutputMessages
+                | Self::PlainInput
+                | Self::PlainOutput
+                | Self::ToolDefinitions
+                | Self::Parameters
+                | Self::ToolArguments
+                | Self::ToolResult
+                | Self::Documents
+                | Self::Query
+        )
+    }
+}
+
+pub(crate) const FIELDS: &[(Field, &[&str])] = &[
+    (
+        Field::Operation,
+        &[
+            "gen_ai.operation.name",
+            "openinference.span.kind",
+            "langfuse.observation.type",
+            "llm.request.type",
+            "traceloop.span.kind",
+        ],
+    ),
+    (Field::Provider, &["gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"]),
+    (
+        Field::ModelRequested,
+        &["gen_ai.request.model", "llm.request.model_name", "llm.request.model"],
+    ),
+    (
+        Field::Model,
+        &[
+            "gen_ai.response.model",
+            "llm.response.model_name",
+            "llm.response.model",
+            "llm.model_name",
+            "embedding.model_name",
+            "reranker.model_name",
+            "langfuse.observation.model.name",
+        ],
+    ),
+    (Field::Endpoint, &["gen_ai.openai.api_base", "llm.openai.api_base"]),
+    (Field::SystemInstructions, &["gen_ai.system_instructions"]),
+    (
+        Field::InputMessages,
+        &["gen_ai.input.messages", "gen_ai.prompt", "langfuse.observation.input"],
+    ),
+    (
+        Field::OutputMessages,
+        &["gen_ai.output.messages", "gen_ai.completion", "langfuse.observation.output"],
+    ),
+    (Field::PlainInput, &["input.value", "traceloop.entity.input", "langfuse.trace.input"]),
+    (Field::PlainOutput, &["output.value", "traceloop.entity.output", "langfuse.trace.output"]),
+    (Field::ToolDefinitions, &["gen_ai.tool.definitions"]),
+    (Field::Parameters, &["llm.invocation_parameters", "langfuse.observation.model.parameters"]),
+    (
+        Field::InputTokens,
+        &["gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"],
+    ),
+    (
+        Field::OutputTokens,
+        &[
+            "gen_ai.usage.output_tokens",
+            "gen_ai.usage.completion_tokens",
+            "llm.token_count.completion",
+        ],
+    ),
+    (
+        Field::TotalTokens,
+        &["gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total"],
+    ),
+    (
+        Field::CachedTokens,
+        &[
+            "gen_ai.usage.cache_read.input_tokens",
+            "gen_ai.usage.cache_read_input_tokens",
+            "llm.token_count.prompt_details.cache_read",
+        ],
+    ),
+    (
+        Field::ReasoningTokens,
+        &[
+            "gen_ai.usage.reasoning.output_tokens",
+            "gen_ai.usage.reasoning_tokens",
+            "llm.usage.reasoning_tokens",
+            "llm.token_count.completion_details.reasoning",
+        ],
+    ),
+    (Field::Usage, &["langfuse.observation.usage_details"]),
+    (
+        Field::FinishReason,
+        &[
+            "gen_ai.response.finish_reasons",
+            "gen_ai.response.finish_reason",
+            "gen_ai.response.stop_reason",
+            "llm.response.finish_reason",
+            "llm.response.stop_reason",
+            "llm.finish_reason",
+            "langfuse.observation.metadata.finish_reason",
+        ],
+    ),
+    (
+        Field::SessionId,
+        &[
+            "gen_ai.conversation.id",
+            "session.id",
+            "langfuse.session.id",
+            "traceloop.association.properties.session_id",
+            "traceloop.association.properties.thread_id",
+            "traceloop.association.properties.chat_id",
+        ],
+    ),
+    (
+        Field::UserId,
+        &[
+            "user.id",
+            "enduser.id",
+            "langfuse.user.id",
+            "gen_ai.user",
+            "llm.user",
+            "gen_ai.request.user",
+            "traceloop.association.properties.user_id",
+        ],
+    ),
+    (Field::MlApp, &["gen_ai.application_name", "openinference.project.name"]),
+    (
+        Field::Stream,
+        &["gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming", "llm.request.stream"],
+    ),
+    (
+        Field::FirstTokenSeconds,
+        &["gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token"],
+    ),
+    (Field::FirstTokenAt, &["langfuse.observation.completion_start_time"]),
+    (Field::ErrorType, &["error.type", "exception.type"]),
+    (
+        Field::ErrorMessage,
+        &["exception.message", "error.message", "error.msg", "langfuse.observation.status_message"],
+    ),
+    (Field::Level, &["langfuse.observation.level"]),
+    (Field::Cost, &["llm.cost.total", "gen_ai.usage.cost"]),
+    (Field::CostDetails, &["langfuse.observation.cost_details"]),
+    (Field::HttpMethod, &["http.request.method", "http.method"]),
+    (Field::HttpRoute, &["http.route"]),
+    (Field::HttpStatus, &["http.response.status_code", "http.status_code"]),
+    (Field::ToolArguments, &["gen_ai.tool.call.arguments", "tool.parameters"]),
+    (Field::ToolResult, &["gen_ai.tool.call.result"]),
+    (Field::Documents, &["gen_ai.retrieval.documents"]),
+    (Field::Query, &["gen_ai.retrieval.query.text", "reranker.query"]),
+    (Field::Service, &["service.name"]),
+    (Field::Env, &["deployment.environment.name", "deployment.environment", "env"]),
+    (Field::Version, &["service.version"]),
+    (Field::Host, &["host.name"]),
+    (Field::Pid, &["process.pid"]),
+];
+
+/// Parameters under other names than OpenTelemetry's.
+pub(crate) const PARAMETERS: &[(&str, &str)] = &[
+    ("temperature", "gen_ai.request.temperature"),
+    ("top_p", "gen_ai.request.top_p"),
+    ("top_k", "gen_ai.request.top_k"),
+    ("seed", "gen_ai.request.seed"),
+    ("frequency_penalty", "gen_ai.request.frequency_penalty"),
+    ("presence_penalty", "gen_ai.request.presence_penalty"),
+    ("max_tokens", "gen_ai.request.max_tokens"),
+    ("max_completion_tokens", "gen_ai.request.max_tokens"),
+    ("max_output_tokens", "gen_ai.request.max_tokens"),
+    ("num_predict", "gen_ai.request.max_tokens"),
+    ("n", "gen_ai.request.choice.count"),
+    ("llm.top_k", "gen_ai.request.top_k"),
+    ("llm.frequency_penalty", "gen_ai.request.frequency_penalty"),
+    ("llm.presence_penalty", "gen_ai.request.presence_penalty"),
+    ("gen_ai.openai.request.seed", "gen_ai.request.seed"),
+    ("gen_ai.request.is_stream", "gen_ai.request.stream"),
+];
+
+/// Attributes that are numbered: `llm.input_messages.0.message.role`.
+pub(crate) const NUMBERED: &[&str] = &[
+    "gen_ai.prompt.",
+    "gen_ai.completion.",
+    "llm.input_messages.",
+    "llm.output_messages.",
+    "llm.prompts.",
+    "llm.choices.",
+    "llm.tools.",
+    "llm.request.functions.",
+    "embedding.embeddings.",
+    "retrieval.documents.",
+    "reranker.input_documents.",
+    "reranker.output_documents.",
+];
+
+/// The field that an attribute is for, and its place among its names.
+pub(crate) fn field_of(name: &str) -> Option<(Field, u8)> {
+    static BY_NAME: LazyLock<HashMap<&str, (Field, u8)>> = LazyLock::new(|| {
+        let all = FIELDS.iter().flat_map(|(field, names)| {
+            names.iter().zip(0u8..).map(|(name, place)| (*name, (*field, place)))
+        });
+        all.collect()
+    });
+    BY_NAME.get(name).copied()
+}
+
+/// OpenTelemetry's name for a parameter that has another one.
+pub(crate) fn parameter_of(name: &str) -> Option<&'static str> {
+    PARAMETERS.iter().find(|(other, _)| *other == name).map(|(_, name)| *name)
+}
+
+pub(crate) fn is_numbered(name: &str) -> bool {
+    let after = |start: &&str| name.strip_prefix(start);
+    NUMBERED
+        .iter()
+        .find_map(after)
+        .is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_for_two_fields_and_no_field_is_there_twice() {
+        let mut names = HashMap::new();
+        let mut fields = HashMap::new();
+        for (field, of_field) in FIELDS {
+            assert_eq!(fields.insert(*field, ()), None, "{field:?}");
+            for name in *of_field {
+                assert_eq!(names.insert(*name, *field), None, "{name}");
+            }
+        }
+        assert_eq!(fields.len(), Field::COUNT);
+    }
+}

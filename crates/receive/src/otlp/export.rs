@@ -1,0 +1,92 @@
+//! The three things that are exported, and what becomes of a request for one of them.
+
+use super::{
+    logs, traces,
+    wire::{ExportResponse, LogsRequest, MetricsRequest, PartialSuccess, TracesRequest},
+};
+use crate::intake::{Batch, Intake, Protocol, Reason, Refused};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Traces,
+    Metrics,
+    Logs,
+}
+
+/// A request, read.
+pub(super) enum Export {
+    Traces(TracesRequest),
+    Metrics(MetricsRequest),
+    Logs(LogsRequest),
+}
+
+/// Parts of a request that could not be taken.
+#[derive(Default)]
+pub(super) struct Rejections {
+    counts: Vec<(Reason, u64)>,
+    silent: Vec<Reason>,
+}
+
+impl Rejections {
+    pub(super) fn add(&mut self, reason: Reason) {
+        match self.counts.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((reason, 1)),
+        }
+    }
+
+    /// What the client need not hear of: it did nothing wrong.
+    pub(super) fn count_silently(&mut self, reason: Reason) {
+        self.silent.push(reason);
+    }
+
+    fn total(&self) -> u64 {
+        self.counts.iter().map(|(_, count)| count).sum()
+    }
+
+    /// In words for whoever sent them.
+    fn message(&self) -> String {
+        let words = |(reason, count): &(Reason, u64)| {
+            let what = match reason {
+                Reason::TraceId => "without a trace id of 16 bytes that are not all 0",
+                Reason::SpanId => "without a span id of 8 bytes that are not all 0",
+                _ => "not kept",
+            };
+            format!("{count} {what}")
+        };
+        self.counts.iter().map(words).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Normalises, hands on and waits until it is durable. What was rejected is in the answer.
+pub(super) async fn keep(
+    intake: &Intake,
+    protocol: Protocol,
+    export: Export,
+) -> Result<ExportResponse, Refused> {
+    let mut rejections = Rejections::default();
+    let batch = match export {
+        Export::Traces(request) => traces::observe(request, &mut rejections),
+        Export::Logs(request) => logs::observe(request, &mut rejections),
+        // A table for them is to come; until then they are taken, so that no client complains.
+        Export::Metrics(request) => {
+            for _ in request.resource_metrics.iter().filter(|it| it.resource.is_some()) {
+                rejections.count_silently(Reason::NotKept);
+            }
+            Batch::default()
+        }
+    };
+    intake.keep(protocol, batch).await?;
+    for (reason, count) in &rejections.counts {
+        intake.reject(protocol, *reason, *count);
+    }
+    for reason in &rejections.silent {
+        intake.reject(protocol, *reason, 1);
+    }
+    let rejected = rejections.total();
+    let partial_success = (rejected > 0).then(|| PartialSuccess {
+        rejected: i64::try_from(rejected).unwrap_or(i64::MAX),
+        error_message: rejections.message(),
+    });
+    Ok(ExportResponse { partial_success })
+}

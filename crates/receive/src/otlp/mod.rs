@@ -1,0 +1,70 @@
+//! OTLP, as gRPC and as HTTP with protobuf or JSON. One service speaks both, told apart by the content
+//! type, so that either port takes either.
+//!
+//! Source: the OTLP specification 1.x (`docs/specification.md` in opentelemetry-proto).
+
+mod export;
+mod grpc;
+mod http;
+mod logs;
+mod traces;
+mod wire;
+
+use std::{convert::Infallible, pin::Pin};
+
+use ::http::{Request, Response, StatusCode, header::CONTENT_TYPE};
+use hyper::body::Incoming;
+
+pub use self::http::Origins;
+use crate::intake::Intake;
+
+/// The answers to a receiver's requests.
+pub type Body = tonic::body::Body;
+
+/// What one port of OTLP does.
+#[derive(Clone)]
+pub struct Otlp {
+    intake: Intake,
+    origins: Origins,
+}
+
+impl Otlp {
+    /// `origins`: web pages that may send.
+    pub fn new(intake: Intake, origins: Origins) -> Self {
+        Self { intake, origins }
+    }
+
+    /// What gRPC says where somebody may not come in.
+    pub fn refusal(status: StatusCode, message: &str) -> Response<Body> {
+        let status = match status {
+            StatusCode::UNAUTHORIZED => tonic::Status::unauthenticated(message),
+            _ => tonic::Status::permission_denied(message),
+        };
+        status.into_http()
+    }
+
+    pub async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+        let content_type = request.headers().get(CONTENT_TYPE);
+        let is_grpc =
+            content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+        if is_grpc {
+            grpc::answer(self.intake, request).await
+        } else {
+            http::answer(self.intake, &self.origins, request).await
+        }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Otlp {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let answer = self.clone().answer(request);
+        Box::pin(async { Ok(answer.await) })
+    }
+}
+
+#[cfg(test)]
+mod tests;
