@@ -33,6 +33,8 @@ impl Reader<'_> {
     pub(super) fn text(&mut self, text: &str) {
         let looks = text.trim_start().starts_with(['{', '[', '"']);
         match looks.then(|| serde_json::from_str::<Json>(text)) {
+            // Escaped Japanese is found by no search.
+            Some(Ok(json)) if text.contains("\\u") => self.value(&json, &json.to_string()),
             Some(Ok(json)) => self.value(&json, text),
             _ => self.push(self.part(None), None, text),
         }

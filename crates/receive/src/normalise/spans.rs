@@ -31,6 +31,7 @@ pub(super) fn fill(span: &mut Span, fields: &Fields<'_>) {
     span.http_status = count(Field::HttpStatus).and_then(|code| u16::try_from(code).ok());
     span.finish_reason = fields.get(Field::FinishReason).and_then(finish_reason);
     tokens(span, fields);
+    distrust(span, fields);
     span.timings.ttft_ns = first_token(span, fields);
     cost(span, fields);
 }
@@ -96,6 +97,18 @@ fn tokens(span: &mut Span, fields: &Fields<'_>) {
         && cached > input
     {
         span.input_tokens = Some(input.saturating_add(cached));
+    }
+}
+
+/// OpenLIT writes zeros where it knows nothing, and counts for streams that said none.
+fn distrust(span: &mut Span, fields: &Fields<'_>) {
+    if fields.text(Field::Sdk).as_deref() != Some("openlit") {
+        return;
+    }
+    span.cached_tokens = span.cached_tokens.filter(|tokens| *tokens > 0);
+    span.reasoning_tokens = span.reasoning_tokens.filter(|tokens| *tokens > 0);
+    if span.stream == Some(true) && span.input_tokens.is_some() {
+        span.attributes.set("andon.tokens.estimated", true);
     }
 }
 

@@ -59,10 +59,12 @@ pub(crate) enum Field {
     Version,
     Host,
     Pid,
+    /// The library that sent it.
+    Sdk,
 }
 
 impl Field {
-    pub(crate) const COUNT: usize = Self::Pid as usize + 1;
+    pub(crate) const COUNT: usize = Self::Sdk as usize + 1;
 
     /// Texts of prompts, answers and tools, which leave the attributes.
     pub(crate) fn is_content(self) -> bool {
@@ -224,6 +226,7 @@ pub(crate) const FIELDS: &[(Field, &[&str])] = &[
     (Field::Version, &["service.version"]),
     (Field::Host, &["host.name"]),
     (Field::Pid, &["process.pid"]),
+    (Field::Sdk, &["telemetry.sdk.name"]),
 ];
 
 /// Parameters under other names than OpenTelemetry's.

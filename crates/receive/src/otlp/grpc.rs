@@ -3,7 +3,6 @@
 use std::pin::Pin;
 
 use ::http::{Request, Response};
-use hyper::body::Incoming;
 use prost::Message;
 use tonic::{
     Code, Status, codec::CompressionEncoding, metadata::MetadataMap, server::UnaryService,
@@ -11,7 +10,7 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::{
-    Body,
+    Body, RequestBody,
     export::{self, Export, Signal},
     wire::{
         ExportResponse, LogsRequest, MetricsRequest, RpcStatus, TracesRequest,
@@ -22,7 +21,7 @@ use crate::intake::{Intake, Protocol, Reason, Refused};
 
 const RETRY: Duration = Duration { seconds: 1 };
 
-pub(super) async fn answer(intake: Intake, request: Request<Incoming>) -> Response<Body> {
+pub(super) async fn answer<B: RequestBody>(intake: Intake, request: Request<B>) -> Response<Body> {
     let signal = match request.uri().path() {
         "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => Signal::Traces,
         "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => Signal::Metrics,

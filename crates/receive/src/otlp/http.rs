@@ -11,12 +11,11 @@ use ::http::{
     },
 };
 use bytes::Bytes;
-use hyper::body::Incoming;
 use prost::Message;
 use serde_json::json;
 
 use super::{
-    Body,
+    Body, RequestBody,
     export::{self, Export, Signal},
     wire::{ExportResponse, LogsRequest, MetricsRequest, RpcStatus, TracesRequest},
 };
@@ -138,10 +137,10 @@ impl Wrong {
     }
 }
 
-pub(super) async fn answer(
+pub(super) async fn answer<B: RequestBody>(
     intake: Intake,
     origins: &Origins,
-    request: Request<Incoming>,
+    request: Request<B>,
 ) -> Response<Body> {
     let origin = request.headers().get(ORIGIN).and_then(|value| value.to_str().ok());
     let origin = origin.map(str::to_owned);
@@ -191,9 +190,9 @@ fn signal(path: &str) -> Option<Signal> {
         .or_else(|| of("/v1/logs", Signal::Logs))
 }
 
-async fn receive(
+async fn receive<B: RequestBody>(
     intake: &Intake,
-    request: Request<Incoming>,
+    request: Request<B>,
     form: Option<Form>,
 ) -> Result<Response<Body>, Wrong> {
     let path = request.uri().path();

@@ -10,16 +10,29 @@ mod logs;
 mod traces;
 mod wire;
 
-use std::{convert::Infallible, pin::Pin};
+use std::{error::Error, fmt::Display};
 
 use ::http::{Request, Response, StatusCode, header::CONTENT_TYPE};
-use hyper::body::Incoming;
+use bytes::Bytes;
 
 pub use self::http::Origins;
 use crate::intake::Intake;
 
 /// The answers to a receiver's requests.
 pub type Body = tonic::body::Body;
+
+/// The body of a request, from a connection or from a test.
+pub trait RequestBody:
+    hyper::body::Body<Data = Bytes, Error: Into<BoxError> + Display> + Send + Unpin + 'static
+{
+}
+
+impl<B> RequestBody for B where
+    B: hyper::body::Body<Data = Bytes, Error: Into<BoxError> + Display> + Send + Unpin + 'static
+{
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What one port of OTLP does.
 #[derive(Clone)]
@@ -43,7 +56,7 @@ impl Otlp {
         status.into_http()
     }
 
-    pub async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+    pub async fn answer<B: RequestBody>(self, request: Request<B>) -> Response<Body> {
         let content_type = request.headers().get(CONTENT_TYPE);
         let is_grpc =
             content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
@@ -54,17 +67,3 @@ impl Otlp {
         }
     }
 }
-
-impl hyper::service::Service<Request<Incoming>> for Otlp {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let answer = self.clone().answer(request);
-        Box::pin(async { Ok(answer.await) })
-    }
-}
-
-#[cfg(test)]
-mod tests;
