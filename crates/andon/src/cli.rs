@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use andon_api::parse_time;
+use andon_connect::RECIPES;
 use andon_store::Table;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
 
 use crate::store::StoreArgs;
 
@@ -156,22 +157,14 @@ pub(crate) struct RuntimeArgs {
 
 #[derive(Args)]
 pub(crate) struct ConnectArgs {
-    pub(crate) app: App,
+    /// App, language or framework
+    #[arg(value_parser = PossibleValuesParser::new(RECIPES.map(|recipe| recipe.name)))]
+    pub(crate) app: String,
     /// Model to name in the lines [default: the first one of the running Andon]
     #[arg(long, value_name = "NAME")]
     pub(crate) for_model: Option<String>,
     #[command(flatten)]
     pub(crate) settings: Box<Settings>,
-}
-
-/// Apps that can be told where their runtime is.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum App {
-    ClaudeCode,
-    Codex,
-    Opencode,
-    OpenWebui,
-    Continue,
 }
 
 #[derive(Args)]

@@ -2,11 +2,11 @@
 
 use std::{convert::Infallible, pin::Pin, sync::Arc, thread};
 
-use andon_api::Access;
+use andon_api::{Access, ReceivePort};
 use andon_gateway::{Denied, Door};
 use andon_privacy::Protector;
 use andon_receive::{
-    Batch, Intake, Keep, Refused,
+    Batch, Intake, Keep, Protocol, Refused,
     otlp::{Body, Origins, Otlp},
 };
 use andon_store::{Ack, Record, Store, StoreError};
@@ -128,6 +128,15 @@ impl Ports {
         }
         Ok(Threads(Some(runtime)))
     }
+}
+
+/// Where each protocol is received.
+pub(crate) fn addresses(config: &Config) -> Vec<ReceivePort> {
+    let receive = &config.receive;
+    vec![
+        ReceivePort { protocol: Protocol::OtlpGrpc, address: receive.otlp_grpc },
+        ReceivePort { protocol: Protocol::OtlpHttp, address: receive.otlp_http },
+    ]
 }
 
 /// The receivers' threads.

@@ -26,6 +26,7 @@ use crate::{
     banner, capture,
     cli::Settings,
     config::Config,
+    connect,
     listen::{self, Limits},
     pipeline, receive, runtime,
 };
@@ -205,6 +206,9 @@ impl House {
             live,
             catalog: catalog.clone(),
             runtimes,
+            intake: intake.clone(),
+            receive_ports: receive::addresses(config),
+            place: connect::place(config),
             routes: config.routes.clone(),
             policy: config.privacy,
             timeout_ms: config.timeout.as_millis() as u64,

@@ -6,9 +6,11 @@
 mod access;
 mod aggregate;
 mod audit;
+mod connect;
 mod error;
 mod feedback;
 mod forget;
+mod intake;
 mod live;
 mod models;
 mod notes;
@@ -23,9 +25,11 @@ mod traces;
 
 use std::{sync::Arc, time::Instant};
 
+use andon_connect::Place;
 use andon_gateway::{LiveCalls, Recorder, Route, RuntimeCatalog};
 use andon_model::Policy;
 use andon_privacy::Protector;
+use andon_receive::Intake;
 use andon_state::StateDb;
 use andon_store::Store;
 use axum::Router;
@@ -36,6 +40,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use access::{Access, Password, guard};
 pub use audit::AuditPage;
 pub use forget::{ForgetAnswer, ForgetError, forget_on_record, forget_subject, preview_forget};
+pub use intake::ReceivePort;
 pub use pages::{has_real_pages, pages};
 pub use runtimes::{CaptureAddress, WatchedRuntime};
 pub use traces::{TimeError, parse_time};
@@ -56,6 +61,10 @@ pub struct Parts {
     pub catalog: RuntimeCatalog,
     /// All runtimes, the main one first.
     pub runtimes: Vec<WatchedRuntime>,
+    pub intake: Intake,
+    pub receive_ports: Vec<ReceivePort>,
+    /// Where apps reach this Andon.
+    pub place: Place,
     pub routes: Vec<Route>,
     pub policy: Policy,
     pub timeout_ms: u64,
@@ -99,6 +108,8 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(aggregate::heat_map))
         .routes(routes!(models::models))
         .routes(routes!(runtimes::runtimes))
+        .routes(routes!(connect::connect))
+        .routes(routes!(intake::intake))
         .routes(routes!(status::status))
         .routes(routes!(status::healthz))
         .routes(routes!(status::readyz))

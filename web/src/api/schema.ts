@@ -44,6 +44,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The lines to paste so that an app is seen. */
+        get: operations["connect"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/heatmap": {
         parameters: {
             query?: never;
@@ -53,6 +70,23 @@ export interface paths {
         };
         /** How many spans took how long, over time. */
         get: operations["heat_map"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/intake": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What came in since the start, by protocol, and what was rejected and why. */
+        get: operations["intake"];
         put?: never;
         post?: never;
         delete?: never;
@@ -541,6 +575,18 @@ export interface components {
             timeout_ms: number | null;
             trace_id: components["schemas"]["TraceId"];
         };
+        /** @description How one app, language or framework is connected. */
+        Connection: {
+            /** @description By which door its telemetry comes: `capture`, `otlp` or `datadog`. */
+            door: string;
+            /** @description `None` where that door is off. */
+            lines: string | null;
+            name: string;
+            title: string;
+        };
+        Connections: {
+            recipes: components["schemas"]["Connection"][];
+        };
         /** @description One text as it was kept. Made by `andon-privacy` alone. */
         Content: {
             /**
@@ -876,6 +922,42 @@ export interface components {
             /** Format: int64 */
             time_ns: number;
         };
+        /** @description What came by one door since the start. */
+        IntakeCounts: {
+            /**
+             * Format: int64
+             * @description Of bodies, unpacked.
+             */
+            bytes: number;
+            /** Format: int64 */
+            evaluations: number;
+            /**
+             * Format: int64
+             * @description When the last span was kept; UTC nanoseconds.
+             */
+            last_span_ns: number | null;
+            protocol: components["schemas"]["Protocol"];
+            /** @description Only what there was. */
+            rejected: components["schemas"]["Rejected"][];
+            /** Format: int64 */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Kept, durably.
+             */
+            spans: number;
+            /**
+             * Format: int64
+             * @description Messages and log records that came by themselves.
+             */
+            texts: number;
+        };
+        IntakeDoor: components["schemas"]["IntakeCounts"] & {
+            address?: string | null;
+        };
+        IntakeState: {
+            doors: components["schemas"]["IntakeDoor"][];
+        };
         /** @enum {string} */
         Language: "ja" | "en";
         /** @description One call that runs now. Holds no text of prompt or answer. */
@@ -987,7 +1069,7 @@ export interface components {
          * @description Which part of a call a text was.
          * @enum {string}
          */
-        Part: "input" | "output" | "system" | "tool" | "document" | "thinking";
+        Part: "input" | "output" | "system" | "tool" | "document" | "thinking" | "log";
         /**
          * @description What a call to a model is doing.
          * @enum {string}
@@ -1047,6 +1129,11 @@ export interface components {
             /** Format: int64 */
             time_ns: number;
         };
+        /**
+         * @description By which door something came.
+         * @enum {string}
+         */
+        Protocol: "otlp_grpc" | "otlp_http" | "datadog";
         Query: {
             format?: components["schemas"]["QueryFormat"];
             /** @description One statement that reads. */
@@ -1054,6 +1141,17 @@ export interface components {
         };
         /** @enum {string} */
         QueryFormat: "json" | "csv" | "table";
+        /**
+         * @description Why something, or a part of it, was not taken.
+         * @enum {string}
+         */
+        Reason: "unreadable" | "too_large" | "content_type" | "content_encoding" | "trace_id" | "span_id" | "busy" | "unavailable" | "unfinished" | "not_kept";
+        /** @description How many spans, records or whole requests were not taken, and why. */
+        Rejected: {
+            /** Format: int64 */
+            count: number;
+            reason: components["schemas"]["Reason"];
+        };
         /** @description What was read when the store was opened, and what was wrong with it. */
         ReplayReport: {
             /** Format: int64 */
@@ -1613,6 +1711,28 @@ export interface operations {
             };
         };
     };
+    connect: {
+        parameters: {
+            query?: {
+                /** @description Language of comments: `ja` or `en`. */
+                lang?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connections"];
+                };
+            };
+        };
+    };
     heat_map: {
         parameters: {
             query?: {
@@ -1656,6 +1776,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    intake: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IntakeState"];
                 };
             };
         };
