@@ -6,6 +6,7 @@ use andon_gateway::{Recorded, Recorder};
 use andon_host::Sample;
 use andon_model::Observation;
 use andon_privacy::Protector;
+use andon_receive::CountedCalls;
 use andon_store::{Record, Store, StoreError};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -30,10 +31,12 @@ pub(crate) fn spawn_keeper(
     recorded: Recorded,
     recorder: Recorder,
     protector: Protector,
+    counted: Arc<CountedCalls>,
     store: Arc<dyn Store>,
     stop: CancellationToken,
 ) -> std::io::Result<oneshot::Receiver<()>> {
-    let keeper = Arc::new(Keeper { recorded: Mutex::new(recorded), recorder, protector, store });
+    let keeper =
+        Arc::new(Keeper { recorded: Mutex::new(recorded), recorder, protector, counted, store });
     let (done, ended) = oneshot::channel();
     let (helper, helper_stop) = (Arc::clone(&keeper), stop.clone());
     spawn(
@@ -72,6 +75,7 @@ struct Keeper {
     recorded: Mutex<Recorded>,
     recorder: Recorder,
     protector: Protector,
+    counted: Arc<CountedCalls>,
     store: Arc<dyn Store>,
 }
 
@@ -127,6 +131,7 @@ impl Keeper {
 
     /// What the store cannot take is counted.
     fn store(&self, observations: Vec<Observation>) {
+        self.counted.note(observations.iter().map(|seen| &seen.span));
         for batch in self.protector.protect(observations).split(RECORD_BYTES) {
             let spans = batch.get().spans.len() as u64;
             // The answer is not waited for: the store commits groups, and has its own bound.
@@ -194,8 +199,15 @@ mod tests {
         let stop = CancellationToken::new();
         stop.cancel();
         let protector = Protector::new(Policy::Full, NoticeLanguage::English);
-        let ended =
-            spawn_keeper(recorded, recorder.clone(), protector, Arc::clone(&store), stop).unwrap();
+        let ended = spawn_keeper(
+            recorded,
+            recorder.clone(),
+            protector,
+            Arc::default(),
+            Arc::clone(&store),
+            stop,
+        )
+        .unwrap();
         tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
         store.flush().unwrap();
         assert_eq!((store.state().spans, recorder.drop_counts().store_unavailable), (SPANS, 0));
@@ -216,8 +228,15 @@ mod tests {
         let stop = CancellationToken::new();
         stop.cancel();
         let protector = Protector::new(Policy::default(), NoticeLanguage::English);
-        let ended =
-            spawn_keeper(recorded, recorder.clone(), protector, Arc::clone(&store), stop).unwrap();
+        let ended = spawn_keeper(
+            recorded,
+            recorder.clone(),
+            protector,
+            Arc::default(),
+            Arc::clone(&store),
+            stop,
+        )
+        .unwrap();
         tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
         store.flush().unwrap();
         assert_eq!(store.state().spans, SPANS);

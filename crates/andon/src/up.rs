@@ -13,7 +13,7 @@ use andon_gateway::{
 };
 use andon_host::{Machine, RuntimePids};
 use andon_model::Span;
-use andon_receive::Intake;
+use andon_receive::{CountedCalls, Intake};
 use andon_state::{SetAside, StateDb};
 use andon_store::{EmbeddedStore, Store};
 use anyhow::Context;
@@ -159,10 +159,12 @@ impl House {
         let catalog = RuntimeCatalog::new(client.clone(), target);
         tokio::spawn(catalog.clone().keep_fresh());
 
+        let counted = Arc::new(CountedCalls::default());
         let keeper = pipeline::spawn_keeper(
             recorded,
             recorder.clone(),
             protector.clone(),
+            Arc::clone(&counted),
             Arc::clone(&store),
             last.clone(),
         )?;
@@ -197,7 +199,8 @@ impl House {
         tokio::spawn(keep_notes(Arc::clone(&state), config.store.keep_spans.age));
         let keeper_of_received =
             receive::Keeper { protector: protector.clone(), store: Arc::clone(&store) };
-        let intake = Intake::new(Arc::new(keeper_of_received), config.receive.limits);
+        let intake =
+            Intake::new(Arc::new(keeper_of_received), Arc::clone(&counted), config.receive.limits);
         let api = ApiState::new(Parts {
             store,
             state,

@@ -11,7 +11,10 @@ use std::{
 use andon_model::{Judgement, LooseTexts, Observation};
 use serde::Serialize;
 
-use crate::body::{BodyLimits, Room};
+use crate::{
+    body::{BodyLimits, Room},
+    counted::CountedCalls,
+};
 
 /// What one request held.
 #[derive(Default)]
@@ -137,12 +140,14 @@ struct Counters {
 pub struct Intake {
     keep: Arc<dyn Keep>,
     counters: Arc<[Counters; Protocol::ALL.len()]>,
+    counted: Arc<CountedCalls>,
     pub(crate) room: Room,
 }
 
 impl Intake {
-    pub fn new(keep: Arc<dyn Keep>, limits: BodyLimits) -> Self {
-        Self { keep, counters: Arc::default(), room: Room::new(limits) }
+    /// `counted`: what is counted already, Andon's own calls among it.
+    pub fn new(keep: Arc<dyn Keep>, counted: Arc<CountedCalls>, limits: BodyLimits) -> Self {
+        Self { keep, counters: Arc::default(), counted, room: Room::new(limits) }
     }
 
     pub fn counts(&self) -> Vec<IntakeCounts> {
@@ -178,10 +183,11 @@ impl Intake {
     }
 
     /// Hands on, and waits until it is durable.
-    pub(crate) async fn keep(&self, protocol: Protocol, batch: Batch) -> Result<(), Refused> {
+    pub(crate) async fn keep(&self, protocol: Protocol, mut batch: Batch) -> Result<(), Refused> {
         if batch.is_empty() {
             return Ok(());
         }
+        self.counted.settle(&mut batch.spans);
         let spans = batch.spans.len() as u64;
         let texts = batch.texts.iter().map(|texts| texts.contents.len() as u64).sum::<u64>();
         let evaluations = batch.evaluations.len() as u64;

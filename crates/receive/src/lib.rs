@@ -6,10 +6,12 @@
 //! not by the library that sent it. One trace mixes several, and so does one span.
 
 mod body;
+mod counted;
 mod intake;
 mod normalise;
 pub mod otlp;
 mod value;
 
 pub use body::BodyLimits;
+pub use counted::{COUNTED_IN, CountedCalls};
 pub use intake::{Batch, Intake, IntakeCounts, Keep, Protocol, Reason, Refused, Rejected};

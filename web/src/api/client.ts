@@ -6,11 +6,13 @@ import type {
   AggregateQuery,
   Aggregation,
   ApiError,
+  ConnectionsReply,
   ErrorCode,
   FeedbackReply,
   FeedbackRequest,
   HeatMap,
   HeatMapQuery,
+  IntakeReply,
   ModelsReply,
   Note,
   NotesReply,
@@ -116,6 +118,14 @@ export const getModels = (signal?: AbortSignal): Promise<ModelsReply> =>
 
 export const getRuntimes = (signal?: AbortSignal): Promise<RuntimesReply> =>
   get("/api/v1/runtimes", {}, signal);
+
+/** What came in by each door since the start. */
+export const getIntake = (signal?: AbortSignal): Promise<IntakeReply> =>
+  get("/api/v1/intake", {}, signal);
+
+/** The lines to paste, with comments in this language. */
+export const getConnections = (lang: string, signal?: AbortSignal): Promise<ConnectionsReply> =>
+  get("/api/v1/connect", { lang }, signal);
 
 export const getStatus = (signal?: AbortSignal): Promise<StatusReply> =>
   get("/api/v1/status", {}, signal);

@@ -35,6 +35,10 @@ export type ModelInfo = Schemas["DiscoveredModel"];
 export type RouteInfo = Schemas["RouteFacts"];
 export type ModelsReply = Schemas["Models"];
 export type StatusReply = Schemas["Status"];
+export type IntakeReply = Schemas["IntakeState"];
+export type IntakeDoor = Schemas["IntakeDoor"];
+export type ConnectionsReply = Schemas["Connections"];
+export type Connection = Schemas["Connection"];
 
 // ---- traces ---------------------------------------------------------------------------------
 

@@ -46,13 +46,19 @@ export interface RuntimesRoute {
   page: "runtimes";
 }
 
+export interface ConnectRoute {
+  page: "connect";
+  /** The app whose lines are shown; null for the first one. */
+  app: string | null;
+}
+
 export interface UnknownRoute {
   page: "unknown";
   path: string;
 }
 
 /** A page that there is. */
-export type KnownRoute = OverviewRoute | ListRoute | TraceRoute | RuntimesRoute;
+export type KnownRoute = OverviewRoute | ListRoute | TraceRoute | RuntimesRoute | ConnectRoute;
 export type Route = KnownRoute | UnknownRoute;
 
 export const EMPTY_LIST: ListRoute = { page: "list", q: "", range: DEFAULT_RANGE, stretch: null };
@@ -100,6 +106,7 @@ export function parseRoute(url: { pathname: string; search: string }): Route {
     };
   }
   if (/^runtimes\/?$/.test(path)) return { page: "runtimes" };
+  if (/^connect\/?$/.test(path)) return { page: "connect", app: params.get("app") };
   if (path !== "" && path !== "index.html" && !/^traces\/?$/.test(path)) {
     return { page: "unknown", path: url.pathname };
   }
@@ -114,6 +121,10 @@ export function parseRoute(url: { pathname: string; search: string }): Route {
 export function routeHref(route: KnownRoute): string {
   if (route.page === "runtimes") return `${BASE}runtimes`;
   const params = new URLSearchParams();
+  if (route.page === "connect") {
+    if (route.app) params.set("app", route.app);
+    return params.size > 0 ? `${BASE}connect?${params.toString()}` : `${BASE}connect`;
+  }
   if (route.page === "trace") {
     if (route.spanId) params.set("span", route.spanId);
     if (route.tab !== "io") params.set("tab", route.tab);

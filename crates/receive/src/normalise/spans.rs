@@ -17,6 +17,12 @@ pub(super) fn fill(span: &mut Span, fields: &Fields<'_>) {
     span.host = text(Field::Host).or(span.host.take());
     span.pid = count(Field::Pid).and_then(|pid| u32::try_from(pid).ok()).or(span.pid);
     span.llm_kind = text(Field::Operation).and_then(|said| kind(&said, span)).or(span.llm_kind);
+    // Finer than the kind, and what OpenTelemetry's users look for.
+    if let (Some(said), Some("gen_ai.operation.name")) =
+        (text(Field::Operation), fields.name(Field::Operation))
+    {
+        span.attributes.set("gen_ai.operation.name", said);
+    }
     span.provider = text(Field::Provider).map(|name| name.to_lowercase());
     span.model_requested = text(Field::ModelRequested);
     span.model = text(Field::Model);

@@ -54,7 +54,8 @@ impl Bench {
 
     fn with(kept: Kept) -> Self {
         let kept = Arc::new(kept);
-        let intake = Intake::new(Arc::clone(&kept) as Arc<dyn Keep>, BodyLimits::default());
+        let intake =
+            Intake::new(Arc::clone(&kept) as Arc<dyn Keep>, Arc::default(), BodyLimits::default());
         let otlp = Otlp::new(intake.clone(), Origins::default());
         Self { kept, intake, otlp }
     }

@@ -6,6 +6,7 @@ export const shell = {
   overview: "Overview",
   traces: "Traces",
   runtimes: "Runtimes",
+  connect: "Connect",
   language: "Language: English. Switch to Japanese",
   otherLanguage: "日本語",
   theme: {

@@ -176,6 +176,7 @@ export const traces = {
     tool: "Tool",
     document: "Document",
     thinking: "Thinking",
+    log: "Log",
   },
   roles: { user: "User", assistant: "Model", system: "System", tool: "Tool" } as Record<
     string,
@@ -276,7 +277,8 @@ export const traces = {
   loading: "Loading traces …",
   empty: {
     title: "No traces yet",
-    text: "Every question asked through Andon becomes a trace. Ask one, or let the demo play a story:",
+    text: "Every question asked through Andon becomes a trace. Ask one, connect an app, or let the demo play a story:",
+    connect: "Connect an app",
     chat: "Ask something",
   },
   noMatch: {

@@ -152,6 +152,7 @@ export const traces: typeof en = {
     tool: "ツール",
     document: "文書",
     thinking: "思考",
+    log: "ログ",
   },
   roles: { user: "ユーザー", assistant: "モデル", system: "システム", tool: "ツール" },
   retry: "もう一度試す",
@@ -248,7 +249,8 @@ export const traces: typeof en = {
   loading: "トレースを読み込んでいます…",
   empty: {
     title: "まだトレースがありません",
-    text: "Andon を通した質問は、すべてトレースになります。質問してみるか、デモを再生してください。",
+    text: "Andon を通した質問は、すべてトレースになります。質問してみるか、アプリを接続するか、デモを再生してください。",
+    connect: "アプリを接続する",
     chat: "質問してみる",
   },
   noMatch: {
