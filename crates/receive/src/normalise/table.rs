@@ -66,6 +66,55 @@ pub(crate) enum Field {
 impl Field {
     pub(crate) const COUNT: usize = Self::Sdk as usize + 1;
 
+    /// What it becomes, as the documentation says it.
+    #[cfg(test)]
+    fn becomes(self) -> &'static str {
+        match self {
+            Self::Operation => "`llm_kind`",
+            Self::Provider => "`provider`, in lower case",
+            Self::ModelRequested => "`model_requested`",
+            Self::Model => "`model`",
+            Self::Endpoint => "`endpoint`",
+            Self::SystemInstructions => "contents, part `system`",
+            Self::InputMessages => "contents, parts `system`, `input`, `tool`",
+            Self::OutputMessages => "contents, parts `output`, `thinking`, `tool`; `finish_reason`",
+            Self::PlainInput => "contents, part `input`, where no messages are",
+            Self::PlainOutput => "contents, part `output`, where no messages are",
+            Self::ToolDefinitions => "contents, part `tool`; `andon.request.tools`",
+            Self::Parameters => "`gen_ai.request.…`, one attribute each",
+            Self::InputTokens => "`input_tokens`",
+            Self::OutputTokens => "`output_tokens`",
+            Self::TotalTokens => "the side that is not said",
+            Self::CachedTokens => "`cached_tokens`",
+            Self::ReasoningTokens => "`reasoning_tokens`",
+            Self::Usage => "all counts of tokens",
+            Self::FinishReason => "`finish_reason`, the first one",
+            Self::SessionId => "`session_id`",
+            Self::UserId => "`user_id`",
+            Self::MlApp => "`ml_app`",
+            Self::Stream => "`stream`",
+            Self::FirstTokenSeconds => "`ttft_ns`, of streams",
+            Self::FirstTokenAt => "`ttft_ns`",
+            Self::ErrorType => "`error_type`; `status` where it is not set",
+            Self::ErrorMessage => "`error_message`, where the status has none",
+            Self::Level => "`status`, where it is `ERROR`",
+            Self::Cost | Self::CostDetails => "`cost` in USD; 0 is unknown",
+            Self::HttpMethod => "`http_method`",
+            Self::HttpRoute => "`http_route`",
+            Self::HttpStatus => "`http_status`",
+            Self::ToolArguments => "contents, part `input`",
+            Self::ToolResult => "contents, part `output`",
+            Self::Documents => "contents, part `document`",
+            Self::Query => "contents, part `input`",
+            Self::Service => "`service`",
+            Self::Env => "`env`",
+            Self::Version => "`version`",
+            Self::Host => "`host`",
+            Self::Pid => "`pid`",
+            Self::Sdk => "how far counts are believed",
+        }
+    }
+
     /// Texts of prompts, answers and tools, which leave the attributes.
     pub(crate) fn is_content(self) -> bool {
         matches!(
@@ -292,6 +341,27 @@ pub(crate) fn is_numbered(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The documentation's table is this one. `UPDATE_DOCS=1` writes it anew.
+    #[test]
+    fn the_documentation_has_every_name_in_its_order() {
+        const BEGIN: &str = "<!-- table of attributes -->\n";
+        const END: &str = "<!-- end of it -->";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/receive.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = text.split_once(BEGIN).unwrap();
+        let (found, after) = rest.split_once(END).unwrap();
+        let mut table = "| becomes | from the first of these that is there |\n| --- | --- |\n".to_owned();
+        for (field, names) in FIELDS {
+            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+            table.push_str(&format!("| {} | {} |\n", field.becomes(), names.join(", ")));
+        }
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        } else {
+            assert!(found == table, "docs/receive.md is behind; run this test with UPDATE_DOCS=1");
+        }
+    }
 
     #[test]
     fn no_name_is_for_two_fields_and_no_field_is_there_twice() {
