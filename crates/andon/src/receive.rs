@@ -57,6 +57,10 @@ impl Keeper {
         if !evaluations.is_empty() {
             acks.push(self.store.append(Record::Evaluations(evaluations))?);
         }
+        let metrics = self.protector.protect_metrics(batch.metrics);
+        if !metrics.is_empty() {
+            acks.push(self.store.append(Record::Metrics(metrics))?);
+        }
         Ok(acks)
     }
 }

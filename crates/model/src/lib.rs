@@ -10,6 +10,7 @@ mod content;
 mod id;
 mod live;
 pub mod media;
+mod metric;
 mod named;
 mod policy;
 mod propagation;
@@ -22,11 +23,13 @@ pub use attribute::{AttributeValue, Attributes};
 pub use content::{Content, Evaluation, EvaluationSource, MetricType, Part};
 pub use id::{IdError, RequestId, SpanId, TraceId};
 pub use live::{LiveCall, Phase};
+pub use metric::{MetricKind, MetricPoint, Temporality};
 pub use named::Named;
 pub use policy::{Policy, PolicyError};
 pub use propagation::{PropagationError, TraceContext};
 pub use raw::{
-    Contents, Holds, Judgement, LooseTexts, Observation, RawAttribute, RawContent, RawText,
+    Contents, Holds, Judgement, LooseTexts, Observation, RawAttribute, RawContent, RawMetric,
+    RawText,
 };
 pub use sample::{HostSample, ProcessSample};
 pub use span::{Cause, LlmKind, Source, Span, SpanKind, Status, Timings};

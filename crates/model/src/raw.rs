@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Evaluation, Named, Part, Policy, Span, SpanId, TraceId, UnixNanos};
+use crate::{Evaluation, MetricPoint, Named, Part, Policy, Span, SpanId, TraceId, UnixNanos};
 
 /// A prompt, an answer or anything that may hold a piece of one.
 #[derive(Clone, Default)]
@@ -132,6 +132,13 @@ pub struct Judgement {
     /// `reason` is empty here; it comes from [`Self::reason`] once it is protected.
     pub evaluation: Evaluation,
     pub reason: Option<RawText>,
+}
+
+/// A point of a metric, some of whose tags may be somebody's words.
+#[derive(Clone)]
+pub struct RawMetric {
+    pub point: MetricPoint,
+    pub tags: Vec<RawAttribute>,
 }
 
 impl From<Span> for Observation {

@@ -17,8 +17,8 @@ use std::sync::{
 };
 
 use andon_model::{
-    Content, Evaluation, Holds, Judgement, LooseTexts, Observation, Policy, RawAttribute,
-    RawContent, RawText, Span, SpanId, TraceId, UnixNanos,
+    Content, Evaluation, Holds, Judgement, LooseTexts, MetricPoint, Observation, Policy,
+    RawAttribute, RawContent, RawMetric, RawText, Span, SpanId, TraceId, UnixNanos,
 };
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +138,21 @@ impl Protector {
             evaluation
         };
         judgements.into_iter().map(protect).collect()
+    }
+
+    /// Protects points of metrics. Tags have no text beside them that they could quote.
+    pub fn protect_metrics(&self, metrics: Vec<RawMetric>) -> Vec<MetricPoint> {
+        let protect = |RawMetric { mut point, tags }: RawMetric| {
+            for RawAttribute { name, text, .. } in tags {
+                let kept = mask::mask(text.expose(), self.policy, self.language).text;
+                if !kept.is_empty() {
+                    point.tags.set(name, kept);
+                }
+            }
+            self.limits.bound_metric(&mut point);
+            point
+        };
+        metrics.into_iter().map(protect).collect()
     }
 
     fn content(

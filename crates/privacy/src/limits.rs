@@ -8,7 +8,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use andon_model::{
-    AttributeValue, Attributes, Content, Evaluation, RequestId, Span, SpanId, TraceId,
+    AttributeValue, Attributes, Content, Evaluation, MetricPoint, RequestId, Span, SpanId, TraceId,
 };
 
 use crate::{
@@ -100,6 +100,22 @@ impl SpanLimits {
         }
         if let Some(reason) = reason {
             shorten(reason, self.error_message_bytes);
+        }
+    }
+
+    /// Brings a point of a metric within the limits.
+    pub fn bound_metric(&self, point: &mut MetricPoint) {
+        let MetricPoint { name, unit, buckets, service, env, host, tags, .. } = point;
+        let words = [unit.as_mut(), service.as_mut(), env.as_mut(), host.as_mut()];
+        for text in words.into_iter().flatten().chain([name]) {
+            shorten(text, self.name_bytes);
+        }
+        // Half of a list is no JSON.
+        if buckets.as_ref().is_some_and(|text| text.len() > self.attribute_value_bytes) {
+            *buckets = None;
+        }
+        if !self.holds(tags) {
+            *tags = self.bound_attributes(std::mem::take(tags), Cut::default());
         }
     }
 

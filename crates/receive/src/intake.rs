@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use andon_model::{Judgement, LooseTexts, Observation};
+use andon_model::{Judgement, LooseTexts, Observation, RawMetric};
 use serde::Serialize;
 
 use crate::{
@@ -23,11 +23,15 @@ pub struct Batch {
     /// Of spans that come in another request.
     pub texts: Vec<LooseTexts>,
     pub evaluations: Vec<Judgement>,
+    pub metrics: Vec<RawMetric>,
 }
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        self.spans.is_empty() && self.texts.is_empty() && self.evaluations.is_empty()
+        self.spans.is_empty()
+            && self.texts.is_empty()
+            && self.evaluations.is_empty()
+            && self.metrics.is_empty()
     }
 }
 
@@ -111,6 +115,8 @@ pub struct IntakeCounts {
     /// Messages and log records that came by themselves.
     pub texts: u64,
     pub evaluations: u64,
+    /// Points of metrics.
+    pub metrics: u64,
     /// When the last span was kept; UTC nanoseconds.
     pub last_span_ns: Option<u64>,
     /// Only what there was.
@@ -131,6 +137,7 @@ struct Counters {
     spans: AtomicU64,
     texts: AtomicU64,
     evaluations: AtomicU64,
+    metrics: AtomicU64,
     last_span_ns: AtomicU64,
     rejected: [AtomicU64; Reason::ALL.len()],
 }
@@ -164,6 +171,7 @@ impl Intake {
                 spans: get(&counters.spans),
                 texts: get(&counters.texts),
                 evaluations: get(&counters.evaluations),
+                metrics: get(&counters.metrics),
                 last_span_ns: Some(get(&counters.last_span_ns)).filter(|time| *time > 0),
                 rejected: rejected.filter(|rejected| rejected.count > 0).collect(),
             }
@@ -191,18 +199,20 @@ impl Intake {
         let spans = batch.spans.len() as u64;
         let texts = batch.texts.iter().map(|texts| texts.contents.len() as u64).sum::<u64>();
         let evaluations = batch.evaluations.len() as u64;
+        let metrics = batch.metrics.len() as u64;
         if let Err(refused) = self.keep.keep(batch).await {
             let reason = match refused {
                 Refused::Busy => Reason::Busy,
                 Refused::Unavailable(_) => Reason::Unavailable,
             };
-            self.reject(protocol, reason, spans + texts + evaluations);
+            self.reject(protocol, reason, spans + texts + evaluations + metrics);
             return Err(refused);
         }
         let counters = &self.counters[protocol as usize];
         counters.spans.fetch_add(spans, Ordering::Relaxed);
         counters.texts.fetch_add(texts, Ordering::Relaxed);
         counters.evaluations.fetch_add(evaluations, Ordering::Relaxed);
+        counters.metrics.fetch_add(metrics, Ordering::Relaxed);
         if spans > 0 {
             counters.last_span_ns.store(andon_model::Span::now_ns(), Ordering::Relaxed);
         }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use andon_model::{LlmKind, Observation, Part, Status};
+use andon_model::{LlmKind, MetricKind, Observation, Part, Status, Temporality};
 use andon_receive::{Batch, Reason, Refused};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -125,6 +125,27 @@ async fn a_tree_with_events_links_and_errors_is_kept() {
     let tool = by_name("execute_tool get_weather", Status::Unset);
     assert_eq!(tool.span.llm_kind, Some(LlmKind::Tool));
     assert!(all.iter().any(|seen| seen.span.attributes.get("link.0.trace_id").is_some()));
+}
+
+#[tokio::test]
+async fn metrics_are_points_with_their_tags() {
+    let bench = Bench::new();
+    bench.replay("otel-openai-v2-default-http").await;
+    let batches = bench.batches();
+    let points: Vec<_> = batches.iter().flat_map(|batch| &batch.metrics).collect();
+    let input = points.iter().find(|raw| {
+        raw.point.name == "gen_ai.client.token.usage"
+            && raw.point.tags.get("gen_ai.token.type") == Some(&"input".into())
+            && raw.point.tags.get("gen_ai.request.model") == Some(&"tinyllama".into())
+    });
+    let point = &input.unwrap().point;
+    assert_eq!(point.kind, MetricKind::Histogram);
+    assert_eq!(point.temporality, Some(Temporality::Cumulative));
+    assert_eq!(point.service.as_deref(), Some("andon-sample"));
+    assert!(point.sum.unwrap() > 0.0 && point.count.unwrap() > 0);
+    let buckets: Vec<(Option<f64>, u64)> =
+        serde_json::from_str(point.buckets.as_deref().unwrap()).unwrap();
+    assert_eq!(buckets.iter().map(|(_, count)| count).sum::<u64>(), point.count.unwrap());
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ pub struct Config {
     pub keep_contents: Retention,
     /// How long samples of the machine and its processes are kept.
     pub keep_samples: Retention,
+    /// Of metrics that others sent.
+    pub keep_metrics: Retention,
     /// How long the sums of each hour are kept.
     pub keep_rollups: Retention,
     /// Spans of one trace that are remembered and handed out; more are only counted.
@@ -112,6 +114,7 @@ impl Default for Config {
             keep_spans: Retention { bytes: 1_024 * MIB, age: 30 * DAY },
             keep_contents: Retention { bytes: 1_024 * MIB, age: 30 * DAY },
             keep_samples: Retention { bytes: 256 * MIB, age: 30 * DAY },
+            keep_metrics: Retention { bytes: 512 * MIB, age: 30 * DAY },
             keep_rollups: Retention { bytes: 256 * MIB, age: 400 * DAY },
             spans_per_trace: 10_000,
             trace_text_bytes: 16 * MIB as usize,

@@ -2,7 +2,7 @@
 //! hundred thousand, are written as lists of their fields; a later version may add fields behind
 //! those that there are. All else has field names.
 
-use andon_model::{Evaluation, HostSample, ProcessSample, Span, Timings};
+use andon_model::{Evaluation, HostSample, MetricPoint, ProcessSample, Span, Timings};
 use andon_privacy::{Protected, SpanBatch};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,7 @@ pub enum Record {
     Evaluations(Vec<Evaluation>),
     Host(Vec<HostSample>),
     Processes(Vec<ProcessSample>),
+    Metrics(Vec<MetricPoint>),
 }
 
 /// What a span usually takes.
@@ -28,6 +29,7 @@ pub(crate) mod kind {
     pub(crate) const HOST: u8 = 3;
     pub(crate) const PROCESSES: u8 = 4;
     pub(crate) const SPANS: u8 = 5;
+    pub(crate) const METRICS: u8 = 6;
 }
 
 /// A record read back.
@@ -37,6 +39,7 @@ pub(crate) enum Stored {
     Evaluations(Vec<Evaluation>),
     Host(Vec<HostSample>),
     Processes(Vec<ProcessSample>),
+    Metrics(Vec<MetricPoint>),
 }
 
 impl Record {
@@ -46,6 +49,7 @@ impl Record {
             Self::Evaluations(_) => kind::EVALUATIONS,
             Self::Host(_) => kind::HOST,
             Self::Processes(_) => kind::PROCESSES,
+            Self::Metrics(_) => kind::METRICS,
         }
     }
 
@@ -55,6 +59,7 @@ impl Record {
             Self::Evaluations(evaluations) => evaluations.is_empty(),
             Self::Host(samples) => samples.is_empty(),
             Self::Processes(samples) => samples.is_empty(),
+            Self::Metrics(points) => points.is_empty(),
         }
     }
 
@@ -72,6 +77,7 @@ impl Record {
             Self::Evaluations(evaluations) => named(evaluations),
             Self::Host(samples) => named(samples),
             Self::Processes(samples) => named(samples),
+            Self::Metrics(points) => named(points),
         }
     }
 }
@@ -83,6 +89,7 @@ impl From<Record> for Stored {
             Record::Evaluations(evaluations) => Self::Evaluations(evaluations),
             Record::Host(samples) => Self::Host(samples),
             Record::Processes(samples) => Self::Processes(samples),
+            Record::Metrics(points) => Self::Metrics(points),
         };
         stored.cut_to_columns()
     }
@@ -99,6 +106,7 @@ impl Stored {
             kind::EVALUATIONS => parse(payload).map(Self::Evaluations),
             kind::HOST => parse(payload).map(Self::Host),
             kind::PROCESSES => parse(payload).map(Self::Processes),
+            kind::METRICS => parse(payload).map(Self::Metrics),
             _ => None,
         };
         stored.map(Self::cut_to_columns)
@@ -120,6 +128,10 @@ impl Stored {
             }
             Self::Host(rows) => rows.iter_mut().map(|row| &mut row.time_ns).for_each(cut),
             Self::Processes(rows) => rows.iter_mut().map(|row| &mut row.time_ns).for_each(cut),
+            Self::Metrics(rows) => rows.iter_mut().for_each(|row| {
+                let MetricPoint { time_ns, start_ns, count, .. } = row;
+                [time_ns].into_iter().chain(start_ns).chain(count).for_each(cut);
+            }),
         }
         self
     }

@@ -936,6 +936,11 @@ export interface components {
              * @description When the last span was kept; UTC nanoseconds.
              */
             last_span_ns: number | null;
+            /**
+             * Format: int64
+             * @description Points of metrics.
+             */
+            metrics: number;
             protocol: components["schemas"]["Protocol"];
             /** @description Only what there was. */
             rejected: components["schemas"]["Rejected"][];

@@ -23,10 +23,12 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) fn store(said: Option<Table>, origins: &mut Origins) -> anyhow::Result<Config> {
     let mut table = Section::new("store", said, origins);
     let mut config = Config::default();
-    let Config { keep_spans, keep_contents, keep_samples, keep_rollups, .. } = &mut config;
+    let Config { keep_spans, keep_contents, keep_samples, keep_metrics, keep_rollups, .. } =
+        &mut config;
     keep(&mut table, "keep_spans", keep_spans)?;
     keep(&mut table, "keep_contents", keep_contents)?;
     keep(&mut table, "keep_samples", keep_samples)?;
+    keep(&mut table, "keep_metrics", keep_metrics)?;
     keep(&mut table, "keep_rollups", keep_rollups)?;
     // Three generations of it may be in memory, and one column of them has at most 2 GiB.
     table.size("hot_memory", &mut config.hot_bytes, MIB..=256 * MIB)?;

@@ -10,7 +10,7 @@ mod flat;
 mod messages;
 mod names;
 mod spans;
-pub(crate) mod table;
+mod table;
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -22,11 +22,13 @@ use serde_json::Value as Json;
 use self::{
     flat::Tree,
     messages::{Beside, Reader, Side},
-    table::Field,
 };
 use crate::value::{KeyValue, Value, utf8};
 
-pub(crate) use self::events::{Event, is_message};
+pub(crate) use self::{
+    events::{Event, is_message},
+    table::{Field, field_of},
+};
 
 /// What sent a span, said once for many.
 #[derive(Default)]

@@ -351,7 +351,8 @@ mod tests {
         let text = std::fs::read_to_string(path).unwrap();
         let (before, rest) = text.split_once(BEGIN).unwrap();
         let (found, after) = rest.split_once(END).unwrap();
-        let mut table = "| becomes | from the first of these that is there |\n| --- | --- |\n".to_owned();
+        let mut table =
+            "| becomes | from the first of these that is there |\n| --- | --- |\n".to_owned();
         for (field, names) in FIELDS {
             let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
             table.push_str(&format!("| {} | {} |\n", field.becomes(), names.join(", ")));

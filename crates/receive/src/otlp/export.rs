@@ -1,10 +1,10 @@
 //! The three things that are exported, and what becomes of a request for one of them.
 
 use super::{
-    logs, traces,
+    logs, metrics, traces,
     wire::{ExportResponse, LogsRequest, MetricsRequest, PartialSuccess, TracesRequest},
 };
-use crate::intake::{Batch, Intake, Protocol, Reason, Refused};
+use crate::intake::{Intake, Protocol, Reason, Refused};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
@@ -68,13 +68,7 @@ pub(super) async fn keep(
     let batch = match export {
         Export::Traces(request) => traces::observe(request, &mut rejections),
         Export::Logs(request) => logs::observe(request, &mut rejections),
-        // A table for them is to come; until then they are taken, so that no client complains.
-        Export::Metrics(request) => {
-            for _ in request.resource_metrics.iter().filter(|it| it.resource.is_some()) {
-                rejections.count_silently(Reason::NotKept);
-            }
-            Batch::default()
-        }
+        Export::Metrics(request) => metrics::observe(request),
     };
     intake.keep(protocol, batch).await?;
     for (reason, count) in &rejections.counts {

@@ -130,10 +130,12 @@ pub(crate) fn requests(case: &str) -> Vec<Recorded> {
     files.sort();
     let request = |file: PathBuf| {
         let body = fs::read(&file).unwrap();
-        let is_traces = file.to_string_lossy().contains("-traces");
+        let name = file.to_string_lossy().into_owned();
+        let paths = [("-traces", "/v1/traces"), ("-metrics", "/v1/metrics"), ("", "/v1/logs")];
+        let path = paths.into_iter().find(|(part, _)| name.contains(part)).unwrap().1;
         let encoding = body.starts_with(&[0x1f, 0x8b]).then_some("gzip");
         Recorded {
-            path: if is_traces { "/v1/traces" } else { "/v1/logs" },
+            path,
             form: if body.starts_with(b"{") { JSON } else { PROTOBUF },
             encoding,
             body,

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use andon_model::{Content, Evaluation, HostSample, ProcessSample, Span, UnixNanos};
+use andon_model::{Content, Evaluation, HostSample, MetricPoint, ProcessSample, Span, UnixNanos};
 use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use parquet::arrow::{
     ProjectionMask,
@@ -68,6 +68,7 @@ pub fn export(
         (_, Table::Traces) => lines::<TraceSummary>(held, selection, to),
         (_, Table::Hosts) => lines::<HostSample>(held, selection, to),
         (_, Table::Processes) => lines::<ProcessSample>(held, selection, to),
+        (_, Table::Metrics) => lines::<MetricPoint>(held, selection, to),
         // Made of spans, and made anew where these are taken in.
         (_, Table::Rollups) => Ok(0),
     }

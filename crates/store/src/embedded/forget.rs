@@ -351,7 +351,7 @@ impl Job {
             Table::Spans => self.done.spans += rows,
             Table::Contents => self.done.texts += rows,
             Table::Evaluations => self.done.evaluations += rows,
-            Table::Traces | Table::Rollups | Table::Hosts | Table::Processes => {}
+            Table::Traces | Table::Rollups | Table::Hosts | Table::Processes | Table::Metrics => {}
         }
         self.done.segments += u64::from(rows > 0);
     }

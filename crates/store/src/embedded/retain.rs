@@ -12,10 +12,11 @@ pub(super) fn outdated(
     config: &Config,
     now_ns: UnixNanos,
 ) -> HashSet<u64> {
-    let groups: [(Retention, &[Table]); 4] = [
+    let groups: [(Retention, &[Table]); 5] = [
         (config.keep_spans, &[Table::Spans, Table::Traces]),
         (config.keep_contents, &[Table::Contents, Table::Evaluations]),
         (config.keep_samples, &[Table::Hosts, Table::Processes]),
+        (config.keep_metrics, &[Table::Metrics]),
         (config.keep_rollups, &[Table::Rollups]),
     ];
     groups

@@ -57,7 +57,7 @@ impl Gathered {
             Table::Evaluations => {
                 segment.rows_of(id)?.into_iter().for_each(|judged| self.add_evaluation(judged));
             }
-            Table::Traces | Table::Hosts | Table::Processes | Table::Rollups => {}
+            Table::Traces | Table::Hosts | Table::Processes | Table::Rollups | Table::Metrics => {}
         }
         Ok(())
     }

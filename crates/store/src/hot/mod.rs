@@ -12,7 +12,7 @@ mod view;
 
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
-use andon_model::{Content, Evaluation, HostSample, ProcessSample, Span, TraceId};
+use andon_model::{Content, Evaluation, HostSample, MetricPoint, ProcessSample, Span, TraceId};
 use andon_privacy::SpanBatch;
 use arrow::array::RecordBatch;
 
@@ -49,6 +49,7 @@ pub(crate) struct Rows {
     pub(crate) evaluations: Buffer<Evaluation>,
     pub(crate) hosts: Buffer<HostSample>,
     pub(crate) processes: Buffer<ProcessSample>,
+    pub(crate) metrics: Buffer<MetricPoint>,
     since: Option<Instant>,
 }
 
@@ -61,6 +62,7 @@ impl Rows {
             evaluations: Buffer::default(),
             hosts: Buffer::default(),
             processes: Buffer::default(),
+            metrics: Buffer::default(),
             since: None,
         }
     }
@@ -73,6 +75,7 @@ impl Rows {
             Table::Evaluations => self.evaluations.batches(),
             Table::Hosts => self.hosts.batches(),
             Table::Processes => self.processes.batches(),
+            Table::Metrics => self.metrics.batches(),
             Table::Traces | Table::Rollups => Vec::new(),
         }
     }
@@ -83,6 +86,7 @@ impl Rows {
             + self.evaluations.bytes()
             + self.hosts.bytes()
             + self.processes.bytes()
+            + self.metrics.bytes()
     }
 
     fn at(&self, place: u32) -> At {
@@ -95,6 +99,7 @@ impl Rows {
             && self.evaluations.is_empty()
             && self.hosts.is_empty()
             && self.processes.is_empty()
+            && self.metrics.is_empty()
     }
 }
 
@@ -144,6 +149,11 @@ impl Hot {
             Stored::Processes(samples) => {
                 for sample in samples {
                     active.processes.push(sample);
+                }
+            }
+            Stored::Metrics(points) => {
+                for point in points {
+                    active.metrics.push(point);
                 }
             }
         }

@@ -298,7 +298,9 @@ macro_rules! named_as_text {
     )+};
 }
 
-named_as_text!(SpanKind LlmKind Status Source Cause Part MetricType EvaluationSource);
+named_as_text!(
+    SpanKind LlmKind Status Source Cause Part MetricType EvaluationSource MetricKind Temporality
+);
 
 impl<T: AsText> Codec<T> for Word {
     fn append(builder: &mut Self::Builder, value: &T) {

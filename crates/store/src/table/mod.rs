@@ -9,7 +9,7 @@ mod row;
 
 use std::sync::{Arc, LazyLock};
 
-use andon_model::{Content, Evaluation, HostSample, ProcessSample, Span};
+use andon_model::{Content, Evaluation, HostSample, MetricPoint, ProcessSample, Span};
 use arrow::datatypes::{Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
@@ -30,10 +30,11 @@ pub enum Table {
     Processes,
     /// Hours of spans, added up.
     Rollups,
+    Metrics,
 }
 
 impl Table {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Spans,
         Self::Contents,
         Self::Evaluations,
@@ -41,6 +42,7 @@ impl Table {
         Self::Hosts,
         Self::Processes,
         Self::Rollups,
+        Self::Metrics,
     ];
 
     pub fn name(self) -> &'static str {
@@ -52,11 +54,12 @@ impl Table {
             Self::Hosts => "hosts",
             Self::Processes => "processes",
             Self::Rollups => "rollups",
+            Self::Metrics => "metrics",
         }
     }
 
     pub(crate) fn schema(self) -> SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; 7]> = LazyLock::new(|| {
+        static SCHEMAS: LazyLock<[SchemaRef; 8]> = LazyLock::new(|| {
             Table::ALL.map(|table| {
                 let fields = match table {
                     Table::Spans => Span::fields(),
@@ -66,6 +69,7 @@ impl Table {
                     Table::Hosts => HostSample::fields(),
                     Table::Processes => ProcessSample::fields(),
                     Table::Rollups => Rollup::fields(),
+                    Table::Metrics => MetricPoint::fields(),
                 };
                 Arc::new(Schema::new(fields))
             })
@@ -77,7 +81,9 @@ impl Table {
     pub(crate) fn time_column(self) -> &'static str {
         match self {
             Self::Spans | Self::Traces | Self::Rollups => "start_ns",
-            Self::Contents | Self::Evaluations | Self::Hosts | Self::Processes => "time_ns",
+            Self::Contents | Self::Evaluations | Self::Hosts | Self::Processes | Self::Metrics => {
+                "time_ns"
+            }
         }
     }
 
@@ -86,13 +92,15 @@ impl Table {
         match self {
             Self::Spans | Self::Rollups => &["service", "start_ns"],
             Self::Traces => &["start_ns"],
+            // A curve is of one name.
+            Self::Metrics => &["name", "time_ns"],
             Self::Contents | Self::Evaluations | Self::Hosts | Self::Processes => &["time_ns"],
         }
     }
 
     /// Whether rows belong to a trace, and are looked for by its id.
     pub(crate) fn has_trace_id(self) -> bool {
-        !matches!(self, Self::Hosts | Self::Processes | Self::Rollups)
+        !matches!(self, Self::Hosts | Self::Processes | Self::Rollups | Self::Metrics)
     }
 
     /// Whether people ask for it by its name; the others are made of these, and may change.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use andon_model::{
-    Content, Evaluation, EvaluationSource, HostSample, MetricType, Part, Policy, ProcessSample,
-    Span, SpanId, Status, Timings, TraceId,
+    Content, Evaluation, EvaluationSource, HostSample, MetricKind, MetricPoint, MetricType, Part,
+    Policy, ProcessSample, Span, SpanId, Status, Timings, TraceId,
 };
 use arrow::{
     array::{ArrayRef, RecordBatch, RecordBatchOptions},
@@ -248,6 +248,28 @@ columns! {
     threads: Number,
     read_bytes_per_s: Float,
     write_bytes_per_s: Float,
+}
+
+columns! {
+    MetricPoint, Table::Metrics, MetricPoint::new("", MetricKind::Gauge, 0),
+    |point| 200 + point.tags.weight() + point.buckets.as_ref().map_or(0, String::len);
+    time_ns: Number,
+    start_ns: Number,
+    name: Word,
+    kind: Word,
+    temporality: Word,
+    unit: Word,
+    value: Float,
+    count: Number,
+    sum: Float,
+    min: Float,
+    max: Float,
+    buckets: Text,
+    service: Word,
+    env: Word,
+    host: Word,
+    source: Word,
+    tags: Map,
 }
 
 columns! {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use andon_store::{Answer, Config, EmbeddedStore, Format, SqlError, Store};
+use andon_model::{MetricKind, MetricPoint, Temporality};
+use andon_store::{Answer, Config, EmbeddedStore, Format, Record, SqlError, Store};
 
 use crate::support::*;
 
@@ -33,6 +34,37 @@ fn half_sealed() -> (tempfile::TempDir, EmbeddedStore) {
         }
     }
     (folder, store)
+}
+
+#[test]
+fn metrics_are_a_table_before_and_after_they_are_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let now_ns = andon_model::Span::now_ns();
+    let points = (0..10u64).map(|at| {
+        let name = if at % 2 == 0 { "tokens" } else { "duration" };
+        let mut point = MetricPoint::new(name, MetricKind::Sum, now_ns + at);
+        point.temporality = Some(Temporality::Delta);
+        point.value = Some(at as f64);
+        point.tags.set("gen_ai.token.type", "input");
+        point
+    });
+    put(&store, Record::Metrics(points.collect()));
+    let question = "SELECT name, kind, temporality, sum(value) AS value, count(max) AS max, \
+                    max(tags['gen_ai.token.type']) AS of \
+                    FROM metrics GROUP BY name, kind, temporality ORDER BY name";
+    let expected = serde_json::json!([
+        {"name": "duration", "kind": "sum", "temporality": "delta", "value": 25.0, "max": 0,
+         "of": "input"},
+        {"name": "tokens", "kind": "sum", "temporality": "delta", "value": 20.0, "max": 0,
+         "of": "input"},
+    ]);
+    assert_eq!(json(&store, question), expected);
+    store.seal().unwrap();
+    assert_eq!(json(&store, question), expected);
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(json(&store, question), expected);
 }
 
 #[test]

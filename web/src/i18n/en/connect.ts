@@ -23,6 +23,7 @@ export const connect = {
   spans: "Spans",
   texts: "Messages, logs",
   evaluations: "Evaluations",
+  metrics: "Metrics",
   last: "Last span",
   ago: (time: string) => `${time} ago`,
   never: "none yet",

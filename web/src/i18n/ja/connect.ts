@@ -25,6 +25,7 @@ export const connect: typeof en = {
   spans: "スパン",
   texts: "メッセージ・ログ",
   evaluations: "評価",
+  metrics: "メトリクス",
   last: "最後のスパン",
   ago: (time) => `${time}前`,
   never: "まだなし",

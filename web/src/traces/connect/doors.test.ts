@@ -11,6 +11,7 @@ function door(protocol: IntakeDoor["protocol"], last: number | null): IntakeDoor
     spans: 0,
     texts: 0,
     evaluations: 0,
+    metrics: 0,
     last_span_ns: last,
     rejected: [],
   };
