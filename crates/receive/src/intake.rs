@@ -60,10 +60,11 @@ pub enum Protocol {
     OtlpGrpc,
     OtlpHttp,
     Datadog,
+    Dogstatsd,
 }
 
 impl Protocol {
-    pub const ALL: [Self; 3] = [Self::OtlpGrpc, Self::OtlpHttp, Self::Datadog];
+    pub const ALL: [Self; 4] = [Self::OtlpGrpc, Self::OtlpHttp, Self::Datadog, Self::Dogstatsd];
 }
 
 /// Why something, or a part of it, was not taken.
