@@ -10,6 +10,7 @@ use crate::{TimingsMs, sse};
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
 pub(crate) const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 /// The names that apps have for a conversation: Andon's own, Open WebUI's (with
@@ -38,13 +39,22 @@ pub(crate) struct Context {
 impl Context {
     /// `text` gives the value of a header that is text.
     pub(crate) fn from_texts<'h>(text: impl Fn(&HeaderName) -> Option<&'h str>) -> Self {
-        let context: Option<TraceContext> =
-            text(&TRACEPARENT).and_then(|traceparent| traceparent.parse().ok());
+        let context = TraceContext::from_headers(|name| text(&HeaderName::from_static(name)));
+        let baggage = text(&BAGGAGE);
+        let carried = |key| baggage.and_then(|baggage| andon_model::baggage(baggage, key));
         Self {
             trace_id: context.map_or_else(TraceId::random, |context| context.trace_id),
             parent_id: context.map(|context| context.parent_id),
-            session_id: SESSION_IDS.iter().find_map(&text).and_then(bounded_id),
-            user_id: USER_IDS.iter().find_map(&text).and_then(bounded_id),
+            session_id: SESSION_IDS
+                .iter()
+                .find_map(&text)
+                .and_then(bounded_id)
+                .or_else(|| bounded_id(&carried("session.id")?)),
+            user_id: USER_IDS
+                .iter()
+                .find_map(&text)
+                .and_then(bounded_id)
+                .or_else(|| bounded_id(&carried("user.id")?)),
         }
     }
 }

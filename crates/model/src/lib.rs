@@ -26,7 +26,7 @@ pub use live::{LiveCall, Phase};
 pub use metric::{MetricKind, MetricPoint, Temporality};
 pub use named::Named;
 pub use policy::{Policy, PolicyError};
-pub use propagation::{PropagationError, TraceContext};
+pub use propagation::{PropagationError, TraceContext, baggage};
 pub use raw::{
     Contents, Holds, Judgement, LooseTexts, Observation, RawAttribute, RawContent, RawMetric,
     RawText,

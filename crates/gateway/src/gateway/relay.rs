@@ -90,6 +90,12 @@ impl Relay {
                 headers.insert(name, value);
             }
         }
+        // For a proxy whose instrumentation knows Datadog's headers alone.
+        for (name, value) in context.iter().flat_map(TraceContext::datadog_headers) {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
         headers
     }
 
