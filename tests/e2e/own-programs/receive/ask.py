@@ -3,9 +3,12 @@
     ask.py LIBRARY < QUESTIONS
 
 QUESTIONS is {"runtime", "otlp", "service", "calls"}: where the model is asked, where telemetry goes
-(the base of OTLP over HTTP), the app's name, and a list of calls as {"name", "arguments"}. Prints one
-line of JSON for each: {"name", "trace_id", "text", "finish_reason", "input_tokens", "output_tokens"},
-or {"name", "trace_id", "error"}; what libraries have to say of themselves is on standard error.
+(the base of OTLP over HTTP), the app's name, and a list of calls. A call is {"name", "method",
+"arguments"}: of the client, `chat.completions` unless told otherwise; with "dress", a text, the app
+says that wherever its library lets it say something; with "raise" it fails with that text afterwards.
+Prints a line of JSON for each: {"name", "trace_id"}, and {"text", "finish_reason", "input_tokens",
+"output_tokens"} of a chat's answer, or {"error"}. What libraries say of themselves is on standard
+error.
 """
 
 import atexit
@@ -42,7 +45,7 @@ def plain_sdk():
         OTLPMetricExporter,
     )
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -55,6 +58,8 @@ def plain_sdk():
     logs = LoggerProvider()
     logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
     _logs.set_logger_provider(logs)
+    # What the app logs goes the same way.
+    logging.getLogger("ask").addHandler(LoggingHandler(logger_provider=logs))
     meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())])
     metrics.set_meter_provider(meters)
 
@@ -133,22 +138,96 @@ def flush():
             provider.force_flush()
 
 
+def dress_openinference(text, run):
+    from openinference.instrumentation import using_attributes
+
+    with using_attributes(
+        session_id="session-1",
+        user_id="user-1",
+        metadata={"note": text},
+        tags=["demo", text],
+        prompt_template=text,
+        prompt_template_variables={"question": text},
+    ):
+        return run(text)
+
+
+def dress_traceloop(text, run):
+    from traceloop.sdk import Traceloop
+    from traceloop.sdk.decorators import task, tool, workflow
+
+    Traceloop.set_association_properties({"session_id": "session-1", "note": text})
+    look_up = tool(name="look_up")(lambda question: {"found": question})
+
+    def summarise(question):
+        look_up(question=question)
+        return run(question)
+
+    return workflow(name="answer")(task(name="summarise")(summarise))(text)
+
+
+def dress_langfuse(text, run):
+    from langfuse import get_client, observe, propagate_attributes
+
+    @observe(as_type="tool")
+    def look_up(question):
+        get_client().update_current_span(metadata={"note": question}, status_message=question)
+        return {"found": question}
+
+    @observe()
+    def summarise(question):
+        look_up(question)
+        return run(question)
+
+    with propagate_attributes(
+        session_id="session-1", user_id="user-1", metadata={"note": text}, tags=["demo", text]
+    ):
+        return summarise(text)
+
+
+def dress_openlit(text, run):
+    import openlit
+
+    return openlit.trace(run)(text)
+
+
+def dress_plainly(text, run):
+    """An app's own span, with what apps write on theirs."""
+    from opentelemetry import trace
+
+    with trace.get_tracer("ask").start_as_current_span("summarise") as span:
+        span.set_attribute("note", text)
+        span.set_attribute("notes", ["demo", text])
+        span.set_attribute("db.statement", f"select * from minutes where text = '{text}'")
+        span.set_attribute("url.full", f"http://127.0.0.1/search?q={text}")
+        span.add_event("asked", {"question": text})
+        logging.getLogger("ask").warning("asked: %s", text)
+        return run(text)
+
+
 LIBRARIES = {
-    "openai-v2": openai_v2,
-    "openai-v2-latest": openai_v2_latest,
-    "openllmetry": openllmetry,
-    "openllmetry-events": openllmetry_events,
-    "openllmetry-ollama": openllmetry_ollama,
-    "openinference": openinference,
-    "openlit": openlit,
-    "openlit-ollama": openlit,
-    "traceloop": traceloop,
-    "langfuse": langfuse,
+    "openai-v2": (openai_v2, dress_plainly),
+    "openai-v2-latest": (openai_v2_latest, dress_plainly),
+    "openllmetry": (openllmetry, dress_plainly),
+    "openllmetry-events": (openllmetry_events, dress_plainly),
+    "openllmetry-ollama": (openllmetry_ollama, dress_plainly),
+    "openinference": (openinference, dress_openinference),
+    "openlit": (openlit, dress_openlit),
+    "openlit-ollama": (openlit, dress_openlit),
+    "traceloop": (traceloop, dress_traceloop),
+    "langfuse": (langfuse, dress_langfuse),
 }
 
 
-def ask_openai(client, arguments):
-    answer = client.chat.completions.create(**arguments)
+def ask_openai(client, method, arguments):
+    of = client
+    for name in (method or "chat.completions").split("."):
+        of = getattr(of, name)
+    answer = of.create(**arguments)
+    if arguments.get("stream"):
+        return {"pieces": sum(1 for _ in answer)}
+    if method:
+        return {}
     choice = answer.choices[0]
     return {
         "text": choice.message.content,
@@ -158,8 +237,11 @@ def ask_openai(client, arguments):
     }
 
 
-def ask_ollama(client, arguments):
-    """The same call in Ollama's words."""
+def ask_ollama(client, method, arguments):
+    """The same call in Ollama's words, unless it has a method of Ollama's own."""
+    if method:
+        answer = getattr(client, method)(**arguments)
+        return {"pieces": sum(1 for _ in answer)} if arguments.get("stream") else {}
     names = {"max_tokens": "num_predict", "temperature": "temperature", "seed": "seed"}
     options = {names[name]: arguments[name] for name in names if name in arguments}
     wanted = {name: arguments[name] for name in ("model", "messages")}
@@ -185,11 +267,23 @@ def client():
     return ask_openai, OpenAI(base_url=url, api_key="local", max_retries=0)
 
 
-LIBRARIES[library]()
+instrument, dress = LIBRARIES[library]
+instrument()
 atexit.register(flush)
 ask, model = client()
 
 from opentelemetry import trace  # noqa: E402
+
+
+def answer(call):
+    def run(_text=None):
+        return ask(model, call.get("method"), call["arguments"])
+
+    said = dress(call["dress"], run) if "dress" in call else run()
+    if "raise" in call:
+        raise ValueError(f"no answer to {call['raise']}")
+    return said
+
 
 for call in given["calls"]:
     said = {"name": call["name"]}
@@ -197,7 +291,7 @@ for call in given["calls"]:
         # The app's own span around the call: what fails goes through it as an exception, too.
         with trace.get_tracer("ask").start_as_current_span(call["name"]) as span:
             said["trace_id"] = f"{span.get_span_context().trace_id:032x}"
-            said.update(ask(model, call["arguments"]))
+            said.update(answer(call))
     except Exception as failure:
         said["error"] = str(failure)
     print(json.dumps(said), flush=True)
