@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Confessor, SECRETS } from "./harness/confessor.mjs";
-import { send, startReceiver, WayOut } from "./harness/otlp.mjs";
+import { askAll, startReceiver, WayOut } from "./harness/otlp.mjs";
 import { missing, OTEL_PYTHON } from "./harness/paths.mjs";
 import { found, leaves, told } from "./harness/secrets.mjs";
 import { until } from "./harness/wait.mjs";
@@ -142,23 +142,14 @@ describe(
     let runtime;
     let wayOut;
     /** What each library's app printed, and which traces came of it. */
-    const ran = {};
+    let ran;
 
     before(async () => {
       runtime = await Confessor.start();
       wayOut = await WayOut.start();
       andon = await startReceiver({ options: { runtime: runtime.url }, ready: false });
-      const run = async (library) => {
-        const calls = callsOf(library);
-        const input = { runtime: runtime.url, otlp: andon.otlpUrl, service: SERVICE, calls };
-        ran[library] = await send("ask.py", [library], { input, env: wayOut.environment });
-      };
-      // As many at a time as a small machine has cores.
-      const waiting = [...LIBRARIES];
-      const worker = async () => {
-        for (let next = waiting.shift(); next; next = waiting.shift()) await run(next);
-      };
-      await Promise.all([worker(), worker()]);
+      const from = { runtime: runtime.url, otlp: andon.otlpUrl, service: SERVICE, wayOut };
+      ran = await askAll(LIBRARIES, callsOf, from);
     });
     after(async () => {
       await andon?.end();

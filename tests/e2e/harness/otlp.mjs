@@ -6,7 +6,7 @@ import path from "node:path";
 import { environment, startAndon } from "./andon.mjs";
 import { OTEL_PYTHON, OWN_PROGRAMS } from "./paths.mjs";
 import { freePort } from "./process.mjs";
-import { until, within } from "./wait.mjs";
+import { within } from "./wait.mjs";
 
 /** Importing one of the larger libraries takes seconds on a busy machine. */
 const PROGRAM_MS = 120_000;
@@ -83,12 +83,19 @@ export async function send(program, args = [], { input = null, env = {} } = {}) 
   return { said: lines.map((line) => JSON.parse(line)), log: stderr };
 }
 
-/** The trace once it holds spans of all these names. */
-export function traceOf(andon, traceId, ...names) {
-  return until(`trace ${traceId} has ${names.join(", ")}`, async () => {
-    const trace = await andon.trace(traceId);
-    const seen = trace?.spans.map(({ name }) => name) ?? [];
-    if (names.every((name) => seen.includes(name))) return trace;
-    throw new Error(`it has ${seen.join(", ") || "none"}`);
-  });
+/**
+ * The app of own-programs/receive/ask.py under each of these libraries, as many at a time as a small
+ * machine has cores; `callsOf` gives what each asks. What each printed, by library.
+ */
+export async function askAll(libraries, callsOf, { runtime, otlp, service, wayOut }) {
+  const ran = {};
+  const waiting = [...libraries];
+  const worker = async () => {
+    for (let library = waiting.shift(); library; library = waiting.shift()) {
+      const input = { runtime, otlp, service, calls: callsOf(library) };
+      ran[library] = await send("ask.py", [library], { input, env: wayOut.environment });
+    }
+  };
+  await Promise.all([worker(), worker()]);
+  return ran;
 }
