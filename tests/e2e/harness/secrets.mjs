@@ -6,20 +6,18 @@ import { promisify } from "node:util";
 import { environment } from "./andon.mjs";
 import { BINARY } from "./paths.mjs";
 
-/** What may be kept of a text. */
-const KEPT = 10;
 /** Pieces of this length betray a text. */
 const PIECE = 6;
 
 /**
- * Pieces of secrets behind what may be kept of them, as `[name, piece]`. What stands in the kept
- * beginning of another secret, too, betrays nothing.
+ * Pieces of secrets behind the characters that may be kept of each, as `[name, piece]`. What stands in
+ * the kept beginning of another secret, too, betrays nothing.
  */
-export function betrayals(secrets) {
-  const kept = Object.values(secrets).map((text) => [...text].slice(0, KEPT).join(""));
+function betrayals(secrets, keptCharacters) {
+  const kept = Object.values(secrets).map((text) => [...text].slice(0, keptCharacters).join(""));
   const pieces = [];
   for (const [name, text] of Object.entries(secrets)) {
-    const hidden = [...text].slice(KEPT);
+    const hidden = [...text].slice(keptCharacters);
     for (let at = 0; at + PIECE <= hidden.length; at += 1) {
       const piece = hidden.slice(at, at + PIECE).join("");
       if (!kept.some((beginning) => beginning.includes(piece))) pieces.push([name, piece]);
@@ -55,8 +53,8 @@ export function leaves(json, place = "") {
 }
 
 /** Where which secrets stand in these bytes, by name: `["question in FILE: …excerpt…"]`. */
-export function found(secrets, things) {
-  const pieces = betrayals(secrets).map(([name, piece]) => [name, forms(piece)]);
+export function found(secrets, keptCharacters, things) {
+  const pieces = betrayals(secrets, keptCharacters).map(([name, piece]) => [name, forms(piece)]);
   const places = [];
   for (const [where, what] of Object.entries(things)) {
     const bytes = Buffer.from(what);

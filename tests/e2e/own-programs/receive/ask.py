@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import sys
+from urllib.parse import quote
 
 given = json.load(sys.stdin)
 library = sys.argv[1]
@@ -192,15 +193,27 @@ def dress_openlit(text, run):
 
 
 def dress_plainly(text, run):
-    """An app's own span, with what apps write on theirs."""
+    """An app's own span, with what apps write on theirs, and instrumentations of databases and HTTP."""
     from opentelemetry import trace
 
     with trace.get_tracer("ask").start_as_current_span("summarise") as span:
-        span.set_attribute("note", text)
-        span.set_attribute("notes", ["demo", text])
-        span.set_attribute("db.statement", f"select * from minutes where text = '{text}'")
-        span.set_attribute("url.full", f"http://127.0.0.1/search?q={text}")
-        span.add_event("asked", {"question": text})
+        span.set_attributes(
+            {
+                "note": text,
+                "notes": ["demo", text],
+                "db.statement": f"select * from minutes where text = '{text}'",
+                "db.query.text": f"select * from minutes where text = '{text}'",
+                "db.query.parameter.text": text,
+                "http.request.header.x-question": [text],
+                "url.full": f"http://127.0.0.1/search?q={text}",
+                "url.query": f"q={quote(text)}",
+                "http.url": f"http://127.0.0.1/search?q={quote(text)}",
+                "http.target": f"/search?q={text}",
+                "messaging.message.body": text,
+                "process.command_args": ["search", text],
+            }
+        )
+        span.add_event("asked", {"question": text, "gen_ai.note": text})
         logging.getLogger("ask").warning("asked: %s", text)
         return run(text)
 
