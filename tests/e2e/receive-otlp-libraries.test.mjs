@@ -1,5 +1,5 @@
-// One call of a model, instrumented by one library after another: whatever words each has for it, the
-// span that comes of it is the same. Where a library leaves something out, the table says so.
+// One call of a model, instrumented by one library after another: whatever words each has for it,
+// the span that comes of it is the same. Where a library leaves something out, the table says so.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { askAll, startReceiver, WayOut } from "./harness/otlp.mjs";

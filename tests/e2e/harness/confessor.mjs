@@ -1,5 +1,5 @@
-// A runtime that answers in OpenAI's and Ollama's words, and tells secrets wherever an answer can hold
-// a text. Each secret is a text of its own, so that one that is found says where it came from.
+// A runtime that answers in OpenAI's and Ollama's words, and tells secrets wherever an answer can
+// hold a text. Each secret is a text of its own, so that one that is found says where it came from.
 import http from "node:http";
 
 /** Of all of them the first ten characters may be kept, and no more. */
@@ -139,7 +139,7 @@ function inAscii(value) {
   );
 }
 
-/** Some runtimes say in their error what they were asked, and some as they would write it in JSON. */
+/** Some runtimes say in their error what they were asked, and some as JSON writes it. */
 function missingModel({ model, messages, prompt, input }) {
   const asked = messages?.at(-1)?.content ?? prompt ?? input;
   const message = `model '${model}' not found; the request was: ${asked} (${inAscii(asked)})`;

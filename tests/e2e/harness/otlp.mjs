@@ -57,8 +57,8 @@ export class WayOut {
 }
 
 /**
- * Runs a program of own-programs/receive to its end. `input` goes to its standard input as JSON, and
- * each line of JSON that it prints is one of `said`.
+ * Runs a program of own-programs/receive to its end. `input` goes to its standard input as JSON,
+ * and each line of JSON that it prints is one of `said`.
  */
 export async function send(program, args = [], { input = null, env = {} } = {}) {
   const command = program.endsWith(".py") ? OTEL_PYTHON : process.execPath;
@@ -84,8 +84,8 @@ export async function send(program, args = [], { input = null, env = {} } = {}) 
 }
 
 /**
- * The app of own-programs/receive/ask.py under each of these libraries, as many at a time as a small
- * machine has cores; `callsOf` gives what each asks. What each printed, by library.
+ * The app of own-programs/receive/ask.py under each of these libraries, as many at a time as a
+ * small machine has cores; `callsOf` gives what each asks. What each printed, by library.
  */
 export async function askAll(libraries, callsOf, { runtime, otlp, service, wayOut }) {
   const ran = {};

@@ -1,5 +1,5 @@
-// As much of protobuf as it takes to write a request of OTLP by hand, a broken one too, and to read an
-// answer, without a library that would put right what is wrong.
+// As much of protobuf as it takes to write a request of OTLP by hand, a broken one too, and to read
+// an answer, without a library that would put right what is wrong.
 
 function varintOf(value) {
   const bytes = [];

@@ -10,8 +10,8 @@ import { BINARY } from "./paths.mjs";
 const PIECE = 6;
 
 /**
- * Pieces of secrets behind the characters that may be kept of each, as `[name, piece]`. What stands in
- * the kept beginning of another secret, too, betrays nothing.
+ * Pieces of secrets behind the characters that may be kept of each, as `[name, piece]`. What stands
+ * in the kept beginning of another secret, too, betrays nothing.
  */
 function betrayals(secrets, keptCharacters) {
   const kept = Object.values(secrets).map((text) => [...text].slice(0, keptCharacters).join(""));
@@ -39,7 +39,7 @@ function forms(text) {
   ];
 }
 
-/** Each text in a value of JSON by its place, as `spans.0.attributes.note`; names are texts, too. */
+/** Each text in a value of JSON by its place, as `spans.0.attributes.note`; names, too. */
 export function leaves(json, place = "") {
   if (json === null || typeof json !== "object") return [[place, `${json}`]];
   const entries = Object.entries(json);

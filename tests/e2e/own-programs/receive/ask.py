@@ -5,7 +5,7 @@
 QUESTIONS is {"runtime", "otlp", "service", "calls"}: where the model is asked, where telemetry goes
 (the base of OTLP over HTTP), the app's name, and a list of calls. A call is {"name", "method",
 "arguments"}: of the client, `chat.completions` unless told otherwise; with "dress", a text, the app
-says that wherever its library lets it say something; with "raise" it fails with that text afterwards.
+says that wherever its library lets it say something; with "raise" it fails afterwards, saying that.
 Prints a line of JSON for each: {"name", "trace_id"}, and {"text", "finish_reason", "input_tokens",
 "output_tokens"} of a chat's answer, or {"error"}. What libraries say of themselves is on standard
 error.
@@ -21,8 +21,8 @@ from urllib.parse import quote
 given = json.load(sys.stdin)
 library = sys.argv[1]
 
-# Before any of them is imported. Each library has its own switches for content, which are on, and for
-# telemetry about its own use, which are off.
+# Before any of them is imported. Each library has its own switches for content, which are on, and
+# for telemetry about its own use, which are off.
 os.environ.update(
     OTEL_SERVICE_NAME=given["service"],
     OTEL_EXPORTER_OTLP_ENDPOINT=given["otlp"],
@@ -193,7 +193,7 @@ def dress_openlit(text, run):
 
 
 def dress_plainly(text, run):
-    """An app's own span, with what apps write on theirs, and instrumentations of databases and HTTP."""
+    """An app's own span, with what apps, databases and HTTP's instrumentations write on theirs."""
     from opentelemetry import trace
 
     with trace.get_tracer("ask").start_as_current_span("summarise") as span:

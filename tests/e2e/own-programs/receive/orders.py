@@ -2,7 +2,7 @@
 
     orders.py grpc|http none|gzip|deflate URL START_NS
 
-Prints {"trace_id", "spans": {NAME: SPAN_ID}}. What the SDK has to say of itself is on standard error.
+Prints {"trace_id", "spans": {NAME: SPAN_ID}}. What the SDK says of itself is on standard error.
 """
 
 import json
