@@ -10,6 +10,8 @@ source scripts/steps.sh
 
 venv=.cache/venv
 requirements=tests/requirements.txt
+otel_venv=.cache/venv-otel
+otel_requirements=tests/requirements-otel.txt
 
 has_chromium() { have chromium || have chromium-browser || have google-chrome; }
 
@@ -23,9 +25,11 @@ install_browser() {
     ((${#missing[@]} == 0)) || install_packages "the tests in a browser" "${missing[@]}"
 }
 
-# Python clients of the APIs that Andon speaks, at the versions that the tests were written for.
+# install_clients VENV REQUIREMENTS [OPTION…]: Python clients of the APIs that Andon speaks, at the
+# versions that the tests were written for, in a venv of their own; options are pip's.
 install_clients() {
-    local wanted
+    local venv=$1 requirements=$2 wanted
+    shift 2
     wanted="$(sha256sum <"$requirements" | cut -c 1-64) $(python3 --version)"
     [[ "$(cat "$venv/andon-stamp" 2>/dev/null)" == "$wanted" ]] && return 0
     rm -rf "$venv"
@@ -35,7 +39,7 @@ install_clients() {
         rm -rf "$venv"
         python3 -m venv "$venv" || return 1
     fi
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" \
         --requirement "$requirements" || return 1
     printf '%s\n' "$wanted" >"$venv/andon-stamp"
 }
@@ -81,7 +85,11 @@ step "Rust tests" unit_tests
 if [[ -x tests/run.sh ]]; then
     step "browser" install_browser
     if [[ -f $requirements ]]; then
-        step "Python clients" install_clients
+        step "Python clients" install_clients "$venv" "$requirements"
+    fi
+    if [[ -f $otel_requirements ]]; then
+        # The list is closed: pip would look for what no test needs.
+        step "OpenTelemetry clients" install_clients "$otel_venv" "$otel_requirements" --no-deps
     fi
     if [[ -f tests/e2e/package-lock.json ]]; then
         step "end-to-end modules" install_e2e_modules

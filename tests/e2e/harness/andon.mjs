@@ -44,6 +44,9 @@ export async function startAndon({ options = {}, env = {}, data, ready = true } 
     "proxy-listen": `127.0.0.1:${proxy}`,
     "capture-listen": `127.0.0.1:${capture}`,
     "runtime-listen": `127.0.0.1:${runtime}`,
+    // Receivers are for the tests that send: two Andons side by side would want the same ports.
+    "otlp-grpc-listen": "off",
+    "otlp-http-listen": "off",
     runtime: "builtin",
     model: MODEL,
     lang: "ja",
@@ -79,6 +82,8 @@ export class Andon {
     this.proxyUrl = `http://${flags["proxy-listen"]}`;
     this.captureUrl = `http://${flags["capture-listen"]}`;
     this.runtimeUrl = `http://${flags["runtime-listen"]}`;
+    this.otlpGrpcUrl = `http://${flags["otlp-grpc-listen"]}`;
+    this.otlpUrl = `http://${flags["otlp-http-listen"]}`;
     this.headers = {};
   }
 

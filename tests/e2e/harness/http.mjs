@@ -17,9 +17,20 @@ function open(url, { method, headers = {}, body }) {
   });
 }
 
+/** One request and its whole answer as it came: `{status, headers, body}`. */
+export async function askBytes(url, options = {}) {
+  const { patienceMs = PATIENCE_MS, method = "GET", headers = {}, body } = options;
+  const answered = open(url, { method, headers, body }).then(async ({ response }) => {
+    const chunks = [];
+    for await (const chunk of response) chunks.push(chunk);
+    return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
+  });
+  return within(`${method} ${url}`, answered, patienceMs);
+}
+
 /** One request and its whole answer: `{status, headers, text, json}`. */
 export async function ask(url, options = {}) {
-  const { json, patienceMs = PATIENCE_MS, ...rest } = options;
+  const { json, ...rest } = options;
   const headers = { ...rest.headers };
   let body = rest.body;
   if (json !== undefined) {
@@ -27,13 +38,9 @@ export async function ask(url, options = {}) {
     headers["content-type"] ??= "application/json";
   }
   const method = rest.method ?? (body === undefined ? "GET" : "POST");
-  const answered = open(url, { method, headers, body }).then(async ({ response }) => {
-    const chunks = [];
-    for await (const chunk of response) chunks.push(chunk);
-    const text = Buffer.concat(chunks).toString("utf8");
-    return { status: response.statusCode, headers: response.headers, text, json: parsed(text) };
-  });
-  return within(`${method} ${url}`, answered, patienceMs);
+  const answer = await askBytes(url, { ...rest, method, headers, body });
+  const text = answer.body.toString("utf8");
+  return { status: answer.status, headers: answer.headers, text, json: parsed(text) };
 }
 
 function parsed(text) {

@@ -8,6 +8,8 @@ export const BINARY = path.resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target
 export const MODEL = path.join(ROOT, "data/models/gemma-3-270m-q4_k_m.gguf");
 export const MODEL_NAME = "gemma3:270m";
 export const PYTHON = path.join(ROOT, ".cache/venv/bin/python");
+/** The same with the libraries that send OpenTelemetry; they want other versions than the rest. */
+export const OTEL_PYTHON = path.join(ROOT, ".cache/venv-otel/bin/python");
 /** The original application's programs, where they are at hand. They are run in place. */
 export const ARTICLE = path.resolve(ROOT, "../shared/article");
 /** Recorded answers of a real llama-server, where they are at hand. */
