@@ -19,6 +19,10 @@ named! {
     }
 }
 
+/// Places from here on are of texts that came without their span, by the time at which they were said:
+/// they come in several requests, and one of them again must have the same place.
+pub const LOOSE_PLACES: u32 = 1 << 31;
+
 /// One text as it was kept. Made by `andon-privacy` alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Content {

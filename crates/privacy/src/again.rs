@@ -29,7 +29,7 @@ impl Protector {
                 span.error_message =
                     span.error_message.take().map(|message| match texts.get(&span.trace_id) {
                         Some(texts) => {
-                            self.scrub(&RawText::new(message), texts.iter(), self.policy, cut)
+                            self.scrub(&RawText::new(message), texts.iter(), None, self.policy, cut)
                         }
                         None => mask(&message, self.policy, self.language).text,
                     });

@@ -6,13 +6,14 @@
 
 mod again;
 mod cut;
+mod heard;
 mod limits;
 mod mask;
 mod scrub;
 mod split;
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -23,6 +24,7 @@ use andon_model::{
 use serde::{Deserialize, Serialize};
 
 use cut::Cut;
+use heard::Heard;
 pub use limits::SpanLimits;
 pub use mask::NoticeLanguage;
 
@@ -55,13 +57,14 @@ pub struct Protector {
     language: NoticeLanguage,
     limits: SpanLimits,
     cut: Arc<AtomicU64>,
+    heard: Arc<Mutex<Heard>>,
 }
 
 impl Protector {
     /// With the default limits.
     pub fn new(policy: Policy, language: NoticeLanguage) -> Self {
         let limits = SpanLimits::default().with_room_for_marks();
-        Self { policy, language, limits, cut: Arc::default() }
+        Self { policy, language, limits, cut: Arc::default(), heard: Arc::default() }
     }
 
     /// With other limits; the smallest ones leave room for the marks of what was cut.
@@ -87,39 +90,81 @@ impl Protector {
     pub fn protect(&self, observations: Vec<Observation>) -> Protected<SpanBatch> {
         let mut batch = SpanBatch::default();
         let mut cuts = Vec::new();
-        for observation in observations {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let incomparable = self.hear(&mut heard, &observations);
+        for (observation, is_incomparable) in observations.into_iter().zip(incomparable) {
             let policy =
                 observation.policy.map_or(self.policy, |asked| self.policy.stricter(asked));
             let Observation { mut span, contents, attributes, error_message, related, .. } =
                 observation;
             let mut cut = Cut::default();
+            let texts = || contents.iter().map(|content| &content.text).chain(&related);
+            let heard = Some((&*heard, span.trace_id));
             for RawAttribute { name, text, holds } in attributes {
-                let kept = match holds {
-                    Holds::Words => mask::mask(text.expose(), policy, self.language).text,
-                    Holds::Quotes => {
-                        let texts = contents.iter().map(|content| &content.text).chain(&related);
-                        scrub::scrub(&text, texts, policy, self.limits.attribute_value_bytes)
-                    }
+                let kept = if holds == Holds::Words || (is_incomparable && is_of_an_error(&name)) {
+                    mask::mask(text.expose(), policy, self.language).text
+                } else {
+                    let most = self.limits.attribute_value_bytes;
+                    scrub::scrub(&text, texts(), heard, policy, most)
                 };
                 if !kept.is_empty() {
                     span.attributes.set(name, kept);
                 }
             }
-            span.error_message = error_message.map(|message| {
-                let texts = contents.iter().map(|content| &content.text).chain(&related);
-                self.scrub(&message, texts, policy, &mut cut)
+            let message = error_message.map(|message| {
+                if is_incomparable {
+                    mask::mask(message.expose(), policy, self.language).text
+                } else {
+                    self.scrub(&message, texts(), heard, policy, &mut cut)
+                }
             });
+            span.error_message = message.filter(|message| !message.is_empty());
             cuts.push(cut);
             let of = (span.trace_id, span.span_id, span.start_ns);
             batch.contents.extend(contents.into_iter().map(|raw| self.content(of, raw, policy)));
             batch.spans.push(span);
         }
+        drop(heard);
         self.within_limits(batch, cuts)
+    }
+
+    /// Remembers what was asked and answered, for the errors of other spans. Of each span: whether it is
+    /// a call of a model whose texts nobody sent, so that its error could quote them unrecognised. The
+    /// spans around it say the same, and are compared with that error then.
+    fn hear(&self, heard: &mut Heard, observations: &[Observation]) -> Vec<bool> {
+        if self.policy == Policy::Full {
+            return vec![false; observations.len()];
+        }
+        for seen in observations {
+            let texts = seen.contents.iter().map(|content| &content.text).chain(&seen.related);
+            texts.for_each(|text| heard.add(seen.span.trace_id, text));
+        }
+        let is_incomparable = |seen: &Observation| {
+            seen.span.llm_kind.is_some()
+                && seen.error_message.is_some()
+                && seen.contents.is_empty()
+                && seen.related.is_empty()
+                && !heard.knows(seen.span.trace_id)
+        };
+        let all: Vec<bool> = observations.iter().map(is_incomparable).collect();
+        for (seen, is_incomparable) in observations.iter().zip(&all) {
+            if let Some(message) = seen.error_message.as_ref().filter(|_| *is_incomparable) {
+                heard.add(seen.span.trace_id, message);
+            }
+        }
+        all
     }
 
     /// Protects texts that came without their spans.
     pub fn protect_texts(&self, texts: Vec<LooseTexts>) -> Protected<SpanBatch> {
         let mut batch = SpanBatch::default();
+        if self.policy != Policy::Full {
+            let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            for of_span in &texts {
+                let all = of_span.contents.iter().map(|content| &content.text);
+                all.for_each(|text| heard.add(of_span.trace_id, text));
+            }
+        }
         for LooseTexts { trace_id, span_id, time_ns, contents } in texts {
             let of = (trace_id, span_id, time_ns);
             batch
@@ -181,6 +226,7 @@ impl Protector {
         &self,
         message: &RawText,
         texts: impl Iterator<Item = &'a RawText>,
+        heard: Option<(&Heard, TraceId)>,
         policy: Policy,
         cut: &mut Cut,
     ) -> String {
@@ -188,7 +234,7 @@ impl Protector {
         if message.len() > most {
             cut.field("error_message");
         }
-        scrub::scrub(message, texts, policy, most)
+        scrub::scrub(message, texts, heard, policy, most)
     }
 
     /// The only way out of here: whatever the policy left is brought within the limits.
@@ -197,6 +243,11 @@ impl Protector {
         self.cut.fetch_add(spans, Ordering::Relaxed);
         Protected(batch)
     }
+}
+
+/// Whether an attribute tells of a failure, as its message does.
+fn is_of_an_error(name: &str) -> bool {
+    ["exception.", "error."].iter().any(|part| name.contains(part))
 }
 
 #[cfg(test)]

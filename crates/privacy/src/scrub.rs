@@ -3,23 +3,28 @@
 //! A runtime's message may quote what it was sent. Every stretch of the message that also stands in
 //! one of the call's texts is cut out, unless the policy keeps everything.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
-use andon_model::{Policy, RawText};
+use andon_model::{Policy, RawText, TraceId};
 
-/// Stretches of at least this many characters count as quoted. Short enough for Japanese.
-const QUOTED_CHARS: usize = 8;
+use crate::heard::{Heard, QUOTED_CHARS};
+
 const CUT: &str = "[…]";
 
 /// The first `most_bytes` of a message, scrubbed. A quote that begins there and goes on behind is
-/// recognised before the cut.
+/// recognised before the cut. `heard`: what was asked and answered in the message's trace.
 pub(crate) fn scrub<'a>(
     message: &RawText,
     texts: impl Iterator<Item = &'a RawText>,
+    heard: Option<(&Heard, TraceId)>,
     policy: Policy,
     most_bytes: usize,
 ) -> String {
-    let whole = message.expose();
+    // Programs quote what they sent, and they sent it escaped.
+    let whole = match policy {
+        Policy::Full => Cow::Borrowed(message.expose()),
+        _ => unescaped(message.expose()),
+    };
     let beginning = &whole[..whole.floor_char_boundary(most_bytes)];
     if policy == Policy::Full {
         return beginning.to_owned();
@@ -36,7 +41,52 @@ pub(crate) fn scrub<'a>(
             mark_long(&mut places, text, &mut quoted);
         }
     }
+    if let Some((heard, trace)) = heard {
+        heard.mark(trace, &message, &mut quoted);
+    }
     without(&message[..kept], &quoted[..kept])
+}
+
+/// `\u7d4c` and `%E7%B5%8C` as the characters that they stand for; ASCII stays as it is written.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains("\\u") && !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let bytes = text.as_bytes();
+    let mut whole = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        if let Some((character, length)) = escaped_unit(bytes, at) {
+            let mut utf8 = [0; 4];
+            whole.extend_from_slice(character.encode_utf8(&mut utf8).as_bytes());
+            at += length;
+        } else if let Some(byte) = percent(bytes, at).filter(|byte| !byte.is_ascii()) {
+            whole.push(byte);
+            at += 3;
+        } else {
+            whole.push(bytes[at]);
+            at += 1;
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&whole).into_owned())
+}
+
+/// A character written as one or two of JSON's `\uXXXX`, and how long that is.
+fn escaped_unit(bytes: &[u8], at: usize) -> Option<(char, usize)> {
+    let unit = |at: usize| {
+        let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let first = unit(at)?;
+    let pair = [first, unit(at + 6).unwrap_or(0)];
+    let units = if (0xd800..0xdc00).contains(&first) { &pair[..] } else { &pair[..1] };
+    let character = char::decode_utf16(units.iter().copied()).next()?.ok()?;
+    (!character.is_ascii()).then_some((character, 6 * units.len()))
+}
+
+fn percent(bytes: &[u8], at: usize) -> Option<u8> {
+    let digits = bytes.get(at..at + 3)?.strip_prefix(b"%")?;
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 fn windows_by_text(message: &[char]) -> HashMap<&[char], Vec<usize>> {

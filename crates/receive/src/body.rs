@@ -37,6 +37,9 @@ impl Default for BodyLimits {
     }
 }
 
+/// So many times what is taken is read of a body that is too large.
+const PATIENCE: usize = 4;
+
 /// Bytes that are held at present, of as many as may be.
 #[derive(Clone)]
 pub(crate) struct Room {
@@ -128,7 +131,7 @@ impl Room {
     {
         let most = self.limits.max_body_bytes;
         if body.size_hint().lower() > most as u64 {
-            return Err(BodyError::TooLarge(most));
+            return Err(self.too_large(body, 0).await);
         }
         let mut room = self.share();
         let mut first = Bytes::new();
@@ -138,7 +141,9 @@ impl Room {
             let Ok(data) = frame.into_data() else { continue };
             self.take(&mut room, data.len())?;
             if room.bytes > most {
-                return Err(BodyError::TooLarge(most));
+                let read = room.bytes;
+                drop((room, first, all));
+                return Err(self.too_large(body, read).await);
             }
             // Most bodies come in one piece, which need not be copied.
             if first.is_empty() && all.is_empty() {
@@ -152,6 +157,22 @@ impl Room {
         }
         let bytes = if all.is_empty() { first } else { all.freeze() };
         Ok(Held { bytes, room })
+    }
+
+    /// Reads on for a while: a client that is still writing when the connection closes never gets to read
+    /// why.
+    async fn too_large<B>(&self, mut body: B, mut read: usize) -> BodyError
+    where
+        B: Body<Data = Bytes, Error: std::fmt::Display> + Unpin,
+    {
+        let most = self.limits.max_body_bytes;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > most.saturating_mul(PATIENCE) {
+                break;
+            }
+        }
+        BodyError::TooLarge(most)
     }
 
     fn unpack(&self, packed: Held, packing: Packing) -> Result<Held, BodyError> {

@@ -28,7 +28,6 @@ const KNOWN: &[&str] = &[
     "feature_flag.",
     "flask.",
     "gcp.",
-    "gen_ai.",
     "graphql.",
     "heroku.",
     "host.",
@@ -94,16 +93,22 @@ pub(crate) fn holds(name: &str, text: &str) -> Option<Holds> {
     if QUOTING.contains(&name) || name.ends_with(".stacktrace") {
         return Some(Holds::Quotes);
     }
-    if KNOWN.iter().any(|known| name.starts_with(known)) {
-        // A long text under a known name may have a prompt in it all the same.
-        return (text.len() > MAX_WORD_BYTES).then_some(Holds::Quotes);
+    if !is_words(text) {
+        return None;
     }
-    is_words(text).then_some(Holds::Words)
+    // Under a known name there may be a prompt all the same, and this convention is about prompts.
+    let is_known = KNOWN.iter().any(|known| name.starts_with(known));
+    Some(if is_known { Holds::Quotes } else { Holds::Words })
 }
 
 /// Whether a text looks like what people write, and not like a name, an id or a number.
 fn is_words(text: &str) -> bool {
-    text.len() > MAX_WORD_BYTES || !text.is_ascii() || text.contains(|c: char| c.is_whitespace())
+    text.len() > MAX_WORD_BYTES
+        || !text.is_ascii()
+        || text.contains(|c: char| c.is_whitespace())
+        // Escaped, by JSON or in an address.
+        || text.contains("\\u")
+        || text.contains('%')
 }
 
 #[cfg(test)]
@@ -113,11 +118,14 @@ mod tests {
     #[test]
     fn names_are_kept_and_words_are_not() {
         assert_eq!(holds("plan", "free"), None);
-        assert_eq!(holds("http.user_agent", "curl/8 and more"), None);
+        assert_eq!(holds("http.user_agent", "curl/8"), None);
+        assert_eq!(holds("http.user_agent", "curl/8 and more"), Some(Holds::Quotes));
+        assert_eq!(holds("gen_ai.content.reasoning", "they want it"), Some(Holds::Words));
+        assert_eq!(holds("note", "\\u7d4c"), Some(Holds::Words));
         assert_eq!(holds("note", "my name is Ann"), Some(Holds::Words));
         assert_eq!(holds("note", "アン"), Some(Holds::Words));
         assert_eq!(holds("blob", &"x".repeat(200)), Some(Holds::Words));
         assert_eq!(holds("exception.message", "x"), Some(Holds::Quotes));
-        assert_eq!(holds("gen_ai.unheard_of", &"x ".repeat(100)), Some(Holds::Quotes));
+        assert_eq!(holds("gen_ai.unheard_of", &"x ".repeat(100)), Some(Holds::Words));
     }
 }

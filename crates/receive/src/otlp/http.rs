@@ -78,7 +78,7 @@ enum Wrong {
     Path(String),
     #[error("{0} is not taken here; use POST")]
     Method(Method),
-    #[error("the origin {0} may not send; add it to otlp_allowed_origins")]
+    #[error("the origin {0} may not send; add it to allowed_origins under [receive]")]
     Origin(String),
     #[error("content-type: use application/x-protobuf or application/json")]
     ContentType,

@@ -1,11 +1,11 @@
 //! Log records of OTLP. Those that carry a call's messages become its texts, those that judge it
 //! evaluations; the others are kept as what was logged during their span.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use andon_model::{
-    Contents, Evaluation, EvaluationSource, Judgement, LooseTexts, MetricType, Part, RawText, Span,
-    SpanId, TraceId, UnixNanos,
+    Contents, Evaluation, EvaluationSource, Judgement, LOOSE_PLACES, LooseTexts, MetricType, Part,
+    RawContent, RawText, Span, SpanId, TraceId, UnixNanos,
 };
 
 use super::{
@@ -63,7 +63,7 @@ pub(super) fn observe(request: LogsRequest, rejections: &mut Rejections) -> Batc
         let times = of_span.messages.iter().map(|event| event.time_ns);
         let times = times.chain(of_span.logged.iter().map(|(time_ns, ..)| *time_ns));
         let time_ns = times.min().unwrap_or_default();
-        let contents = of_span.into_contents().into_vec();
+        let contents = of_span.into_contents();
         if !contents.is_empty() {
             batch.texts.push(LooseTexts { trace_id, span_id, time_ns, contents });
         }
@@ -84,14 +84,39 @@ fn attribute<'a>(attributes: &'a [KeyValue], name: &str) -> Option<&'a Value> {
 }
 
 impl OfSpan {
-    fn into_contents(mut self) -> Contents {
+    fn into_contents(mut self) -> Vec<RawContent> {
         self.messages.sort_by_key(|event| event.time_ns);
         self.logged.sort_by_key(|(time_ns, ..)| *time_ns);
-        let mut contents = normalise::messages_of(&self.messages);
-        for (_, severity, text) in self.logged {
-            contents.push(Part::Log, severity.as_deref(), text);
+        let mut placed = Placed::default();
+        for event in &self.messages {
+            let said = normalise::messages_of(std::slice::from_ref(event)).into_vec();
+            place(event.time_ns, said, &mut placed);
         }
-        contents
+        for (time_ns, severity, text) in self.logged {
+            let mut logged = Contents::default();
+            logged.push(Part::Log, severity.as_deref(), text);
+            place(time_ns, logged.into_vec(), &mut placed);
+        }
+        placed.contents
+    }
+}
+
+#[derive(Default)]
+struct Placed {
+    contents: Vec<RawContent>,
+    taken: HashSet<(Part, u32)>,
+}
+
+/// Gives texts of one moment their places: by its microsecond, and behind what has that place.
+fn place(time_ns: UnixNanos, said: Vec<RawContent>, among: &mut Placed) {
+    // It comes round after half an hour, and a call is over by then.
+    let mut idx = LOOSE_PLACES | ((time_ns / 1_000) as u32 & (LOOSE_PLACES - 1));
+    for mut content in said {
+        while !among.taken.insert((content.part, idx)) {
+            idx = idx.wrapping_add(1) | LOOSE_PLACES;
+        }
+        content.idx = idx;
+        among.contents.push(content);
     }
 }
 

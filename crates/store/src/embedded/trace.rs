@@ -1,8 +1,8 @@
 //! One trace, from wherever its rows are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use andon_model::{Content, Evaluation, Part, Span, SpanId, TraceId, UnixNanos};
+use andon_model::{Content, Evaluation, LOOSE_PLACES, Part, Span, SpanId, TraceId, UnixNanos};
 
 use super::Shared;
 use crate::{Config, StoreError, Trace, hot::HotTrace, segment::Segment, table::Table};
@@ -97,7 +97,16 @@ impl Gathered {
         }
     }
 
-    fn into_trace(self, trace_id: TraceId) -> Option<Trace> {
+    /// Some libraries send a call's messages with its span and once more apart from it.
+    fn leave_out_what_is_told_twice(&mut self) {
+        let with_span = |key: &(SpanId, u8, u32)| key.2 < LOOSE_PLACES;
+        let told = self.contents.keys().filter(|key| with_span(key));
+        let told: HashSet<_> = told.map(|(span, part, _)| (*span, *part)).collect();
+        self.contents.retain(|key, _| with_span(key) || !told.contains(&(key.0, key.1)));
+    }
+
+    fn into_trace(mut self, trace_id: TraceId) -> Option<Trace> {
+        self.leave_out_what_is_told_twice();
         let known =
             !(self.spans.is_empty() && self.contents.is_empty() && self.evaluations.is_empty());
         let mut spans: Vec<_> = self.spans.into_values().collect();
