@@ -45,7 +45,6 @@ const tool = {
 const chat = { model: MODEL, messages };
 const failing = [
   { name: "no such model", arguments: { ...chat, model: "no-such-model" } },
-  { name: "an app that fails", arguments: chat, raise: SECRETS.raised },
   { name: "an app that fails on an answer", arguments: chat, raise: SECRETS.answer },
   { name: "an app that says more", arguments: chat, dress: SECRETS.dress },
   { name: "an app that says little more", arguments: chat, dress: SECRETS.short },

@@ -10,6 +10,7 @@ use andon_model::{RawText, TraceId};
 
 /// Stretches that are remembered, of all traces together: some 10 MB.
 const MOST: usize = 1 << 19;
+const MOST_TRACES: usize = 1 << 14;
 /// Of one text so much is remembered; a quote from further on is not recognised in another span.
 const MOST_CHARS: usize = 32 << 10;
 
@@ -40,22 +41,40 @@ impl Heard {
             return;
         }
         let base = self.base;
-        let known = self.traces.entry(trace).or_insert_with(|| {
-            self.order.push_back(trace);
-            HashSet::new()
-        });
+        let known = self.of(trace);
         let before = known.len();
         known.extend(hashes(base, &chars));
         self.stretches += known.len() - before;
         // The newest stays, however much it is.
         while self.stretches > MOST && self.order.len() > 1 {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.stretches -= self.traces.remove(&oldest).map_or(0, |gone| gone.len());
+            self.forget_oldest();
         }
     }
 
-    pub(crate) fn knows(&self, trace: TraceId) -> bool {
-        self.traces.contains_key(&trace)
+    /// There was a call of a model in this trace.
+    pub(crate) fn note_call(&mut self, trace: TraceId) {
+        self.of(trace);
+    }
+
+    /// Whether a call was seen in a trace and nothing of what it said.
+    pub(crate) fn is_silent(&self, trace: TraceId) -> bool {
+        self.traces.get(&trace).is_some_and(HashSet::is_empty)
+    }
+
+    fn of(&mut self, trace: TraceId) -> &mut HashSet<u64> {
+        if !self.traces.contains_key(&trace) {
+            self.order.push_back(trace);
+            while self.order.len() > MOST_TRACES {
+                self.forget_oldest();
+            }
+        }
+        self.traces.entry(trace).or_default()
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.order.pop_front();
+        let gone = oldest.and_then(|oldest| self.traces.remove(&oldest));
+        self.stretches -= gone.map_or(0, |gone| gone.len());
     }
 
     /// Marks what of a message was heard in its trace.
@@ -108,7 +127,8 @@ mod tests {
         );
         assert_eq!(marked(&heard, one, "経営会議の議"), "経営会議の議");
         assert_eq!(marked(&heard, other, "経営会議の議事録を要約"), "経営会議の議事録を要約");
-        assert!(heard.knows(one) && !heard.knows(other));
+        heard.note_call(other);
+        assert!(heard.is_silent(other) && !heard.is_silent(one));
     }
 
     #[test]
@@ -120,6 +140,6 @@ mod tests {
             heard.add(*trace, &RawText::new(text));
         }
         assert!(heard.stretches <= MOST);
-        assert!(!heard.knows(traces[0]) && heard.knows(traces[39]));
+        assert!(!heard.traces.contains_key(&traces[0]) && heard.traces.contains_key(&traces[39]));
     }
 }

@@ -18,7 +18,7 @@ use std::sync::{
 };
 
 use andon_model::{
-    Content, Evaluation, Holds, Judgement, LooseTexts, MetricPoint, Observation, Policy,
+    Content, Evaluation, Holds, Judgement, LlmKind, LooseTexts, MetricPoint, Observation, Policy,
     RawAttribute, RawContent, RawMetric, RawText, Span, SpanId, TraceId, UnixNanos,
 };
 use serde::{Deserialize, Serialize};
@@ -129,8 +129,8 @@ impl Protector {
     }
 
     /// Remembers what was asked and answered, for the errors of other spans. Of each span: whether it is
-    /// a call of a model whose texts nobody sent, so that its error could quote them unrecognised. The
-    /// spans around it say the same, and are compared with that error then.
+    /// of a trace with calls of models of which no text was heard, so that its error could quote them
+    /// unrecognised.
     fn hear(&self, heard: &mut Heard, observations: &[Observation]) -> Vec<bool> {
         if self.policy == Policy::Full {
             return vec![false; observations.len()];
@@ -138,21 +138,12 @@ impl Protector {
         for seen in observations {
             let texts = seen.contents.iter().map(|content| &content.text).chain(&seen.related);
             texts.for_each(|text| heard.add(seen.span.trace_id, text));
-        }
-        let is_incomparable = |seen: &Observation| {
-            seen.span.llm_kind.is_some()
-                && seen.error_message.is_some()
-                && seen.contents.is_empty()
-                && seen.related.is_empty()
-                && !heard.knows(seen.span.trace_id)
-        };
-        let all: Vec<bool> = observations.iter().map(is_incomparable).collect();
-        for (seen, is_incomparable) in observations.iter().zip(&all) {
-            if let Some(message) = seen.error_message.as_ref().filter(|_| *is_incomparable) {
-                heard.add(seen.span.trace_id, message);
+            if matches!(seen.span.llm_kind, Some(LlmKind::Llm | LlmKind::Embedding)) {
+                heard.note_call(seen.span.trace_id);
             }
         }
-        all
+        let is_incomparable = |seen: &Observation| heard.is_silent(seen.span.trace_id);
+        observations.iter().map(is_incomparable).collect()
     }
 
     /// Protects texts that came without their spans.

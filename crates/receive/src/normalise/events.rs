@@ -170,7 +170,7 @@ impl RawAttributes {
         match value {
             Value::Bool(_) | Value::Int(_) | Value::Double(_) => self.add(to, full, value),
             other => {
-                let text = other.to_words();
+                let text = super::names::tidy(name, other.to_words());
                 match super::names::holds(name, &text) {
                     None => to.set(full, text),
                     Some(holds) => self.hold(full, text, holds),

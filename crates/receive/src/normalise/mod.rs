@@ -202,7 +202,7 @@ impl RawAttributes {
             // A vector of an embedding: nobody reads it, and it is larger than all else.
             return to.set(format!("{name}.length"), array.values.len() as u64);
         }
-        let text = value.to_words();
+        let text = names::tidy(&name, value.to_words());
         match names::holds(&name, &text) {
             None => to.set(name, text),
             Some(holds) => self.hold(name, text, holds),

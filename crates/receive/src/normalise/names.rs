@@ -1,6 +1,8 @@
 //! What may be in an attribute that has no field of its own: nobody's words, a text that may quote the
 //! call's, or somebody's words under a name that no convention knows.
 
+use std::borrow::Cow;
+
 use andon_model::Holds;
 
 /// Names of conventions, whose values are ids, names and numbers.
@@ -85,6 +87,21 @@ const QUOTING: &[&str] = &[
     "url.query",
 ];
 
+/// Those whose values are what somebody sent.
+const BODIES: &[&str] = &[
+    "db.query.parameter.",
+    "http.request.body",
+    "http.request.header.",
+    "http.response.body",
+    "http.response.header.",
+    "messaging.message.body",
+    "process.command_args",
+    "process.command_line",
+];
+
+const ADDRESSES: &[&str] = &["http.target", "http.url", "url.full", "url.query"];
+const STATEMENTS: &[&str] = &["db.query.text", "db.statement"];
+
 /// Longer values of unknown names are words, whatever they look like.
 const MAX_WORD_BYTES: usize = 96;
 
@@ -96,9 +113,41 @@ pub(crate) fn holds(name: &str, text: &str) -> Option<Holds> {
     if !is_words(text) {
         return None;
     }
+    if BODIES.iter().any(|body| name.starts_with(body)) {
+        return Some(Holds::Words);
+    }
     // Under a known name there may be a prompt all the same, and this convention is about prompts.
     let is_known = KNOWN.iter().any(|known| name.starts_with(known));
     Some(if is_known { Holds::Quotes } else { Holds::Words })
+}
+
+/// A text without what its convention says is not to be sent: words in an address's query, and literals of
+/// a database's statement (OpenTelemetry's conventions for URLs and for databases).
+pub(crate) fn tidy(name: &str, text: String) -> String {
+    if ADDRESSES.contains(&name) {
+        let start = if name == "url.query" { Some(0) } else { text.find('?').map(|at| at + 1) };
+        return match start {
+            Some(at) if is_words(&text[at..]) => format!("{}[…]", &text[..at]),
+            _ => text,
+        };
+    }
+    if STATEMENTS.contains(&name) { without_literals(&text).into_owned() } else { text }
+}
+
+/// What stands between apostrophes, doubled ones within it included, becomes `?`.
+fn without_literals(statement: &str) -> Cow<'_, str> {
+    if !statement.contains('\'') {
+        return Cow::Borrowed(statement);
+    }
+    let mut kept = String::with_capacity(statement.len());
+    let mut parts = statement.split('\'');
+    kept.push_str(parts.next().unwrap_or_default());
+    while let (Some(_literal), outside) = (parts.next(), parts.next()) {
+        kept.push('?');
+        kept.push_str(outside.unwrap_or_default());
+    }
+    // `''` within a literal looked like the end of one and the beginning of the next.
+    Cow::Owned(kept.replace("??", "?"))
 }
 
 /// Whether a text looks like what people write, and not like a name, an id or a number.
@@ -126,6 +175,22 @@ mod tests {
         assert_eq!(holds("note", "アン"), Some(Holds::Words));
         assert_eq!(holds("blob", &"x".repeat(200)), Some(Holds::Words));
         assert_eq!(holds("exception.message", "x"), Some(Holds::Quotes));
+        assert_eq!(holds("http.request.header.x", "a b"), Some(Holds::Words));
         assert_eq!(holds("gen_ai.unheard_of", &"x ".repeat(100)), Some(Holds::Words));
+    }
+
+    #[test]
+    fn words_go_from_addresses_and_literals_from_statements() {
+        let of = |name, text: &str| tidy(name, text.to_owned());
+        assert_eq!(of("url.full", "http://h/p?id=7&b=c"), "http://h/p?id=7&b=c");
+        assert_eq!(of("url.full", "http://h/p?q=空は"), "http://h/p?[…]");
+        assert_eq!(of("http.target", "/p?q=%E7%A9%BA"), "/p?[…]");
+        assert_eq!(of("url.query", "q=why is"), "[…]");
+        assert_eq!(
+            of("db.statement", "select * from t where a = 'it''s' and b = 1"),
+            "select * from t where a = ? and b = 1"
+        );
+        assert_eq!(of("db.query.text", "select 'open"), "select ?");
+        assert_eq!(of("note", "it's"), "it's");
     }
 }

@@ -17,6 +17,11 @@ pub(super) fn fill(span: &mut Span, fields: &Fields<'_>) {
     span.host = text(Field::Host).or(span.host.take());
     span.pid = count(Field::Pid).and_then(|pid| u32::try_from(pid).ok()).or(span.pid);
     span.llm_kind = text(Field::Operation).and_then(|said| kind(&said, span)).or(span.llm_kind);
+    if span.llm_kind.is_none() && fields.text(Field::Sdk).as_deref() == Some("openlit") {
+        // Of a failed call it says no more than this.
+        let word = span.name.split(' ').next().unwrap_or_default();
+        span.llm_kind = kind(word, span).filter(|_| span.name.contains(' '));
+    }
     // Finer than the kind, and what OpenTelemetry's users look for.
     if let (Some(said), Some("gen_ai.operation.name")) =
         (text(Field::Operation), fields.name(Field::Operation))
