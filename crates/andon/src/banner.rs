@@ -24,9 +24,11 @@ pub(crate) fn listening(config: &Config) {
     if let Some(capture) = config.capture_listen {
         eprintln!("{}http://{capture}", lang.pick("  アプリの接続先    ", "  apps connect to   "));
     }
-    for (name, address) in
-        [("OTLP/gRPC", config.receive.otlp_grpc), ("OTLP/HTTP", config.receive.otlp_http)]
-    {
+    for (name, address) in [
+        ("OTLP/gRPC", config.receive.otlp_grpc),
+        ("OTLP/HTTP", config.receive.otlp_http),
+        ("Datadog", config.receive.datadog),
+    ] {
         if let Some(address) = address {
             eprintln!("  {name:<18}http://{address}");
         }

@@ -7,6 +7,7 @@ use andon_gateway::{Denied, Door};
 use andon_privacy::Protector;
 use andon_receive::{
     Batch, Intake, Keep, Refused,
+    datadog::Datadog,
     otlp::{Body, Origins, Otlp},
 };
 use andon_store::{Ack, Record, Store, StoreError};
@@ -72,6 +73,13 @@ fn refused(error: StoreError) -> Refused {
 #[derive(Default)]
 pub(crate) struct Ports {
     otlp: Vec<TcpListener>,
+    datadog: Option<TcpListener>,
+}
+
+/// What is received at a port.
+enum At {
+    Otlp,
+    Datadog,
 }
 
 impl Ports {
@@ -80,15 +88,19 @@ impl Ports {
     pub(crate) async fn bind(config: &mut Config) -> Self {
         let mut ports = Self::default();
         let receive = &mut config.receive;
-        for (setting, address) in [
-            ("otlp_grpc_listen", &mut receive.otlp_grpc),
-            ("otlp_http_listen", &mut receive.otlp_http),
+        for (setting, address, at) in [
+            ("otlp_grpc_listen", &mut receive.otlp_grpc, At::Otlp),
+            ("otlp_http_listen", &mut receive.otlp_http, At::Otlp),
+            ("datadog_listen", &mut receive.datadog, At::Datadog),
         ] {
             let Some(wanted) = *address else { continue };
             match listen::bind(setting, wanted).await {
                 Ok(listener) => {
                     *address = listener.local_addr().ok();
-                    ports.otlp.push(listener);
+                    match at {
+                        At::Otlp => ports.otlp.push(listener),
+                        At::Datadog => ports.datadog = Some(listener),
+                    }
                 }
                 Err(error) => {
                     eprintln!("andon: {error:#}. Until then nothing is received there.");
@@ -113,20 +125,54 @@ impl Ports {
             .enable_all()
             .build()
             .context("cannot start the receivers' threads")?;
-        let limits = Limits { headers: config.receive.limits.timeout, ..Limits::PAGES };
+        let mut serving = Serving { config, runtime: &runtime, servers, stop };
         let origins = Origins::new(config.receive.allowed_origins.iter().cloned());
         for listener in self.otlp {
-            let is_beyond = !listener.local_addr()?.ip().is_loopback();
-            let service = Guarded {
-                door: Arc::new(crate::up::access(config, is_beyond)),
-                inner: Otlp::new(intake.clone(), origins.clone()),
-            };
-            let listener = listener.into_std()?;
-            let serving = listen::serve_either(listener, service, limits, stop.clone());
-            let serving = runtime.spawn(serving);
-            servers.spawn(async move { serving.await.map_err(std::io::Error::other)? });
+            serving.serve(listener, Otlp::new(intake.clone(), origins.clone()))?;
+        }
+        if let Some(listener) = self.datadog {
+            serving.serve(listener, Datadog::new(intake.clone()))?;
         }
         Ok(Threads(Some(runtime)))
+    }
+}
+
+/// What every receiver is served with.
+struct Serving<'a> {
+    config: &'a Config,
+    runtime: &'a Runtime,
+    servers: &'a mut JoinSet<std::io::Result<()>>,
+    stop: &'a CancellationToken,
+}
+
+impl Serving<'_> {
+    fn serve<S: Receiver>(&mut self, listener: TcpListener, inner: S) -> anyhow::Result<()> {
+        let limits = Limits { headers: self.config.receive.limits.timeout, ..Limits::PAGES };
+        let is_beyond = !listener.local_addr()?.ip().is_loopback();
+        let door = Arc::new(crate::up::access(self.config, is_beyond));
+        let listener = listener.into_std()?;
+        let guarded = Guarded { door, inner };
+        let serving = listen::serve_either(listener, guarded, limits, self.stop.clone());
+        let serving = self.runtime.spawn(serving);
+        self.servers.spawn(async move { serving.await.map_err(std::io::Error::other)? });
+        Ok(())
+    }
+}
+
+/// Answers what has passed the door.
+trait Receiver: Clone + Send + Sync + 'static {
+    fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+impl Receiver for Otlp {
+    fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
+        Self::answer(self, request)
+    }
+}
+
+impl Receiver for Datadog {
+    fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
+        Self::answer(self, request)
     }
 }
 
@@ -144,12 +190,12 @@ impl Drop for Threads {
 
 /// A receiver behind the door of its port.
 #[derive(Clone)]
-struct Guarded {
+struct Guarded<S> {
     door: Arc<Access>,
-    inner: Otlp,
+    inner: S,
 }
 
-impl Service<Request<Incoming>> for Guarded {
+impl<S: Receiver> Service<Request<Incoming>> for Guarded<S> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;

@@ -6,6 +6,7 @@
 //! not by the library that sent it. One trace mixes several, and so does one span.
 
 mod body;
+pub mod datadog;
 mod intake;
 mod normalise;
 pub mod otlp;

@@ -1,0 +1,153 @@
+//! From a body to what is kept of it, durably.
+
+use andon_model::Observation;
+use bytes::Bytes;
+use serde_json::Value as Json;
+
+use super::{
+    Datadog, apm, evaluations,
+    http::Wrong,
+    llm::{self, Said},
+    memory::Half,
+    wire::{self, Version},
+};
+use crate::{
+    intake::{Batch, Protocol, Reason, Refused},
+    normalise::{self, Incoming, Origin},
+    value::KeyValue,
+};
+
+/// Spans of one request of LLM Observability; clients send a thousand at most.
+const MAX_LLM_SPANS: usize = 20_000;
+
+/// What a request came to.
+#[derive(Default)]
+struct Gathered {
+    spans: Vec<Observation>,
+    halves: Vec<Half>,
+    rejected: Vec<Reason>,
+    /// Something was learned that evaluations may wait for.
+    news: bool,
+}
+
+impl Datadog {
+    pub(super) async fn keep_traces(
+        &self,
+        version: Version,
+        is_json: bool,
+        body: &Bytes,
+        sender: &[KeyValue],
+    ) -> Result<(), Wrong> {
+        let mut gathered = Gathered::default();
+        // Some clients ask with nothing whether there is an agent.
+        if !body.is_empty() {
+            wire::read(version, is_json, body, |chunk| {
+                let mut rejected = Vec::new();
+                for read in apm::chunk(chunk, sender, &mut rejected) {
+                    self.gather(read, &mut gathered);
+                }
+                gathered.rejected.append(&mut rejected);
+            })?;
+        }
+        Ok(self.keep(gathered).await?)
+    }
+
+    fn gather(&self, read: apm::Read, gathered: &mut Gathered) {
+        let apm::Read { mut incoming, said, is_llm, llm_trace } = read;
+        if let Some(llm) = llm_trace {
+            self.memory.learn_trace(llm, incoming.span.trace_id);
+            gathered.news = true;
+        }
+        if let Some(said) = said.and_then(Said::read) {
+            said.add_to(&mut incoming);
+            self.memory.learn_whole(&incoming, &said);
+            gathered.news = true;
+        } else if is_llm {
+            gathered.halves.push(self.memory.join_apm(&mut incoming));
+            gathered.news = true;
+        } else if let Some(event) = self.memory.event_of(&incoming) {
+            event.said.add_to(&mut incoming);
+        }
+        gathered.spans.push(observe(incoming));
+    }
+
+    /// A list of events with a span each, or one event with several.
+    pub(super) async fn keep_llm_spans(&self, body: &Bytes) -> Result<(), Wrong> {
+        let events = match wire::json(body)? {
+            Json::Array(events) => events,
+            one => vec![one],
+        };
+        let mut gathered = Gathered { news: true, ..Gathered::default() };
+        let mut is_known = events.is_empty();
+        for mut event in events {
+            let Json::Array(spans) = event["spans"].take() else { continue };
+            is_known = true;
+            for span in spans {
+                if gathered.spans.len() >= MAX_LLM_SPANS {
+                    gathered.rejected.push(Reason::TooLarge);
+                    continue;
+                }
+                let Some(event) = llm::Event::read(span) else {
+                    gathered.rejected.push(Reason::SpanId);
+                    continue;
+                };
+                let (incoming, half) = self.memory.join_event(event);
+                gathered.halves.push(half);
+                gathered.spans.push(observe(incoming));
+            }
+        }
+        if !is_known {
+            return Err(Wrong::Without("spans"));
+        }
+        Ok(self.keep(gathered).await?)
+    }
+
+    async fn keep(&self, gathered: Gathered) -> Result<(), Refused> {
+        let Gathered { spans, halves, rejected, news } = gathered;
+        for reason in rejected {
+            self.intake.reject(Protocol::Datadog, reason, 1);
+        }
+        let mut evaluations = Vec::new();
+        if news {
+            self.memory.tell();
+            evaluations = self.memory.found_late();
+        }
+        let again = evaluations.clone();
+        let batch = Batch { spans, evaluations, ..Batch::default() };
+        if let Err(refused) = self.intake.keep(Protocol::Datadog, batch).await {
+            // Found again with the next span of any call.
+            again.into_iter().for_each(|judgement| self.memory.remember_late(judgement));
+            return Err(refused);
+        }
+        let completed = self.memory.completed(&halves);
+        let spans = completed.into_iter().map(observe).collect();
+        self.intake.keep(Protocol::Datadog, Batch { spans, ..Batch::default() }).await
+    }
+
+    pub(super) async fn keep_evaluations(&self, body: &Bytes) -> Result<(), Wrong> {
+        let mut rejected = Vec::new();
+        let read = evaluations::read(&wire::json(body)?, &mut rejected);
+        let mut evaluations = read.ok_or(Wrong::Without("evaluations"))?;
+        for reason in rejected {
+            self.intake.reject(Protocol::Datadog, reason, 1);
+        }
+        let permit = self.waiting.try_acquire();
+        let late = evaluations.resolve(&self.memory, permit.is_ok()).await;
+        drop(permit);
+        let mut all = evaluations.found;
+        all.extend(late.iter().cloned());
+        let batch = Batch { evaluations: all, ..Batch::default() };
+        self.intake.keep(Protocol::Datadog, batch).await?;
+        late.into_iter().for_each(|judgement| self.memory.remember_late(judgement));
+        // A span may have come while they were stored.
+        self.keep(Gathered { news: true, ..Gathered::default() }).await?;
+        match evaluations.lost {
+            0 => Ok(()),
+            lost => Err(Wrong::Unjoined(lost)),
+        }
+    }
+}
+
+fn observe(incoming: Incoming) -> Observation {
+    normalise::observe(&Origin::default(), incoming)
+}

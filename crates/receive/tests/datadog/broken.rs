@@ -1,0 +1,120 @@
+use http::{Method, StatusCode};
+use proptest::{prelude::*, sample::Index};
+
+use crate::*;
+
+const PACKED: &str = "application/msgpack";
+
+#[tokio::test]
+async fn what_cannot_be_read_says_what_and_where() {
+    let receiver = Receiver::new();
+    let half = &ARTICLE_NODE[..ARTICLE_NODE.len() / 2];
+    let deep = vec![0x91; 100_000];
+    let beyond = rmp_serde::to_vec(&serde_json::json!([
+        ["", "a"],
+        [[[0, 1, 99, 1, 1, 0, 1, 1, 0, {}, {}, 0]]]
+    ]))
+    .unwrap();
+    let cases: [(&str, &str, &[u8], &str); 8] = [
+        ("/v0.4/traces", PACKED, half, "at byte "),
+        ("/v0.4/traces", PACKED, &deep, "nested too deep"),
+        ("/v0.4/traces", PACKED, &[0x91, 0x05], "trace 0: not a list"),
+        ("/v0.4/traces", PACKED, &[0xdd, 0xff, 0xff, 0xff, 0xff], "at byte 5"),
+        ("/v0.5/traces", PACKED, &beyond, "trace 0, span 0: text 99 of a table of 2"),
+        ("/v0.4/traces", "application/json", b"[[{]", "line 1 column 4"),
+        (LLM_SPANS, "application/json", b"{}", "no spans"),
+        (EVALUATIONS, "application/json", b"[1]", "no evaluations"),
+    ];
+    for (path, kind, body, expected) in cases {
+        let (status, said) = receiver.send(Method::POST, path, kind, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{said}");
+        let message = said["error"]["message"].as_str().unwrap();
+        assert!(message.contains(expected), "{message}");
+    }
+    assert_eq!(receiver.rejected(Reason::Unreadable), cases.len() as u64);
+    assert!(receiver.spans().is_empty());
+    let long = vec![b' '; 17 << 20];
+    let (status, _) = receiver.send(Method::POST, LLM_SPANS, "application/json", &long).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+fn send(path: &str, kind: &str, body: &[u8]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let receiver = Receiver::new();
+    let sent = receiver.send(Method::POST, path, kind, body);
+    // Evaluations wait for spans that do not come; that they are read is enough here.
+    let answer =
+        runtime.block_on(async { tokio::time::timeout(Duration::from_millis(20), sent).await });
+    if let Ok((status, _)) = answer {
+        assert!(status != StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}
+
+const ALL: [(&str, &str, &[u8]); 7] = [
+    ("/v0.4/traces", PACKED, ARTICLE_PYTHON),
+    ("/v0.4/traces", PACKED, TRACES_4),
+    ("/v0.3/traces", PACKED, ARTICLE_NODE),
+    ("/v0.5/traces", PACKED, TRACES_3),
+    (LLM_SPANS, "application/json", LLM_SPANS_3),
+    (EVALUATIONS, "application/json", EVALUATIONS_3),
+    (EVALUATIONS, "application/json", EVALUATIONS_4),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn random_bytes_are_borne(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+        for path in ["/v0.3/traces", "/v0.4/traces", "/v0.5/traces"] {
+            send(path, PACKED, &body);
+        }
+        for path in ["/v0.4/traces", LLM_SPANS, EVALUATIONS] {
+            send(path, "application/json", &body);
+        }
+    }
+
+    #[test]
+    fn changed_bodies_are_borne(
+        changes in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..12),
+        cut in proptest::option::weighted(0.3, any::<Index>()),
+        which in 0..ALL.len(),
+    ) {
+        let (path, kind, body) = ALL[which];
+        let mut body = body.to_vec();
+        for (at, byte) in &changes {
+            let at = at.index(body.len());
+            body[at] = *byte;
+        }
+        if let Some(cut) = cut {
+            body.truncate(cut.index(body.len()));
+        }
+        send(path, kind, &body);
+    }
+
+    /// JSON of the right shape whose values are of any other type.
+    #[test]
+    fn values_of_other_types_are_borne(which in 4..ALL.len(), at in any::<Index>(), kind in 0..6usize) {
+        let (path, content_type, body) = ALL[which];
+        let mut json: Json = serde_json::from_slice(body).unwrap();
+        let count = walk(&mut json, &mut |_, _| {});
+        let target = at.index(count);
+        let values = [Json::Null, true.into(), (-1).into(), 1e300.into(), "x".into(), serde_json::json!([{}])];
+        walk(&mut json, &mut |place, value| if place == target { *value = values[kind].clone() });
+        send(path, content_type, json.to_string().as_bytes());
+    }
+}
+
+fn walk(json: &mut Json, visit: &mut impl FnMut(usize, &mut Json)) -> usize {
+    fn go(json: &mut Json, count: &mut usize, visit: &mut impl FnMut(usize, &mut Json)) {
+        visit(*count, json);
+        *count += 1;
+        match json {
+            Json::Array(all) => all.iter_mut().for_each(|one| go(one, count, visit)),
+            Json::Object(map) => map.values_mut().for_each(|one| go(one, count, visit)),
+            _ => {}
+        }
+    }
+    let mut count = 0;
+    go(json, &mut count, visit);
+    count
+}
