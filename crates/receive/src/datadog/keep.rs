@@ -80,7 +80,9 @@ impl Datadog {
         let mut gathered = Gathered { news: true, ..Gathered::default() };
         let mut is_known = events.is_empty();
         for mut event in events {
-            let Json::Array(spans) = event["spans"].take() else { continue };
+            // Not by its index, which panics where an event is no object.
+            let spans = event.get_mut("spans").map(Json::take);
+            let Some(Json::Array(spans)) = spans else { continue };
             is_known = true;
             for span in spans {
                 if gathered.spans.len() >= MAX_LLM_SPANS {

@@ -148,6 +148,9 @@ impl Said {
     /// Adds all of it to what the application's span has. Of one name the last attribute counts, so this
     /// comes before what the tracer made of it.
     pub(super) fn add_to(&self, incoming: &mut Incoming) {
+        // The same, where the application's span has it.
+        let has_stack = incoming.attributes.iter().any(|it| it.key == "error.stack");
+        let stack = self.meta("error", "stack").filter(|_| !has_stack);
         let list = &mut incoming.attributes;
         let mut text = |name: &'static str, text: Option<&str>| {
             list.extend(text.map(|text| text_attribute(name, text.to_owned())));
@@ -157,7 +160,7 @@ impl Said {
         text("gen_ai.conversation.id", self.session_id.as_deref());
         text("user.id", self.tag("user_id").or(self.tag("usr.id")));
         text("error.type", self.meta("error", "type").and_then(Json::as_str));
-        text("error.stack", self.meta("error", "stack").and_then(Json::as_str));
+        text("error.stack", stack.and_then(Json::as_str));
         let trace_id = self.trace_id.map(|id| id.to_string());
         text("dd.llmobs.trace_id", trace_id.as_deref());
         let name = self.name.as_deref().filter(|name| *name != incoming.span.name);

@@ -15,7 +15,7 @@ async fn what_cannot_be_read_says_what_and_where() {
         [[[0, 1, 99, 1, 1, 0, 1, 1, 0, {}, {}, 0]]]
     ]))
     .unwrap();
-    let cases: [(&str, &str, &[u8], &str); 8] = [
+    let cases: [(&str, &str, &[u8], &str); 9] = [
         ("/v0.4/traces", PACKED, half, "at byte "),
         ("/v0.4/traces", PACKED, &deep, "nested too deep"),
         ("/v0.4/traces", PACKED, &[0x91, 0x05], "trace 0: not a list"),
@@ -23,6 +23,7 @@ async fn what_cannot_be_read_says_what_and_where() {
         ("/v0.5/traces", PACKED, &beyond, "trace 0, span 0: text 99 of a table of 2"),
         ("/v0.4/traces", "application/json", b"[[{]", "line 1 column 4"),
         (LLM_SPANS, "application/json", b"{}", "no spans"),
+        (LLM_SPANS, "application/json", b"[1]", "no spans"),
         (EVALUATIONS, "application/json", b"[1]", "no evaluations"),
     ];
     for (path, kind, body, expected) in cases {

@@ -74,7 +74,7 @@ async fn what_is_inside_the_span_is_said_of_it() {
     receiver.traces("/v0.4/traces", TRACES_4).await;
     check_kinds(&receiver, true);
     let call = receiver.named("generate").span;
-    assert_eq!(call.trace_id.to_string(), "6b05c22e00000000ccedac985d5dd493");
+    assert_eq!(call.trace_id.to_string(), "6b05c22e00000000cced1c54ef071053");
     let other = AttributeValue::from("6b05c22e00000000595e204b2dc09aff");
     assert_eq!(call.attributes["dd.llmobs.trace_id"], other);
 }

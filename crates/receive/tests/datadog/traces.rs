@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::*;
 
-const ARTICLE_TRACE: &str = "6b05c1810000000004b83113a82072ef";
+const ARTICLE_TRACE: &str = "6b05c1810000000004b831e3c35a206f";
 
 #[tokio::test]
 async fn an_agent_says_what_it_takes() {
@@ -94,7 +94,7 @@ async fn the_articles_programs_make_one_trace() {
     let said = texts(workflow);
     assert_eq!(
         said[0],
-        (Part::Input, "", "日本の首都を要約して*11文字目以降を非表示にしています*")
+        (Part::Input, "", "次の文章を要約してく*11文字目以降を非表示にしています*")
     );
     assert_eq!(said[1].0, Part::Output);
     assert!(said[1].2.ends_with("*11文字目以降を非表示にしています*"), "{}", said[1].2);
