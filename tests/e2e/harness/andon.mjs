@@ -44,6 +44,10 @@ export async function startAndon({ options = {}, env = {}, data, ready = true } 
     "proxy-listen": `127.0.0.1:${proxy}`,
     "capture-listen": `127.0.0.1:${capture}`,
     "runtime-listen": `127.0.0.1:${runtime}`,
+    // Another program of this machine may send to their usual ports.
+    "otlp-grpc-listen": "off",
+    "otlp-http-listen": "off",
+    "datadog-listen": "off",
     runtime: "builtin",
     model: MODEL,
     lang: "ja",

@@ -14,6 +14,8 @@ use crate::{
     value::{AnyValue, KeyValue, Value, utf8},
 };
 
+/// Characters of what one span says for all of its chunk: one text could become a hundred thousand.
+const MAX_SHARED_CHARS: usize = 200;
 /// Links and events that are kept of one span.
 const MAX_LINKS: usize = 16;
 const MAX_EVENTS: usize = 128;
@@ -53,6 +55,8 @@ pub(super) struct Read {
     pub(super) is_llm: bool,
     /// The trace's other id, which evaluations name.
     pub(super) llm_trace: Option<TraceId>,
+    /// Documents of it that cannot be read.
+    lost: usize,
 }
 
 /// What one span of a chunk says for all of them.
@@ -79,7 +83,10 @@ pub(super) fn chunk(
     let mut all = Vec::new();
     for span in spans {
         match span.ok_or(Reason::Unreadable).and_then(|span| read(span, &shared, sender)) {
-            Ok(read) => all.push(read),
+            Ok(read) => {
+                rejected.extend(std::iter::repeat_n(Reason::Unreadable, read.lost));
+                all.push(read);
+            }
             Err(reason) => rejected.push(reason),
         }
     }
@@ -89,7 +96,10 @@ pub(super) fn chunk(
 impl Shared {
     fn look_at(&mut self, span: &WireSpan) {
         for (name, value) in &span.meta {
-            let text = || Some(utf8(value).into_owned()).filter(|text| !text.is_empty());
+            let text = || {
+                let text: String = utf8(value).chars().take(MAX_SHARED_CHARS).collect();
+                Some(text).filter(|text| !text.is_empty())
+            };
             match name.as_ref() {
                 b"_dd.p.tid" => {
                     if let Some(upper) = upper(&utf8(value)) {
@@ -134,7 +144,10 @@ pub(super) fn any_trace_id(text: &str) -> Option<TraceId> {
     {
         return Some(id);
     }
-    let number: u128 = text.parse().ok()?;
+    // ddtrace 2.x writes it in hexadecimal without zeros before it.
+    let is_short = !text.is_empty() && text.len() <= 32;
+    let hexadecimal = || u128::from_str_radix(text, 16).ok().filter(|_| is_short);
+    let number: u128 = text.parse().ok().or_else(hexadecimal)?;
     (number != 0).then(|| TraceId::from_bytes(number.to_be_bytes()))
 }
 
@@ -178,6 +191,7 @@ fn read(from: WireSpan, shared: &Shared, sender: &[KeyValue]) -> Result<Read, Re
         said: None,
         is_llm: from.kind == "llm",
         llm_trace: None,
+        lost: 0,
     };
     read.resource(from.resource, &from.kind);
     if !from.kind.is_empty() {
@@ -293,6 +307,7 @@ impl Read {
             Ok(item) => item.to_json(),
             Err(error) => {
                 tracing::debug!(%error, "a document of a span cannot be read");
+                self.lost += 1;
                 return;
             }
         };

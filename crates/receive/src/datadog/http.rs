@@ -122,9 +122,9 @@ impl Wrong {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Body(BodyError::Encoding(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Body(BodyError::TooLarge(_))
-            | Self::Unreadable(Unreadable::TooMany(_) | Unreadable::TooLong(_)) => {
-                StatusCode::PAYLOAD_TOO_LARGE
-            }
+            | Self::Unreadable(
+                Unreadable::TooMany(_) | Unreadable::TooLong(_) | Unreadable::TooMuchText(_),
+            ) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyError::Packed { .. } | BodyError::Broken(_))
             | Self::Unreadable(_)
@@ -155,9 +155,9 @@ impl Wrong {
     fn reason(&self) -> Option<(Reason, u64)> {
         match self {
             Self::Body(error) => Some((error.reason(), 1)),
-            Self::Unreadable(Unreadable::TooMany(_) | Unreadable::TooLong(_)) => {
-                Some((Reason::TooLarge, 1))
-            }
+            Self::Unreadable(
+                Unreadable::TooMany(_) | Unreadable::TooLong(_) | Unreadable::TooMuchText(_),
+            ) => Some((Reason::TooLarge, 1)),
             Self::Unreadable(_) | Self::Without(_) => Some((Reason::Unreadable, 1)),
             Self::Unjoined(count) => Some((Reason::SpanId, *count)),
             Self::Path(_) | Self::Method(_) | Self::Refused(_) => None,
@@ -247,7 +247,7 @@ fn sender(headers: &HeaderMap) -> Vec<KeyValue> {
             header(headers, from).filter(|value| !value.is_empty() && value.len() <= 100)?;
         Some(text_attribute(*name, value))
     });
-    said.chain([text_attribute("telemetry.sdk.name", "datadog")]).collect()
+    said.collect()
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {

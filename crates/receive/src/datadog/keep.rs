@@ -1,6 +1,8 @@
 //! From a body to what is kept of it, durably.
 
-use andon_model::Observation;
+use std::collections::HashSet;
+
+use andon_model::{Observation, SpanId, TraceId};
 use bytes::Bytes;
 use serde_json::Value as Json;
 
@@ -24,6 +26,9 @@ const MAX_LLM_SPANS: usize = 20_000;
 #[derive(Default)]
 struct Gathered {
     spans: Vec<Observation>,
+    /// Spans that were put together with what is remembered: each once, or a request that names one of
+    /// them in a hundred thousand places would become as many copies.
+    joined: HashSet<(TraceId, SpanId)>,
     halves: Vec<Half>,
     rejected: Vec<Reason>,
     /// Something was learned that evaluations may wait for.
@@ -53,22 +58,32 @@ impl Datadog {
     }
 
     fn gather(&self, read: apm::Read, gathered: &mut Gathered) {
-        let apm::Read { mut incoming, said, is_llm, llm_trace } = read;
+        let apm::Read { mut incoming, said, is_llm, llm_trace, .. } = read;
         if let Some(llm) = llm_trace {
             self.memory.learn_trace(llm, incoming.span.trace_id);
             gathered.news = true;
         }
+        let ids = (incoming.span.trace_id, incoming.span.span_id);
         if let Some(said) = said.and_then(Said::read) {
             said.add_to(&mut incoming);
             self.memory.learn_whole(&incoming, &said);
             gathered.news = true;
-        } else if is_llm {
-            gathered.halves.push(self.memory.join_apm(&mut incoming));
-            gathered.news = true;
-        } else if let Some(event) = self.memory.event_of(&incoming) {
-            event.said.add_to(&mut incoming);
+        } else if !gathered.joined.contains(&ids) {
+            self.join(is_llm, &mut incoming, gathered);
         }
         gathered.spans.push(observe(incoming));
+    }
+
+    fn join(&self, is_llm: bool, incoming: &mut Incoming, gathered: &mut Gathered) {
+        let ids = (incoming.span.trace_id, incoming.span.span_id);
+        if is_llm {
+            gathered.joined.insert(ids);
+            gathered.halves.push(self.memory.join_apm(incoming));
+            gathered.news = true;
+        } else if let Some(event) = self.memory.event_of(incoming) {
+            gathered.joined.insert(ids);
+            event.said.add_to(incoming);
+        }
     }
 
     /// A list of events with a span each, or one event with several.
@@ -93,6 +108,10 @@ impl Datadog {
                     gathered.rejected.push(Reason::SpanId);
                     continue;
                 };
+                if !gathered.joined.insert((event.trace_id, event.span_id)) {
+                    gathered.rejected.push(Reason::SpanId);
+                    continue;
+                }
                 let (incoming, half) = self.memory.join_event(event);
                 gathered.halves.push(half);
                 gathered.spans.push(observe(incoming));
@@ -105,7 +124,7 @@ impl Datadog {
     }
 
     async fn keep(&self, gathered: Gathered) -> Result<(), Refused> {
-        let Gathered { spans, halves, rejected, news } = gathered;
+        let Gathered { spans, halves, rejected, news, .. } = gathered;
         for reason in rejected {
             self.intake.reject(Protocol::Datadog, reason, 1);
         }

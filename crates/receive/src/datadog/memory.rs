@@ -36,9 +36,11 @@ use crate::{
 /// Spans that are remembered.
 const MAX_SPANS: usize = 10_000;
 /// What they may take together. An estimate: of texts it is exact.
-const MAX_BYTES: usize = 32 << 20;
-/// A part of this size is not remembered: it would push out all others.
-const MAX_PART_BYTES: usize = 2 << 20;
+const MAX_BYTES: usize = 64 << 20;
+/// A larger event is not remembered: it would push out all others. Clients cut theirs at 5 MB.
+const MAX_EVENT_BYTES: usize = 8 << 20;
+/// A larger span of an application is not, either: its texts are in the event.
+const MAX_APM_BYTES: usize = 256 << 10;
 /// A call's event comes when it ends, and its trace when all of it has ended.
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// Evaluations whose span had not come when they were stored.
@@ -143,7 +145,7 @@ impl Memory {
         let mut inner = self.lock();
         let now = Instant::now();
         let bytes = weight(incoming);
-        if bytes <= MAX_PART_BYTES {
+        if bytes <= MAX_APM_BYTES {
             let part = Arc::new(copy(incoming));
             let entry = inner.entry(key, now);
             // Sent again: the last counts.
@@ -179,7 +181,7 @@ impl Memory {
         let key = key(&event.trace_id, event.span_id);
         let mut inner = self.lock();
         let now = Instant::now();
-        if event.weight <= MAX_PART_BYTES {
+        if event.weight <= MAX_EVENT_BYTES {
             let entry = inner.entry(key, now);
             let before = entry.event.replace(Arc::clone(&event)).map_or(0, |before| before.weight);
             entry.bytes = (entry.bytes + event.weight).saturating_sub(before);
@@ -412,4 +414,59 @@ fn weight_of(of: &KeyValue) -> usize {
         }
     }
     32 + of.key.len() + of.value.as_ref().map_or(0, any)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(at: u64, text: &str) -> llm::Event {
+        let event = llm::Event::read(json!({
+            "trace_id": format!("{at:032x}"), "span_id": at, "tags": [format!("at:{at}"), "all:1"],
+            "ml_app": "app", "meta": {"input": {"value": text}}, "name": "call",
+        }));
+        event.unwrap()
+    }
+
+    #[test]
+    fn it_forgets_the_oldest_and_never_grows_without_limit() {
+        let memory = Memory::new();
+        for at in 1..=MAX_SPANS as u64 + 100 {
+            memory.join_event(event(at, "x"));
+        }
+        let inner = memory.lock();
+        assert_eq!((inner.spans.len(), inner.spans_by_age.len()), (MAX_SPANS, MAX_SPANS));
+        assert!(inner.tagged.len() <= 2 * MAX_SPANS + 2, "{}", inner.tagged.len());
+        assert!(inner.bytes <= MAX_BYTES);
+        drop(inner);
+        assert_eq!(memory.tagged(("at", "1"), Some("app")), None);
+        let youngest = MAX_SPANS as u64 + 100;
+        let found = memory.tagged(("all", "1"), None).unwrap();
+        assert_eq!(found.1, SpanId::from_bytes(youngest.to_be_bytes()));
+        assert_eq!(memory.tagged(("all", "1"), Some("another")), None);
+        for at in 1..=20 {
+            memory.join_event(event(at, &"x".repeat(MAX_EVENT_BYTES - 4096)));
+        }
+        let inner = memory.lock();
+        assert!(inner.bytes <= MAX_BYTES && inner.spans.len() < 20, "{}", inner.bytes);
+        let counted: usize = inner.spans.values().map(|entry| entry.bytes).sum();
+        assert_eq!(counted, inner.bytes);
+    }
+
+    #[test]
+    fn what_comes_again_is_counted_once() {
+        let memory = Memory::new();
+        for _ in 0..100 {
+            let (mut incoming, _) = memory.join_event(event(7, "x"));
+            memory.join_apm(&mut incoming);
+        }
+        let inner = memory.lock();
+        assert_eq!((inner.spans.len(), inner.spans_by_age.len(), inner.traces.len()), (1, 1, 1));
+        let entry = &inner.spans[&inner.spans_by_age[0].1];
+        let parts = entry.apm.as_ref().map_or(0, |apm| weight(apm));
+        let parts = parts + entry.event.as_ref().map_or(0, |event| event.weight);
+        assert_eq!(inner.bytes, parts + entry.tags_bytes());
+    }
 }

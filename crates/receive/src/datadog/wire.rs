@@ -10,8 +10,11 @@ use serde_json::Value as Json;
 
 use super::item::{Broken, Item, Unpacker};
 
-/// Spans of one request: 20 MB, the most that clients send, have about a fifth of it.
-const MAX_SPANS: usize = 200_000;
+/// Spans of one request: 20 MB, the most that clients send, have less than half of it.
+const MAX_SPANS: usize = 100_000;
+/// Bytes of all texts of a request, each counted as often as the table of v0.5 is asked for it: one long
+/// text could stand in a million places.
+const MAX_TEXT_BYTES: usize = 128 << 20;
 /// Clients cut what they send in JSON at 5 MB.
 pub(super) const MAX_JSON_BYTES: usize = 16 << 20;
 
@@ -34,6 +37,8 @@ pub(super) enum Unreadable {
     Shape { place: String, what: String },
     #[error("more than {0} spans in one request")]
     TooMany(usize),
+    #[error("texts of more than {0} bytes, counted wherever they stand")]
+    TooMuchText(usize),
     #[error("JSON of more than {0} bytes")]
     TooLong(usize),
 }
@@ -70,7 +75,7 @@ pub(super) fn read(
     body: &Bytes,
     mut each: impl FnMut(Vec<Option<WireSpan>>),
 ) -> Result<(), Unreadable> {
-    let mut reading = Reading { spans: 0 };
+    let mut reading = Reading { spans: 0, text_bytes: 0 };
     if is_json {
         let Item::List(mut all) = Item::from(json(body)?) else {
             return Err(shape("the body", "not a list of traces"));
@@ -123,6 +128,7 @@ fn table_of(item: &Item) -> Result<Vec<Bytes>, Unreadable> {
 
 struct Reading {
     spans: usize,
+    text_bytes: usize,
 }
 
 impl Reading {
@@ -145,9 +151,12 @@ impl Reading {
         for (place, span) in spans.iter().enumerate() {
             read.push(match version {
                 Version::V04 => matches!(span, Item::Map(_)).then(|| of_map(span)),
-                Version::V05 => of_row(span, strings)
+                Version::V05 => of_row(span, strings, &mut self.text_bytes)
                     .map_err(|what| shape(format!("trace {at}, span {place}"), what))?,
             });
+            if self.text_bytes > MAX_TEXT_BYTES {
+                return Err(Unreadable::TooMuchText(MAX_TEXT_BYTES));
+            }
         }
         Ok(read)
     }
@@ -187,28 +196,39 @@ const ROW: usize = 12;
 
 /// `None`: no row of a span. A place beyond the table is an error of the whole body: whatever it is
 /// that was read, it is not what was sent.
-fn of_row(item: &Item, strings: &[Bytes]) -> Result<Option<WireSpan>, String> {
+fn of_row(
+    item: &Item,
+    strings: &[Bytes],
+    text_bytes: &mut usize,
+) -> Result<Option<WireSpan>, String> {
     let Some(fields) = item.list().filter(|fields| fields.len() >= ROW) else { return Ok(None) };
-    let lookup = |item: &Item| {
+    let mut lookup = |item: &Item| {
         let place = item.as_u64().ok_or("not a place in the table of texts")?;
         let found = usize::try_from(place).ok().and_then(|place| strings.get(place));
         let count = strings.len();
-        found.cloned().ok_or_else(|| format!("text {place} of a table of {count}"))
+        let found = found.ok_or_else(|| format!("text {place} of a table of {count}"))?;
+        *text_bytes = text_bytes.saturating_add(found.len());
+        if *text_bytes > MAX_TEXT_BYTES {
+            // Refused by whoever counts; until then nothing is copied.
+            return Ok(Bytes::new());
+        }
+        Ok::<_, String>(found.clone())
     };
-    let text =
+    let mut text =
         |at: usize| lookup(&fields[at]).map(|text| String::from_utf8_lossy(&text).into_owned());
     let id = |at: usize| fields[at].as_u64().unwrap_or_default();
+    let [service, name, resource, kind] = [text(0)?, text(1)?, text(2)?, text(11)?];
     let mut span = WireSpan {
-        service: text(0)?,
-        name: text(1)?,
-        resource: text(2)?,
+        service,
+        name,
+        resource,
+        kind,
         trace_id: id(3),
         span_id: id(4),
         parent_id: id(5),
         start: time(&fields[6]),
         duration: time(&fields[7]),
         failed: is_set(&fields[8]),
-        kind: text(11)?,
         ..WireSpan::default()
     };
     for (key, value) in fields[9].entries() {

@@ -39,6 +39,30 @@ async fn what_cannot_be_read_says_what_and_where() {
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
+#[tokio::test]
+async fn little_that_stands_for_much_is_refused() {
+    let receiver = Receiver::new();
+    // A text of 2 MB in a hundred places of as many spans.
+    let places: std::collections::BTreeMap<u8, u8> = (0..100).map(|at| (at, 1)).collect();
+    let mut table = vec![String::new(), "x".repeat(2 << 20)];
+    table.resize(100, String::new());
+    let row = (1, 1, 1, 1, 1, 0, 1, 1, 0, places, [(); 0], 1);
+    let body = rmp_serde::to_vec(&(table, vec![vec![row; 100]])).unwrap();
+    let (status, said) = receiver.send(Method::PUT, "/v0.5/traces", PACKED, &body).await;
+    assert_eq!(
+        (status, said["error"]["code"].as_str()),
+        (StatusCode::PAYLOAD_TOO_LARGE, Some("too_large"))
+    );
+    // One call's event, again and again.
+    let mut events: Json = serde_json::from_slice(LLM_SPANS_3).unwrap();
+    let event = events[0].clone();
+    let all = events.as_array_mut().unwrap();
+    all.extend(std::iter::repeat_n(event, 50));
+    receiver.json(LLM_SPANS, events.to_string().as_bytes()).await;
+    assert_eq!(receiver.kept.spans.lock().unwrap().len(), 8);
+    assert_eq!(receiver.rejected(Reason::SpanId), 50);
+}
+
 fn send(path: &str, kind: &str, body: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let receiver = Receiver::new();
