@@ -11,6 +11,7 @@ use super::{
     http::Wrong,
     llm::{self, Said},
     memory::Half,
+    quotes,
     wire::{self, Version},
 };
 use crate::{
@@ -78,7 +79,11 @@ impl Datadog {
         let ids = (incoming.span.trace_id, incoming.span.span_id);
         if is_llm {
             gathered.joined.insert(ids);
-            gathered.halves.push(self.memory.join_apm(incoming));
+            let half = self.memory.join_apm(incoming);
+            if !half.has_event {
+                quotes::keep_back(incoming);
+            }
+            gathered.halves.push(half);
             gathered.news = true;
         } else if let Some(event) = self.memory.event_of(incoming) {
             gathered.joined.insert(ids);
@@ -124,10 +129,11 @@ impl Datadog {
     }
 
     async fn keep(&self, gathered: Gathered) -> Result<(), Refused> {
-        let Gathered { spans, halves, rejected, news, .. } = gathered;
+        let Gathered { mut spans, halves, rejected, news, .. } = gathered;
         for reason in rejected {
             self.intake.reject(Protocol::Datadog, reason, 1);
         }
+        self.quotes.relate(&mut spans);
         let mut evaluations = Vec::new();
         if news {
             self.memory.tell();
@@ -141,7 +147,8 @@ impl Datadog {
             return Err(refused);
         }
         let completed = self.memory.completed(&halves);
-        let spans = completed.into_iter().map(observe).collect();
+        let mut spans: Vec<_> = completed.into_iter().map(observe).collect();
+        self.quotes.relate(&mut spans);
         self.intake.keep(Protocol::Datadog, Batch { spans, ..Batch::default() }).await
     }
 

@@ -4,9 +4,9 @@
 //!
 //! Each part is handed on and durable before it is acknowledged; nothing waits here for another part.
 //! What comes second is put together with what came first and handed on as the whole, under the trace
-//! id and span id that the first had: the store keeps the later of two. So the order does not matter, a
-//! part that is sent again takes nothing away, and `kill -9` loses no more than the second half of a
-//! span whose first half was forgotten with the process.
+//! id and span id that the first had: the store keeps the later of two, as long as the first is in its
+//! memory (an hour at most). So the order does not matter, and a part that is sent again takes nothing
+//! away. A second part that comes after a restart of Andon stands for the whole.
 //!
 //! What a newcomer gets wrong: an event says the application's trace id, too (`_dd.apm_trace_id`, all
 //! clients from 3.10 on and dd-trace; in 2.x both ids are one). So an event that comes first is under the
@@ -90,7 +90,7 @@ struct Entry {
 #[derive(Clone, Copy)]
 pub(super) struct Half {
     key: Key,
-    has_event: bool,
+    pub(super) has_event: bool,
 }
 
 fn key(trace_id: &TraceId, span_id: SpanId) -> Key {

@@ -13,6 +13,7 @@ mod item;
 mod keep;
 mod llm;
 mod memory;
+mod quotes;
 mod wire;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use ::http::{Request, Response};
 use tokio::sync::Semaphore;
 
-use self::memory::Memory;
+use self::{memory::Memory, quotes::Quotes};
 use crate::{intake::Intake, otlp::Body};
 
 /// What a port for Datadog's clients does. Clones are of the same.
@@ -28,6 +29,7 @@ use crate::{intake::Intake, otlp::Body};
 pub struct Datadog {
     intake: Intake,
     memory: Memory,
+    quotes: Quotes,
     /// Requests that may wait for the spans which they are about.
     waiting: Arc<Semaphore>,
 }
@@ -35,7 +37,7 @@ pub struct Datadog {
 impl Datadog {
     pub fn new(intake: Intake) -> Self {
         let waiting = Arc::new(Semaphore::new(evaluations::MAX_WAITING));
-        Self { intake, memory: Memory::new(), waiting }
+        Self { intake, memory: Memory::new(), quotes: Quotes::default(), waiting }
     }
 
     /// Of any body, so that tests need no connection.

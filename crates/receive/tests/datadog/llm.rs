@@ -162,3 +162,54 @@ async fn an_event_without_its_trace_is_a_span() {
     assert_eq!(call.error_message.as_ref().unwrap().expose(), r#"{"why":"quota"}"#);
     assert_eq!(texts(&call), [(Part::Input, "user", "短く"), (Part::Tool, "tool", "42")]);
 }
+
+/// A failed call within a workflow that has the text, and the caller of both.
+fn failing() -> (Json, Json) {
+    let id = "6b05c23d00000000c5a854a5499cbec1";
+    let trace = 0xc5a8_54a5_499c_bec1_u64;
+    let words = "no answer to 私の名前は山田です";
+    let meta = json!({"_dd.p.tid": "6b05c23d00000000", "error.type": "E", "error.message": words, "error.stack": words});
+    let traces = json!([[
+        {"trace_id": trace, "span_id": 1, "name": "flask.request", "service": "s", "error": 1, "meta": meta},
+        {"trace_id": trace, "span_id": 2, "parent_id": 1, "name": "flow", "service": "s", "type": "llm"},
+        {"trace_id": trace, "span_id": 3, "parent_id": 2, "name": "call", "service": "s", "type": "llm",
+         "error": 1, "meta": meta},
+    ]]);
+    let event = |span: &str, name: &str, kind: &str, rest: Json| {
+        let mut meta = rest;
+        meta["span.kind"] = kind.into();
+        json!({"trace_id": id, "span_id": span, "parent_id": "undefined", "name": name, "meta": meta,
+            "_dd": {"apm_trace_id": id}})
+    };
+    let flow = event("2", "flow", "workflow", json!({"input": {"value": "私の名前は山田です"}}));
+    let call = event("3", "call", "llm", json!({"error.message": words, "error.type": "E"}));
+    (traces, json!([{"spans": [flow, call]}]))
+}
+
+#[tokio::test]
+async fn a_failure_comes_with_the_texts_that_it_may_quote() {
+    let (traces, events) = failing();
+    let traces = rmp_serde::to_vec(&traces).unwrap();
+    let receiver = Receiver::new();
+    receiver.json(LLM_SPANS, events.to_string().as_bytes()).await;
+    receiver.traces("/v0.4/traces", &traces).await;
+    for name in ["flask.request", "call"] {
+        let failed = receiver.named(name);
+        assert_eq!(failed.span.status, Status::Error);
+        assert!(failed.error_message.is_some());
+        assert_eq!(failed.related.len(), 1, "{name}");
+        assert_eq!(failed.related[0].expose(), "私の名前は山田です");
+    }
+    // In the other order the words wait for the texts.
+    let receiver = Receiver::new();
+    receiver.traces("/v0.4/traces", &traces).await;
+    let failed = receiver.named("call");
+    assert_eq!((failed.span.status, failed.span.error_type.as_deref()), (Status::Error, Some("E")));
+    assert!(failed.error_message.is_none());
+    assert!(failed.attributes.iter().all(|it| it.name != "error.stack"));
+    receiver.json(LLM_SPANS, events.to_string().as_bytes()).await;
+    let whole = receiver.named("call");
+    assert!(whole.error_message.is_some());
+    assert!(whole.attributes.iter().any(|it| it.name == "error.stack"));
+    assert_eq!(whole.related.len(), 1);
+}
