@@ -1,6 +1,8 @@
 //! What Datadog's clients were recorded to send, through the receiver's own answers, to a keeper that
 //! remembers what it got. `tests/fixtures/datadog` holds the bodies.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 mod broken;
 mod evaluations;
 mod llm;
