@@ -223,7 +223,10 @@ describe("LLM Observability", () => {
         return call?.model && call.pid && trace;
       });
       assert.equal(trace.spans.length, 2);
-      const call = spanOf({ spans: trace.spans.filter(({ name }) => name === "ask") }, "node-client");
+      const call = spanOf(
+        { spans: trace.spans.filter(({ name }) => name === "ask") },
+        "node-client",
+      );
       assert.equal(call.span_id, hex(ids.span));
       assert.equal(call.llm_kind, "llm");
       assert.equal(call.input_tokens, 7);

@@ -123,7 +123,7 @@ impl Wrong {
             Self::Body(BodyError::Encoding(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Body(BodyError::TooLarge(_))
             | Self::Unreadable(
-                Unreadable::TooMany(_) | Unreadable::TooLong(_) | Unreadable::TooMuchText(_),
+                Unreadable::TooMany(_) | Unreadable::TooLong | Unreadable::TooMuchText(_),
             ) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyError::Packed { .. } | BodyError::Broken(_))
@@ -156,7 +156,7 @@ impl Wrong {
         match self {
             Self::Body(error) => Some((error.reason(), 1)),
             Self::Unreadable(
-                Unreadable::TooMany(_) | Unreadable::TooLong(_) | Unreadable::TooMuchText(_),
+                Unreadable::TooMany(_) | Unreadable::TooLong | Unreadable::TooMuchText(_),
             ) => Some((Reason::TooLarge, 1)),
             Self::Unreadable(_) | Self::Without(_) => Some((Reason::Unreadable, 1)),
             Self::Unjoined(count) => Some((Reason::SpanId, *count)),

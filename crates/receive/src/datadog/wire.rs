@@ -16,7 +16,9 @@ const MAX_SPANS: usize = 100_000;
 /// text could stand in a million places.
 const MAX_TEXT_BYTES: usize = 128 << 20;
 /// Clients cut what they send in JSON at 5 MB.
-pub(super) const MAX_JSON_BYTES: usize = 16 << 20;
+const MAX_JSON_BYTES: usize = 16 << 20;
+/// Commas and brackets of JSON, at each of which a value may begin that takes twenty times its bytes.
+const MAX_JSON_MARKS: usize = 1 << 20;
 
 /// Which of the endpoints for traces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +41,8 @@ pub(super) enum Unreadable {
     TooMany(usize),
     #[error("texts of more than {0} bytes, counted wherever they stand")]
     TooMuchText(usize),
-    #[error("JSON of more than {0} bytes")]
-    TooLong(usize),
+    #[error("JSON of more than {MAX_JSON_BYTES} bytes or {MAX_JSON_MARKS} values")]
+    TooLong,
 }
 
 fn shape(place: impl Into<String>, what: impl Into<String>) -> Unreadable {
@@ -108,8 +110,9 @@ pub(super) fn read(
 
 /// JSON of a bounded length: what it becomes is some times as large.
 pub(super) fn json(body: &Bytes) -> Result<Json, Unreadable> {
-    if body.len() > MAX_JSON_BYTES {
-        return Err(Unreadable::TooLong(MAX_JSON_BYTES));
+    let marks = || body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    if body.len() > MAX_JSON_BYTES || marks() > MAX_JSON_MARKS {
+        return Err(Unreadable::TooLong);
     }
     Ok(serde_json::from_slice(body)?)
 }

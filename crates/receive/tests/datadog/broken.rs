@@ -34,9 +34,11 @@ async fn what_cannot_be_read_says_what_and_where() {
     }
     assert_eq!(receiver.rejected(Reason::Unreadable), cases.len() as u64);
     assert!(receiver.spans().is_empty());
-    let long = vec![b' '; 17 << 20];
-    let (status, _) = receiver.send(Method::POST, LLM_SPANS, "application/json", &long).await;
-    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    let (long, many) = (vec![b' '; 17 << 20], vec![b'['; (1 << 20) + 1]);
+    for body in [long, many] {
+        let (status, _) = receiver.send(Method::POST, LLM_SPANS, "application/json", &body).await;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
 }
 
 #[tokio::test]

@@ -225,6 +225,20 @@ async fn what_a_client_calls_besides_is_answered_and_counted() {
 }
 
 #[tokio::test]
+async fn a_packed_body_is_unpacked() {
+    use std::io::Write;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(ARTICLE_NODE).unwrap();
+    let receiver = Receiver::new();
+    let request = Request::post("/v0.4/traces").header("Content-Encoding", "gzip");
+    let request = request.body(Full::new(Bytes::from(packed.finish().unwrap()))).unwrap();
+    let response = receiver.datadog.clone().answer(request).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(receiver.counts().bytes, ARTICLE_NODE.len() as u64);
+    assert!(receiver.counts().spans > 10);
+}
+
+#[tokio::test]
 async fn what_cannot_be_stored_is_not_acknowledged() {
     let receiver = Receiver::new();
     let full = Refused::Unavailable("the disk is full".to_owned());
