@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) const MAX_WAITING: usize = 32;
 /// Clients send a thousand at most.
 const MAX_EVALUATIONS: usize = 5_000;
+/// Characters of a name or class, and of a reason; the store keeps less. Some wait in memory.
+const MAX_NAME_CHARS: usize = 500;
+const MAX_REASON_CHARS: usize = 4_000;
 
 /// What an evaluation is about.
 enum About {
@@ -68,7 +71,11 @@ pub(super) fn read(json: &Json, rejected: &mut Vec<Reason>) -> Option<Evaluation
 }
 
 fn pending(metric: &Json) -> Result<Pending, Reason> {
-    let text = |value: &Json| value.as_str().filter(|it| !it.is_empty()).map(str::to_owned);
+    let most = |value: &Json, chars: usize| {
+        let text = value.as_str().filter(|text| !text.is_empty())?;
+        Some(text.chars().take(chars).collect::<String>())
+    };
+    let text = |value: &Json| most(value, MAX_NAME_CHARS);
     let join_on = &metric["join_on"];
     // Version 1 has the ids beside all else.
     let of_span = if join_on["span"].is_object() { &join_on["span"] } else { metric };
@@ -119,7 +126,7 @@ fn pending(metric: &Json) -> Result<Pending, Reason> {
         source: EvaluationSource::Sdk,
         duration_ns: None,
     };
-    let reason = text(&metric["reasoning"]).map(RawText::new);
+    let reason = most(&metric["reasoning"], MAX_REASON_CHARS).map(RawText::new);
     Ok(Pending { about, judgement: Judgement { evaluation, reason } })
 }
 

@@ -43,6 +43,9 @@ const MAX_EVENT_BYTES: usize = 8 << 20;
 const MAX_APM_BYTES: usize = 256 << 10;
 /// A call's event comes when it ends, and its trace when all of it has ended.
 const MAX_AGE: Duration = Duration::from_secs(600);
+/// Of traces only the two ids are remembered, and much longer: people judge an answer hours later.
+const MAX_TRACES: usize = 50_000;
+const MAX_TRACE_AGE: Duration = Duration::from_secs(24 * 3_600);
 /// Evaluations whose span had not come when they were stored.
 const MAX_LATE: usize = 1_000;
 
@@ -324,7 +327,7 @@ impl Inner {
             self.traces_by_age.push_back((now, llm));
         }
         while let Some((came, oldest)) = self.traces_by_age.front().copied()
-            && (self.traces.len() > MAX_SPANS || now.duration_since(came) > MAX_AGE)
+            && (self.traces.len() > MAX_TRACES || now.duration_since(came) > MAX_TRACE_AGE)
         {
             self.traces.remove(&oldest);
             self.traces_by_age.pop_front();

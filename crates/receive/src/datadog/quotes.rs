@@ -8,6 +8,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use andon_model::{Observation, RawText, TraceId};
@@ -19,6 +20,8 @@ const MAX_TEXTS: usize = 64;
 const MAX_TEXT_BYTES: usize = 8 << 10;
 /// All traces together; the oldest goes first.
 const MAX_BYTES: usize = 32 << 20;
+/// A trace is over by then.
+const MAX_AGE: Duration = Duration::from_secs(600);
 /// What a short text takes beside itself, and its trace.
 const OVERHEAD: usize = 192;
 /// Copies for the failures of one request. Further failures lose their words.
@@ -31,7 +34,7 @@ pub(super) struct Quotes(Arc<Mutex<Inner>>);
 #[derive(Default)]
 struct Inner {
     texts: HashMap<TraceId, Vec<RawText>>,
-    by_age: VecDeque<TraceId>,
+    by_age: VecDeque<(Instant, TraceId)>,
     bytes: usize,
 }
 
@@ -39,7 +42,9 @@ impl Quotes {
     /// Remembers what was asked and answered, and hands it on beside what failed.
     pub(super) fn relate(&self, spans: &mut [Observation]) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        spans.iter().for_each(|span| inner.remember(span));
+        let now = Instant::now();
+        spans.iter().for_each(|span| inner.remember(span, now));
+        inner.shrink(now);
         let mut copied = 0;
         for span in spans.iter_mut().filter(|span| has_failure(span)) {
             let Some(texts) = inner.texts.get(&span.span.trace_id) else { continue };
@@ -55,14 +60,14 @@ impl Quotes {
 }
 
 impl Inner {
-    fn remember(&mut self, span: &Observation) {
+    fn remember(&mut self, span: &Observation, now: Instant) {
         if span.contents.is_empty() {
             return;
         }
         let trace = span.span.trace_id;
         let by_age = &mut self.by_age;
         let texts = self.texts.entry(trace).or_insert_with(|| {
-            by_age.push_back(trace);
+            by_age.push_back((now, trace));
             Vec::new()
         });
         for content in &span.contents {
@@ -72,9 +77,16 @@ impl Inner {
                 texts.push(RawText::new(text));
             }
         }
-        while self.bytes > MAX_BYTES
-            && let Some(oldest) = self.by_age.pop_front()
+        if self.bytes > MAX_BYTES {
+            self.shrink(now);
+        }
+    }
+
+    fn shrink(&mut self, now: Instant) {
+        while let Some((came, oldest)) = self.by_age.front().copied()
+            && (self.bytes > MAX_BYTES || now.duration_since(came) > MAX_AGE)
         {
+            self.by_age.pop_front();
             let gone = self.texts.remove(&oldest).unwrap_or_default();
             self.bytes -= gone.iter().map(|text| text.len() + OVERHEAD).sum::<usize>();
         }
