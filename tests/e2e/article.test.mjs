@@ -3,21 +3,21 @@
 // here), the project's own with the same calls always. Their Datadog tracers find no agent, and
 // that must not disturb anything.
 //
-// This file alone uses the ports 3000, 5002 and 11434, which the article's programs name.
+// This file and receive-datadog alone use the ports 3000, 5002 and 11434, which the article's programs
+// name.
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import path from "node:path";
+import { rm } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { spanOf, startAndon, temporaryFolder } from "./harness/andon.mjs";
 import { launch, openPage } from "./harness/browser.mjs";
 import { ask, Stream } from "./harness/http.mjs";
 import { SHORT } from "./harness/messages.mjs";
-import { MODEL, MODEL_NAME } from "./harness/paths.mjs";
+import { MODEL_NAME } from "./harness/paths.mjs";
 import {
   article,
   ChatPage,
   local,
+  ollamaStore,
   own,
   servePage,
   startGateway,
@@ -60,32 +60,8 @@ function programTest(name, programs, needed, work) {
   });
 }
 
-/**
- * A store as Ollama keeps one, in which the real model has the name that the Flask proxies ask for.
- * They send no limit that Ollama's API knows, so the store's settings hold the answers short.
- */
-async function ollamaStore() {
-  const root = path.join(folder, "ollama");
-  const [weights] = (await readFile(`${MODEL}.sha256`, "utf8")).split(/\s/);
-  const limits = JSON.stringify({ temperature: 0, num_predict: 60 });
-  const settings = createHash("sha256").update(limits).digest("hex");
-  const place = path.join(root, "manifests/registry.example/library/tinyllama");
-  await mkdir(place, { recursive: true });
-  await mkdir(path.join(root, "blobs"), { recursive: true });
-  await symlink(MODEL, path.join(root, `blobs/sha256-${weights}`));
-  await writeFile(path.join(root, `blobs/sha256-${settings}`), limits);
-  const layer = (kind, sum) => ({
-    mediaType: `application/vnd.ollama.image.${kind}`,
-    digest: `sha256:${sum}`,
-    size: 1,
-  });
-  const layers = [layer("model", weights), layer("params", settings)];
-  await writeFile(path.join(place, "latest"), JSON.stringify({ schemaVersion: 2, layers }));
-  return root;
-}
-
 let storeMade;
-const store = () => (storeMade ??= ollamaStore());
+const store = () => (storeMade ??= ollamaStore(folder));
 
 function assertReply(json) {
   assert.ok(json.reply.length > 0);

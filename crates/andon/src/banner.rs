@@ -24,11 +24,15 @@ pub(crate) fn listening(config: &Config) {
     if let Some(capture) = config.capture_listen {
         eprintln!("{}http://{capture}", lang.pick("  アプリの接続先    ", "  apps connect to   "));
     }
-    for (name, address) in
-        [("OTLP/gRPC", config.receive.otlp_grpc), ("OTLP/HTTP", config.receive.otlp_http)]
-    {
+    for (name, address) in [
+        ("OTLP/gRPC", config.receive.otlp_grpc),
+        ("OTLP/HTTP", config.receive.otlp_http),
+        ("Datadog", config.receive.datadog),
+        ("DogStatsD (UDP)", config.receive.dogstatsd),
+    ] {
         if let Some(address) = address {
-            eprintln!("  {name:<18}http://{address}");
+            let scheme = if name.contains("UDP") { "" } else { "http://" };
+            eprintln!("  {name:<18}{scheme}{address}");
         }
     }
     for port in &config.capture_ports {

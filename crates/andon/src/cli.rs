@@ -76,6 +76,12 @@ pub(crate) struct Settings {
     /// OpenTelemetry over HTTP, or off [default: 127.0.0.1:4318]
     #[arg(long, env = "ANDON_OTLP_HTTP_LISTEN", value_name = "ADDRESS")]
     pub(crate) otlp_http_listen: Option<String>,
+    /// Datadog's clients, in the place of an agent, or off [default: 127.0.0.1:8126]
+    #[arg(long, env = "ANDON_DATADOG_LISTEN", value_name = "ADDRESS")]
+    pub(crate) datadog_listen: Option<String>,
+    /// DogStatsD over UDP, or off [default: 127.0.0.1:8125]
+    #[arg(long, env = "ANDON_DOGSTATSD_LISTEN", value_name = "ADDRESS")]
+    pub(crate) dogstatsd_listen: Option<String>,
     /// auto, builtin, or the address of a runtime [default: auto]
     #[arg(long, env = "ANDON_RUNTIME", value_name = "auto|builtin|URL")]
     pub(crate) runtime: Option<String>,

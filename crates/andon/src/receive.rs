@@ -1,12 +1,14 @@
 //! The receivers: their ports, the door before them, and what becomes of what they read.
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, thread};
+use std::{convert::Infallible, net::UdpSocket, pin::Pin, sync::Arc, thread};
 
 use andon_api::{Access, ReceivePort};
 use andon_gateway::{Denied, Door};
 use andon_privacy::Protector;
 use andon_receive::{
     Batch, Intake, Keep, Protocol, Refused,
+    datadog::Datadog,
+    dogstatsd::Dogstatsd,
     otlp::{Body, Origins, Otlp},
 };
 use andon_store::{Ack, Record, Store, StoreError};
@@ -76,6 +78,14 @@ fn refused(error: StoreError) -> Refused {
 #[derive(Default)]
 pub(crate) struct Ports {
     otlp: Vec<TcpListener>,
+    datadog: Option<TcpListener>,
+    dogstatsd: Option<UdpSocket>,
+}
+
+/// What is received at a port.
+enum At {
+    Otlp,
+    Datadog,
 }
 
 impl Ports {
@@ -84,19 +94,38 @@ impl Ports {
     pub(crate) async fn bind(config: &mut Config) -> Self {
         let mut ports = Self::default();
         let receive = &mut config.receive;
-        for (setting, address) in [
-            ("otlp_grpc_listen", &mut receive.otlp_grpc),
-            ("otlp_http_listen", &mut receive.otlp_http),
+        for (setting, address, at) in [
+            ("otlp_grpc_listen", &mut receive.otlp_grpc, At::Otlp),
+            ("otlp_http_listen", &mut receive.otlp_http, At::Otlp),
+            ("datadog_listen", &mut receive.datadog, At::Datadog),
         ] {
             let Some(wanted) = *address else { continue };
             match listen::bind(setting, wanted).await {
                 Ok(listener) => {
                     *address = listener.local_addr().ok();
-                    ports.otlp.push(listener);
+                    match at {
+                        At::Otlp => ports.otlp.push(listener),
+                        At::Datadog => ports.datadog = Some(listener),
+                    }
                 }
                 Err(error) => {
                     eprintln!("andon: {error:#}. Until then nothing is received there.");
                     *address = None;
+                }
+            }
+        }
+        if let Some(wanted) = receive.dogstatsd {
+            match UdpSocket::bind(wanted) {
+                Ok(socket) => {
+                    receive.dogstatsd = socket.local_addr().ok();
+                    ports.dogstatsd = Some(socket);
+                }
+                Err(error) => {
+                    let then = "Until then nothing is received there.";
+                    eprintln!(
+                        "andon: dogstatsd_listen: cannot listen on {wanted}: {error}. {then}"
+                    );
+                    receive.dogstatsd = None;
                 }
             }
         }
@@ -117,19 +146,24 @@ impl Ports {
             .enable_all()
             .build()
             .context("cannot start the receivers' threads")?;
-        let limits = Limits { headers: config.receive.limits.timeout, ..Limits::PAGES };
+        let mut serving = Serving { config, runtime: &runtime, servers, stop };
         let origins = Origins::new(config.receive.allowed_origins.iter().cloned());
         for listener in self.otlp {
-            let is_beyond = !listener.local_addr()?.ip().is_loopback();
-            let service = Guarded {
-                door: Arc::new(crate::up::access(config, is_beyond)),
-                inner: Otlp::new(intake.clone(), origins.clone()),
-            };
-            let listener = listener.into_std()?;
-            let serving = listen::serve_either(listener, service, limits, stop.clone());
-            let serving = runtime.spawn(serving);
-            servers.spawn(async move { serving.await.map_err(std::io::Error::other)? });
+            serving.serve(listener, Otlp::new(intake.clone(), origins.clone()))?;
         }
+        let dogstatsd = Arc::new(Dogstatsd::new(intake.clone()));
+        if let Some(listener) = self.datadog {
+            serving.serve(listener, Datadog::new(intake.clone(), Arc::clone(&dogstatsd)))?;
+        }
+        if let Some(socket) = self.dogstatsd {
+            let (dogstatsd, stop) = (Arc::clone(&dogstatsd), stop.clone());
+            serving.spawn(async move { dogstatsd.listen(socket, stop).await });
+        }
+        let stop = stop.clone();
+        serving.spawn(async move {
+            dogstatsd.flush_until(stop).await;
+            Ok(())
+        });
         Ok(Threads(Some(runtime)))
     }
 }
@@ -140,7 +174,53 @@ pub(crate) fn addresses(config: &Config) -> Vec<ReceivePort> {
     vec![
         ReceivePort { protocol: Protocol::OtlpGrpc, address: receive.otlp_grpc },
         ReceivePort { protocol: Protocol::OtlpHttp, address: receive.otlp_http },
+        ReceivePort { protocol: Protocol::Datadog, address: receive.datadog },
+        ReceivePort { protocol: Protocol::Dogstatsd, address: receive.dogstatsd },
     ]
+}
+
+/// What every receiver is served with.
+struct Serving<'a> {
+    config: &'a Config,
+    runtime: &'a Runtime,
+    servers: &'a mut JoinSet<std::io::Result<()>>,
+    stop: &'a CancellationToken,
+}
+
+impl Serving<'_> {
+    fn serve<S: Receiver>(&mut self, listener: TcpListener, inner: S) -> anyhow::Result<()> {
+        let limits = Limits { headers: self.config.receive.limits.timeout, ..Limits::PAGES };
+        let is_beyond = !listener.local_addr()?.ip().is_loopback();
+        let door = Arc::new(crate::up::access(self.config, is_beyond));
+        let listener = listener.into_std()?;
+        let guarded = Guarded { door, inner };
+        let serving = listen::serve_either(listener, guarded, limits, self.stop.clone());
+        self.spawn(serving);
+        Ok(())
+    }
+
+    /// On the receivers' threads, and ended with the other servers.
+    fn spawn(&mut self, serving: impl Future<Output = std::io::Result<()>> + Send + 'static) {
+        let serving = self.runtime.spawn(serving);
+        self.servers.spawn(async move { serving.await.map_err(std::io::Error::other)? });
+    }
+}
+
+/// Answers what has passed the door.
+trait Receiver: Clone + Send + Sync + 'static {
+    fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+impl Receiver for Otlp {
+    fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
+        Self::answer(self, request)
+    }
+}
+
+impl Receiver for Datadog {
+    fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
+        Self::answer(self, request)
+    }
 }
 
 /// The receivers' threads.
@@ -157,12 +237,12 @@ impl Drop for Threads {
 
 /// A receiver behind the door of its port.
 #[derive(Clone)]
-struct Guarded {
+struct Guarded<S> {
     door: Arc<Access>,
-    inner: Otlp,
+    inner: S,
 }
 
-impl Service<Request<Incoming>> for Guarded {
+impl<S: Receiver> Service<Request<Incoming>> for Guarded<S> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;

@@ -32,6 +32,7 @@ struct Known {
 
 /// A call that Andon itself saw, at the runtime's door.
 struct Call {
+    trace_id: TraceId,
     span_id: SpanId,
     start_ns: UnixNanos,
     end_ns: UnixNanos,
@@ -75,10 +76,7 @@ impl CountedCalls {
             if span.input_tokens.is_none() && span.output_tokens.is_none() {
                 continue;
             }
-            if !is_call(span) {
-                // It adds up what is in it.
-                uncount(span, None);
-            } else if known.is_above(span) {
+            if known.is_above(span) {
                 uncount(span, None);
             } else if let Some(by) = known.same_call(span) {
                 uncount(span, Some(by));
@@ -119,6 +117,7 @@ impl Known {
             self.calls.pop_front();
         }
         self.calls.push_back(Call {
+            trace_id: span.trace_id,
             span_id: span.span_id,
             start_ns: span.start_ns,
             end_ns: span.end_ns(),
@@ -129,14 +128,15 @@ impl Known {
         });
     }
 
-    /// A call that Andon saw within a span's time, of the same model, and with the same answer's id or
-    /// the same counts. One call is the same as one span.
+    /// A call that Andon saw within a span's time or in its trace, of the same model, and with the same
+    /// answer's id or the same counts. In its trace, since some apps make a span of a call afterwards. One call is the same as one span.
     fn same_call(&mut self, span: &Span) -> Option<SpanId> {
         let id = response_id(span);
         let tokens = (span.input_tokens, span.output_tokens);
         let is_same = |call: &Call| {
-            let within = call.start_ns.saturating_add(SLACK_NS) >= span.start_ns
-                && call.end_ns <= span.end_ns().saturating_add(SLACK_NS);
+            let within = call.trace_id == span.trace_id
+                || call.start_ns.saturating_add(SLACK_NS) >= span.start_ns
+                    && call.end_ns <= span.end_ns().saturating_add(SLACK_NS);
             let same_model = [&span.model, &span.model_requested]
                 .into_iter()
                 .flatten()
@@ -259,6 +259,18 @@ mod tests {
         let framework = call(trace, Some(workflow.span_id), 1, 20);
         let sdk = call(trace, Some(framework.span_id), 2, 19);
         assert_eq!(settle(&known, vec![workflow, framework, sdk]), [None, None, Some(26)]);
+    }
+
+    #[test]
+    fn what_nothing_within_it_told_counts() {
+        let known = CountedCalls::default();
+        let trace = TraceId::random();
+        // As the article's program has it: made when the answer was there.
+        let mut workflow = call(trace, None, 20, 20);
+        workflow.llm_kind = Some(LlmKind::Workflow);
+        assert_eq!(settle(&known, vec![workflow.clone()]), [Some(26)]);
+        known.note([&call(trace, None, 12, 19)]);
+        assert_eq!(settle(&known, vec![workflow]), [None]);
     }
 
     #[test]

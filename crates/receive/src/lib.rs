@@ -7,6 +7,7 @@
 
 mod body;
 mod counted;
+pub mod datadog;
 pub mod dogstatsd;
 mod intake;
 mod normalise;

@@ -47,6 +47,8 @@ export async function startAndon({ options = {}, env = {}, data, ready = true } 
     // Receivers are for the tests that send: two Andons side by side would want the same ports.
     "otlp-grpc-listen": "off",
     "otlp-http-listen": "off",
+    "datadog-listen": "off",
+    "dogstatsd-listen": "off",
     runtime: "builtin",
     model: MODEL,
     lang: "ja",

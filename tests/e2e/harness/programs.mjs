@@ -1,11 +1,12 @@
 // Two sets of the same three programs: those of the article, run in place where they are at hand,
 // and the project's own. The tests see both through one face.
-import { readFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { connect } from "node:net";
 import path from "node:path";
 import { environment } from "./andon.mjs";
-import { ARTICLE, E2E, missing, OWN_PROGRAMS, PYTHON } from "./paths.mjs";
+import { ARTICLE, E2E, missing, MODEL, OWN_PROGRAMS, PYTHON } from "./paths.mjs";
 import { freePort, Program, taken } from "./process.mjs";
 import { until } from "./wait.mjs";
 
@@ -13,10 +14,13 @@ import { until } from "./wait.mjs";
 const PLACEHOLDER = "https://ドメイン名";
 
 /**
- * Nobody listens on 8126. To a program that asks for LLM Observability and finds no agent ddtrace
- * says that a key is missing, and ends it, unless the agent's way is chosen by name.
+ * What a program is told of Datadog's agent. Where there is none, ddtrace says to one that asks for LLM
+ * Observability that a key is missing, and ends it, unless the agent's way is chosen by name.
  */
-const DATADOG = { DD_LLMOBS_AGENTLESS_ENABLED: "0" };
+export function datadog(agent) {
+  if (!agent) return { DD_LLMOBS_AGENTLESS_ENABLED: "0" };
+  return { DD_TRACE_AGENT_URL: local(agent), DD_AGENT_HOST: "127.0.0.1" };
+}
 
 export const article = {
   hindrance: missing(ARTICLE) || missing(PYTHON),
@@ -74,9 +78,9 @@ export function local(port) {
 }
 
 /** Starts the Express gateway of a set and waits until it answers. */
-export async function startGateway(programs, { gateway, proxy }, cwd) {
+export async function startGateway(programs, { gateway, proxy, agent }, cwd) {
   const env = environment({
-    ...DATADOG,
+    ...datadog(agent),
     // The article's folder has no modules of its own.
     NODE_PATH: path.join(E2E, "node_modules"),
     PORT: `${gateway}`,
@@ -87,7 +91,11 @@ export async function startGateway(programs, { gateway, proxy }, cwd) {
 
 /** Starts the Flask proxy of a set and waits until it answers. */
 export async function startProxy(programs, ports, cwd) {
-  const env = environment({ ...DATADOG, PYTHONDONTWRITEBYTECODE: "1", NO_PROXY: "*" });
+  const env = environment({
+    ...datadog(ports.agent),
+    PYTHONDONTWRITEBYTECODE: "1",
+    NO_PROXY: "*",
+  });
   const program = new Program(...command(programs.proxy(ports)), { cwd, env });
   return started(program, ports.proxy);
 }
@@ -115,6 +123,30 @@ function connects(port) {
     });
     socket.once("error", () => resolve(false));
   });
+}
+
+/**
+ * A store as Ollama keeps one, in which the real model has the name that the Flask proxies ask for.
+ * They send no limit that Ollama's API knows, so the store's settings hold the answers short.
+ */
+export async function ollamaStore(folder) {
+  const root = path.join(folder, "ollama");
+  const [weights] = (await readFile(`${MODEL}.sha256`, "utf8")).split(/\s/);
+  const limits = JSON.stringify({ temperature: 0, num_predict: 60 });
+  const settings = createHash("sha256").update(limits).digest("hex");
+  const place = path.join(root, "manifests/registry.example/library/tinyllama");
+  await mkdir(place, { recursive: true });
+  await mkdir(path.join(root, "blobs"), { recursive: true });
+  await symlink(MODEL, path.join(root, `blobs/sha256-${weights}`));
+  await writeFile(path.join(root, `blobs/sha256-${settings}`), limits);
+  const layer = (kind, sum) => ({
+    mediaType: `application/vnd.ollama.image.${kind}`,
+    digest: `sha256:${sum}`,
+    size: 1,
+  });
+  const layers = [layer("model", weights), layer("params", settings)];
+  await writeFile(path.join(place, "latest"), JSON.stringify({ schemaVersion: 2, layers }));
+  return root;
 }
 
 /** Serves one page, as a small web server beside Andon would. */

@@ -44,6 +44,8 @@ struct File {
     capture_listen: Option<String>,
     otlp_grpc_listen: Option<String>,
     otlp_http_listen: Option<String>,
+    datadog_listen: Option<String>,
+    dogstatsd_listen: Option<String>,
     runtime: Option<String>,
     runtime_listen: Option<String>,
     ollama_log: Option<String>,
@@ -78,7 +80,7 @@ struct CaptureTable {
     max_held_bytes: Option<usize>,
 }
 
-const KEYS: [&str; 30] = [
+const KEYS: [&str; 32] = [
     "data",
     "listen",
     "proxy_listen",
@@ -86,6 +88,8 @@ const KEYS: [&str; 30] = [
     "capture_listen",
     "otlp_grpc_listen",
     "otlp_http_listen",
+    "datadog_listen",
+    "dogstatsd_listen",
     "runtime",
     "runtime_listen",
     "ollama_log",
@@ -247,6 +251,8 @@ impl Config {
             file.receive,
             (settings.otlp_grpc_listen, file.otlp_grpc_listen),
             (settings.otlp_http_listen, file.otlp_http_listen),
+            (settings.datadog_listen, file.datadog_listen),
+            (settings.dogstatsd_listen, file.dogstatsd_listen),
             &mut merge,
         )?;
         let runtime = merge.text("runtime", settings.runtime, file.runtime, "auto");

@@ -22,6 +22,9 @@ pub(super) struct ReceiveTable {
 pub(crate) struct Receive {
     pub(crate) otlp_grpc: Option<SocketAddr>,
     pub(crate) otlp_http: Option<SocketAddr>,
+    pub(crate) datadog: Option<SocketAddr>,
+    /// UDP, where nobody can be asked for a password.
+    pub(crate) dogstatsd: Option<SocketAddr>,
     /// Web pages that may send.
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) limits: BodyLimits,
@@ -35,6 +38,8 @@ impl Receive {
         table: ReceiveTable,
         otlp_grpc: Said,
         otlp_http: Said,
+        datadog: Said,
+        dogstatsd: Said,
         merge: &mut Merge,
     ) -> anyhow::Result<Self> {
         let mut port = |name: &'static str, (said, file): Said, default| {
@@ -43,6 +48,14 @@ impl Receive {
         };
         let otlp_grpc = port("otlp_grpc_listen", otlp_grpc, "127.0.0.1:4317")?;
         let otlp_http = port("otlp_http_listen", otlp_http, "127.0.0.1:4318")?;
+        let datadog = port("datadog_listen", datadog, "127.0.0.1:8126")?;
+        let dogstatsd = port("dogstatsd_listen", dogstatsd, "127.0.0.1:8125")?;
+        if let Some(address) = dogstatsd.filter(|address| !address.ip().is_loopback()) {
+            anyhow::bail!(
+                "dogstatsd_listen: {address} can be reached from other machines, and the protocol \
+                 knows no password; listen on 127.0.0.1"
+            );
+        }
         let defaults = BodyLimits::default();
         let mut take = |name, said, default| merge.take(name, None, said, default);
         let limits = BodyLimits {
@@ -63,12 +76,17 @@ impl Receive {
         };
         let origins = table.allowed_origins;
         let allowed_origins = merge.take("receive.allowed_origins", None, origins, Vec::new());
-        Ok(Self { otlp_grpc, otlp_http, allowed_origins, limits })
+        Ok(Self { otlp_grpc, otlp_http, datadog, dogstatsd, allowed_origins, limits })
     }
 
     /// All ports, by the names of their settings.
     pub(crate) fn ports(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        let ports = [("otlp_grpc_listen", self.otlp_grpc), ("otlp_http_listen", self.otlp_http)];
+        let ports = [
+            ("otlp_grpc_listen", self.otlp_grpc),
+            ("otlp_http_listen", self.otlp_http),
+            ("datadog_listen", self.datadog),
+            ("dogstatsd_listen", self.dogstatsd),
+        ];
         ports.into_iter().filter_map(|(name, address)| Some((name, address?)))
     }
 }

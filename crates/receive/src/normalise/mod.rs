@@ -27,7 +27,7 @@ use crate::value::{KeyValue, Value, utf8};
 
 pub(crate) use self::{
     events::{Event, is_message},
-    table::{Field, field_of},
+    table::{Field, field_of, parameter_of},
 };
 
 /// What sent a span, said once for many.
