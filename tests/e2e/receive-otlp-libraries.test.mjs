@@ -39,7 +39,7 @@ const LIBRARIES = {
   "openlit-ollama": {
     ...OLLAMA,
     lacks: ["max_tokens"],
-    lacksOfFailed: ["texts", "model_requested", "llm_kind", "provider"],
+    lacksOfFailed: ["texts", "model_requested", "provider"],
   },
   traceloop: { ...OPENAI, lacks: ["seed"] },
   // Sends neither the app's own span nor whose API it was, and calls every failure one.

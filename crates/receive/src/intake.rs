@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::{
     body::{BodyLimits, Room},
     counted::CountedCalls,
+    otlp::Places,
 };
 
 /// What one request held.
@@ -149,13 +150,20 @@ pub struct Intake {
     keep: Arc<dyn Keep>,
     counters: Arc<[Counters; Protocol::ALL.len()]>,
     counted: Arc<CountedCalls>,
+    pub(crate) places: Arc<Mutex<Places>>,
     pub(crate) room: Room,
 }
 
 impl Intake {
     /// `counted`: what is counted already, Andon's own calls among it.
     pub fn new(keep: Arc<dyn Keep>, counted: Arc<CountedCalls>, limits: BodyLimits) -> Self {
-        Self { keep, counters: Arc::default(), counted, room: Room::new(limits) }
+        Self {
+            keep,
+            counters: Arc::default(),
+            counted,
+            places: Arc::default(),
+            room: Room::new(limits),
+        }
     }
 
     pub fn counts(&self) -> Vec<IntakeCounts> {

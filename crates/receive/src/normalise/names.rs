@@ -81,8 +81,6 @@ const QUOTING: &[&str] = &[
     "graphql.document",
     "http.target",
     "http.url",
-    "process.command_args",
-    "process.command_line",
     "url.full",
     "url.query",
 ];

@@ -67,7 +67,7 @@ pub(super) async fn keep(
     let mut rejections = Rejections::default();
     let batch = match export {
         Export::Traces(request) => traces::observe(request, &mut rejections),
-        Export::Logs(request) => logs::observe(request, &mut rejections),
+        Export::Logs(request) => logs::observe(request, &intake.places, &mut rejections),
         Export::Metrics(request) => metrics::observe(request),
     };
     intake.keep(protocol, batch).await?;

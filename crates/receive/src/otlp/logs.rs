@@ -1,7 +1,11 @@
 //! Log records of OTLP. Those that carry a call's messages become its texts, those that judge it
 //! evaluations; the others are kept as what was logged during their span.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Mutex, PoisonError},
+};
 
 use andon_model::{
     Contents, Evaluation, EvaluationSource, Judgement, LOOSE_PLACES, LooseTexts, MetricType, Part,
@@ -28,7 +32,11 @@ struct OfSpan {
     logged: Vec<(UnixNanos, Option<String>, RawText)>,
 }
 
-pub(super) fn observe(request: LogsRequest, rejections: &mut Rejections) -> Batch {
+pub(super) fn observe(
+    request: LogsRequest,
+    places: &Mutex<Places>,
+    rejections: &mut Rejections,
+) -> Batch {
     let mut batch = Batch::default();
     let mut spans: HashMap<(TraceId, SpanId), OfSpan> = HashMap::new();
     let scopes = request.resource_logs.into_iter().flat_map(|resource| resource.scope_logs);
@@ -59,11 +67,12 @@ pub(super) fn observe(request: LogsRequest, rejections: &mut Rejections) -> Batc
             of_span.logged.push((time_ns, severity, RawText::new(text.to_words())));
         }
     }
+    let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
     for ((trace_id, span_id), of_span) in spans {
         let times = of_span.messages.iter().map(|event| event.time_ns);
         let times = times.chain(of_span.logged.iter().map(|(time_ns, ..)| *time_ns));
         let time_ns = times.min().unwrap_or_default();
-        let contents = of_span.into_contents();
+        let contents = of_span.into_contents((trace_id, span_id), &mut places);
         if !contents.is_empty() {
             batch.texts.push(LooseTexts { trace_id, span_id, time_ns, contents });
         }
@@ -84,39 +93,74 @@ fn attribute<'a>(attributes: &'a [KeyValue], name: &str) -> Option<&'a Value> {
 }
 
 impl OfSpan {
-    fn into_contents(mut self) -> Vec<RawContent> {
+    fn into_contents(mut self, of: (TraceId, SpanId), places: &mut Places) -> Vec<RawContent> {
         self.messages.sort_by_key(|event| event.time_ns);
         self.logged.sort_by_key(|(time_ns, ..)| *time_ns);
-        let mut placed = Placed::default();
+        let mut contents = Vec::new();
         for event in &self.messages {
             let said = normalise::messages_of(std::slice::from_ref(event)).into_vec();
-            place(event.time_ns, said, &mut placed);
+            contents.extend(place(of, event.time_ns, said, places));
         }
         for (time_ns, severity, text) in self.logged {
             let mut logged = Contents::default();
             logged.push(Part::Log, severity.as_deref(), text);
-            place(time_ns, logged.into_vec(), &mut placed);
+            contents.extend(place(of, time_ns, logged.into_vec(), places));
         }
-        placed.contents
+        contents
     }
 }
 
-#[derive(Default)]
-struct Placed {
-    contents: Vec<RawContent>,
-    taken: HashSet<(Part, u32)>,
+/// Gives texts of one moment their places: by its microsecond, and behind what has that place already.
+fn place(
+    of: (TraceId, SpanId),
+    time_ns: UnixNanos,
+    said: Vec<RawContent>,
+    places: &mut Places,
+) -> Vec<RawContent> {
+    // It comes round after half an hour, and a call is over by then.
+    let first = LOOSE_PLACES | ((time_ns / 1_000) as u32 & (LOOSE_PLACES - 1));
+    let placed = said.into_iter().map(|mut content| {
+        content.idx = places.place((of.0, of.1, content.part, first), &content.text);
+        content
+    });
+    placed.collect()
 }
 
-/// Gives texts of one moment their places: by its microsecond, and behind what has that place.
-fn place(time_ns: UnixNanos, said: Vec<RawContent>, among: &mut Placed) {
-    // It comes round after half an hour, and a call is over by then.
-    let mut idx = LOOSE_PLACES | ((time_ns / 1_000) as u32 & (LOOSE_PLACES - 1));
-    for mut content in said {
-        while !among.taken.insert((content.part, idx)) {
+/// Which text has which place, for a while: clocks may tick so slowly that two messages in two requests are
+/// of one moment, and a request may come again.
+#[derive(Default)]
+pub(crate) struct Places {
+    taken: HashMap<Place, u64>,
+    order: VecDeque<Place>,
+}
+
+type Place = (TraceId, SpanId, Part, u32);
+
+/// Places that are remembered.
+const MOST_PLACES: usize = 1 << 16;
+
+impl Places {
+    /// The place itself where the text has it or nobody has, else the next one.
+    fn place(&mut self, (trace, span, part, first): Place, text: &RawText) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        text.expose().hash(&mut hasher);
+        let hash = hasher.finish();
+        let mut idx = first;
+        while let Some(known) = self.taken.get(&(trace, span, part, idx)) {
+            if *known == hash {
+                return idx;
+            }
             idx = idx.wrapping_add(1) | LOOSE_PLACES;
         }
-        content.idx = idx;
-        among.contents.push(content);
+        let place = (trace, span, part, idx);
+        self.taken.insert(place, hash);
+        self.order.push_back(place);
+        if self.order.len() > MOST_PLACES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.taken.remove(&oldest);
+        }
+        idx
     }
 }
 

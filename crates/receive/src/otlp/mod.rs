@@ -17,6 +17,7 @@ use ::http::{Request, Response, StatusCode, header::CONTENT_TYPE};
 use bytes::Bytes;
 
 pub use self::http::Origins;
+pub(crate) use self::logs::Places;
 use crate::intake::Intake;
 
 /// The answers to a receiver's requests.
