@@ -1138,7 +1138,7 @@ export interface components {
          * @description By which door something came.
          * @enum {string}
          */
-        Protocol: "otlp_grpc" | "otlp_http" | "datadog";
+        Protocol: "otlp_grpc" | "otlp_http" | "datadog" | "dogstatsd";
         Query: {
             format?: components["schemas"]["QueryFormat"];
             /** @description One statement that reads. */

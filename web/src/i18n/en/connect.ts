@@ -16,6 +16,7 @@ export const connect = {
     otlp_grpc: "OpenTelemetry, gRPC",
     otlp_http: "OpenTelemetry, HTTP",
     datadog: "Datadog agent",
+    dogstatsd: "DogStatsD, UDP",
   },
   protocol: "Door",
   address: "Address",

@@ -18,6 +18,7 @@ export const connect: typeof en = {
     otlp_grpc: "OpenTelemetry (gRPC)",
     otlp_http: "OpenTelemetry (HTTP)",
     datadog: "Datadog エージェント",
+    dogstatsd: "DogStatsD (UDP)",
   },
   protocol: "受信口",
   address: "アドレス",
