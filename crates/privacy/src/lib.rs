@@ -18,7 +18,7 @@ use std::sync::{
 };
 
 use andon_model::{
-    Content, Evaluation, Holds, Judgement, LlmKind, LooseTexts, MetricPoint, Observation, Policy,
+    Content, Evaluation, Holds, Judgement, LooseTexts, MetricPoint, Observation, Policy,
     RawAttribute, RawContent, RawMetric, RawText, Span, SpanId, TraceId, UnixNanos,
 };
 use serde::{Deserialize, Serialize};
@@ -138,7 +138,7 @@ impl Protector {
         for seen in observations {
             let texts = seen.contents.iter().map(|content| &content.text).chain(&seen.related);
             texts.for_each(|text| heard.add(seen.span.trace_id, text));
-            if matches!(seen.span.llm_kind, Some(LlmKind::Llm | LlmKind::Embedding)) {
+            if seen.span.llm_kind.is_some() {
                 heard.note_call(seen.span.trace_id);
             }
         }

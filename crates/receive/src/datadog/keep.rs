@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use andon_model::{Observation, SpanId, TraceId};
+use andon_model::{LlmKind, Observation, SpanId, TraceId};
 use bytes::Bytes;
 use serde_json::Value as Json;
 
@@ -11,7 +11,6 @@ use super::{
     http::Wrong,
     llm::{self, Said},
     memory::Half,
-    quotes,
     wire::{self, Version},
 };
 use crate::{
@@ -81,7 +80,9 @@ impl Datadog {
             gathered.joined.insert(ids);
             let half = self.memory.join_apm(incoming);
             if !half.has_event {
-                quotes::keep_back(incoming);
+                keep_back(incoming);
+                // Its event says what it was; that it was about a model is known.
+                incoming.span.llm_kind.get_or_insert(LlmKind::Workflow);
             }
             gathered.halves.push(half);
             gathered.news = true;
@@ -129,11 +130,10 @@ impl Datadog {
     }
 
     async fn keep(&self, gathered: Gathered) -> Result<(), Refused> {
-        let Gathered { mut spans, halves, rejected, news, .. } = gathered;
+        let Gathered { spans, halves, rejected, news, .. } = gathered;
         for reason in rejected {
             self.intake.reject(Protocol::Datadog, reason, 1);
         }
-        self.quotes.relate(&mut spans);
         let mut evaluations = Vec::new();
         if news {
             self.memory.tell();
@@ -147,8 +147,7 @@ impl Datadog {
             return Err(refused);
         }
         let completed = self.memory.completed(&halves);
-        let mut spans: Vec<_> = completed.into_iter().map(observe).collect();
-        self.quotes.relate(&mut spans);
+        let spans: Vec<_> = completed.into_iter().map(observe).collect();
         self.intake.keep(Protocol::Datadog, Batch { spans, ..Batch::default() }).await
     }
 
@@ -178,4 +177,13 @@ impl Datadog {
 
 fn observe(incoming: Incoming) -> Observation {
     normalise::observe(&Origin::default(), incoming)
+}
+
+/// The half without the words of its failure, which quote what was asked: its event has the texts to compare
+/// them with, and the words as well. What kind of failure it is stays.
+fn keep_back(incoming: &mut Incoming) {
+    incoming.message = None;
+    incoming.attributes.retain(|attribute| {
+        !matches!(attribute.key.as_ref(), b"error.message" | b"error.msg" | b"error.stack")
+    });
 }

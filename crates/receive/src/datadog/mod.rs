@@ -13,7 +13,6 @@ mod item;
 mod keep;
 mod llm;
 mod memory;
-mod quotes;
 mod wire;
 
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use std::sync::Arc;
 use ::http::{Request, Response};
 use tokio::sync::Semaphore;
 
-use self::{memory::Memory, quotes::Quotes};
+use self::memory::Memory;
 use crate::{dogstatsd::Dogstatsd, intake::Intake, otlp::Body};
 
 /// What a port for Datadog's clients does. Clones are of the same.
@@ -29,7 +28,6 @@ use crate::{dogstatsd::Dogstatsd, intake::Intake, otlp::Body};
 pub struct Datadog {
     intake: Intake,
     memory: Memory,
-    quotes: Quotes,
     /// Requests that may wait for the spans which they are about.
     waiting: Arc<Semaphore>,
     dogstatsd: Arc<Dogstatsd>,
@@ -39,7 +37,7 @@ impl Datadog {
     /// `dogstatsd`: for the metrics that clients send by HTTP.
     pub fn new(intake: Intake, dogstatsd: Arc<Dogstatsd>) -> Self {
         let waiting = Arc::new(Semaphore::new(evaluations::MAX_WAITING));
-        Self { intake, memory: Memory::new(), quotes: Quotes::default(), waiting, dogstatsd }
+        Self { intake, memory: Memory::new(), waiting, dogstatsd }
     }
 
     /// Of any body, so that tests need no connection.

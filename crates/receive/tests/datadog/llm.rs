@@ -1,4 +1,5 @@
-use andon_model::{AttributeValue, LlmKind, Part, Status};
+use andon_model::{AttributeValue, LlmKind, Part, Policy, Status};
+use andon_privacy::{NoticeLanguage, Protector};
 use serde_json::json;
 
 use crate::*;
@@ -186,30 +187,36 @@ fn failing() -> (Json, Json) {
     (traces, json!([{"spans": [flow, call]}]))
 }
 
+/// The words of a failure as they are kept, by the names of their spans.
+fn kept_words(protector: &Protector, receiver: &Receiver, names: &[&str]) -> Vec<Option<String>> {
+    let spans = receiver.kept.spans.lock().unwrap().clone();
+    let batch = protector.protect(spans).into_inner();
+    let of = |name: &&str| batch.spans.iter().rfind(|span| span.name == *name).unwrap();
+    names.iter().map(|name| of(name).error_message.clone()).collect()
+}
+
 #[tokio::test]
-async fn a_failure_comes_with_the_texts_that_it_may_quote() {
+async fn a_failure_says_nothing_that_was_asked() {
     let (traces, events) = failing();
     let traces = rmp_serde::to_vec(&traces).unwrap();
+    let protector = Protector::new(Policy::Mask(5), NoticeLanguage::English);
     let receiver = Receiver::new();
     receiver.json(LLM_SPANS, events.to_string().as_bytes()).await;
     receiver.traces("/v0.4/traces", &traces).await;
-    for name in ["flask.request", "call"] {
-        let failed = receiver.named(name);
-        assert_eq!(failed.span.status, Status::Error);
-        assert!(failed.error_message.is_some());
-        assert_eq!(failed.related.len(), 1, "{name}");
-        assert_eq!(failed.related[0].expose(), "私の名前は山田です");
-    }
-    // In the other order the words wait for the texts.
+    let words = kept_words(&protector, &receiver, &["flask.request", "call"]);
+    assert_eq!(words, [Some("no answer to […]".to_owned()), Some("no answer to […]".to_owned())]);
+    // In the other order the words wait for the texts, or are masked as texts.
+    let protector = Protector::new(Policy::Mask(5), NoticeLanguage::English);
     let receiver = Receiver::new();
     receiver.traces("/v0.4/traces", &traces).await;
     let failed = receiver.named("call");
     assert_eq!((failed.span.status, failed.span.error_type.as_deref()), (Status::Error, Some("E")));
-    assert!(failed.error_message.is_none());
     assert!(failed.attributes.iter().all(|it| it.name != "error.stack"));
+    let words = kept_words(&protector, &receiver, &["flask.request", "call"]);
+    assert_eq!(words, [Some("no an*hidden from character 6 on*".to_owned()), None]);
     receiver.json(LLM_SPANS, events.to_string().as_bytes()).await;
     let whole = receiver.named("call");
-    assert!(whole.error_message.is_some());
     assert!(whole.attributes.iter().any(|it| it.name == "error.stack"));
-    assert_eq!(whole.related.len(), 1);
+    let words = kept_words(&protector, &receiver, &["call"]);
+    assert_eq!(words, [Some("no answer to […]".to_owned())]);
 }
