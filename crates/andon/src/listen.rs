@@ -1,6 +1,8 @@
 //! Taking a port, and saying who holds it when it is taken.
 
-use std::{convert::Infallible, error::Error, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, error::Error, net::SocketAddr, path::Path, sync::Arc, time::Duration,
+};
 
 use anyhow::anyhow;
 use http::{Request, Response};
@@ -14,7 +16,8 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
@@ -99,19 +102,19 @@ where
 }
 
 /// As [`serve`], for HTTP/1 and HTTP/2 alike.
-pub(crate) async fn serve_either<S, B>(
-    listener: std::net::TcpListener,
+pub(crate) async fn serve_either<L, S, B>(
+    listener: L,
     service: S,
     limits: Limits,
     stop: CancellationToken,
 ) -> std::io::Result<()>
 where
+    L: Listener,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
-    let listener = TcpListener::from_std(listener)?;
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new()).header_read_timeout(limits.headers);
     http.http1().max_buf_size(limits.max_header_bytes);
@@ -129,14 +132,55 @@ where
     Ok(())
 }
 
+/// Where connections come from.
+pub(crate) trait Listener: Send + 'static {
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    fn next(&self) -> impl Future<Output = std::io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> std::io::Result<TcpStream> {
+        let (stream, _) = self.accept().await?;
+        // A token is a small packet: without this it would wait for the one before to be confirmed.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> std::io::Result<UnixStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+/// Makes room for a socket in the file system: one that nobody listens at any more is left from before.
+pub(crate) fn clear_socket(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::{fs::FileTypeExt, net};
+    let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if !found.file_type().is_socket() {
+        return Err(std::io::Error::other("there is a file of that name, and it is no socket"));
+    }
+    let datagrams = || net::UnixDatagram::unbound().and_then(|socket| socket.connect(path));
+    if net::UnixStream::connect(path).is_ok() || datagrams().is_ok() {
+        return Err(std::io::ErrorKind::AddrInUse.into());
+    }
+    std::fs::remove_file(path)
+}
+
 /// Takes connections until `stop`, and drives each on its own.
-async fn accept<C, E>(
-    listener: TcpListener,
+async fn accept<L, C, E>(
+    listener: L,
     limits: Limits,
     stop: &CancellationToken,
-    connection: impl Fn(TokioIo<TcpStream>) -> C,
+    connection: impl Fn(TokioIo<L::Stream>) -> C,
 ) -> std::io::Result<()>
 where
+    L: Listener,
     C: Future<Output = Result<(), E>> + Send + 'static,
     E: std::fmt::Display,
 {
@@ -147,8 +191,8 @@ where
             () = stop.cancelled() => return Ok(()),
         };
         let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+            accepted = listener.next() => match accepted {
+                Ok(stream) => stream,
                 Err(error) => {
                     // Out of file handles, most likely: wait for some to come back.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -158,8 +202,6 @@ where
             },
             () = stop.cancelled() => return Ok(()),
         };
-        // A token is a small packet: without this it would wait for the one before to be confirmed.
-        let _ = stream.set_nodelay(true);
         let connection = connection(TokioIo::new(stream));
         tokio::spawn(async move {
             let _place = place;

@@ -1,6 +1,18 @@
 //! The receivers: their ports, the door before them, and what becomes of what they read.
 
-use std::{convert::Infallible, net::UdpSocket, pin::Pin, sync::Arc, thread};
+use std::{
+    convert::Infallible,
+    fs::Permissions,
+    net::UdpSocket,
+    os::unix::{
+        fs::PermissionsExt,
+        net::{UnixDatagram, UnixListener},
+    },
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    thread,
+};
 
 use andon_api::{Access, ReceivePort};
 use andon_gateway::{Denied, Door};
@@ -80,6 +92,8 @@ pub(crate) struct Ports {
     otlp: Vec<TcpListener>,
     datadog: Option<TcpListener>,
     dogstatsd: Option<UdpSocket>,
+    datadog_here: Option<UnixListener>,
+    dogstatsd_here: Option<UnixDatagram>,
 }
 
 /// What is received at a port.
@@ -129,6 +143,13 @@ impl Ports {
                 }
             }
         }
+        if let Some(path) = &receive.datadog_socket {
+            ports.datadog_here = here("receive.datadog_socket", path, |at| UnixListener::bind(at));
+        }
+        if let Some(path) = &receive.dogstatsd_socket {
+            ports.dogstatsd_here =
+                here("receive.dogstatsd_socket", path, |at| UnixDatagram::bind(at));
+        }
         ports
     }
 
@@ -152,8 +173,16 @@ impl Ports {
             serving.serve(listener, Otlp::new(intake.clone(), origins.clone()))?;
         }
         let dogstatsd = Arc::new(Dogstatsd::new(intake.clone()));
+        let datadog = Datadog::new(intake.clone(), Arc::clone(&dogstatsd));
         if let Some(listener) = self.datadog {
-            serving.serve(listener, Datadog::new(intake.clone(), Arc::clone(&dogstatsd)))?;
+            serving.serve(listener, datadog.clone())?;
+        }
+        if let Some(listener) = self.datadog_here {
+            serving.serve_here(listener, datadog)?;
+        }
+        if let Some(socket) = self.dogstatsd_here {
+            let (dogstatsd, stop) = (Arc::clone(&dogstatsd), stop.clone());
+            serving.spawn(async move { dogstatsd.listen_here(socket, stop).await });
         }
         if let Some(socket) = self.dogstatsd {
             let (dogstatsd, stop) = (Arc::clone(&dogstatsd), stop.clone());
@@ -166,6 +195,21 @@ impl Ports {
         });
         Ok(Threads(Some(runtime)))
     }
+}
+
+/// A socket in the file system, for its owner alone; where there can be none, that is said.
+fn here<S>(setting: &str, path: &Path, bind: fn(&Path) -> std::io::Result<S>) -> Option<S> {
+    let bound = listen::clear_socket(path).and_then(|()| bind(path)).and_then(|socket| {
+        std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        Ok(socket)
+    });
+    let say = |error: &std::io::Error| {
+        let path = path.display();
+        eprintln!(
+            "andon: {setting}: cannot listen at {path}: {error}. Until then nothing is received there."
+        );
+    };
+    bound.inspect_err(say).ok()
 }
 
 /// Where each protocol is received.
@@ -192,10 +236,24 @@ impl Serving<'_> {
         let limits = Limits { headers: self.config.receive.limits.timeout, ..Limits::PAGES };
         let is_beyond = !listener.local_addr()?.ip().is_loopback();
         let door = Arc::new(crate::up::access(self.config, is_beyond));
-        let listener = listener.into_std()?;
         let guarded = Guarded { door, inner };
-        let serving = listen::serve_either(listener, guarded, limits, self.stop.clone());
-        self.spawn(serving);
+        // It belongs to the threads that read it.
+        let listener = listener.into_std()?;
+        let _there = self.runtime.enter();
+        let listener = TcpListener::from_std(listener)?;
+        self.spawn(listen::serve_either(listener, guarded, limits, self.stop.clone()));
+        Ok(())
+    }
+
+    /// Whoever may open the socket may send.
+    fn serve_here<S: Receiver>(&mut self, listener: UnixListener, inner: S) -> anyhow::Result<()> {
+        let limits = Limits { headers: self.config.receive.limits.timeout, ..Limits::PAGES };
+        let door = Arc::new(crate::up::access(self.config, false));
+        listener.set_nonblocking(true)?;
+        let _there = self.runtime.enter();
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        let guarded = Guarded { door, inner };
+        self.spawn(listen::serve_either(listener, guarded, limits, self.stop.clone()));
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Where telemetry of other programs is received, and how much of it at a time.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use andon_receive::BodyLimits;
 use serde::Deserialize;
@@ -15,6 +15,8 @@ pub(super) struct ReceiveTable {
     max_held_bytes: Option<usize>,
     timeout: Option<String>,
     allowed_origins: Option<Vec<String>>,
+    datadog_socket: Option<PathBuf>,
+    dogstatsd_socket: Option<PathBuf>,
 }
 
 /// Receivers' ports and limits. A port is `None` when it is off.
@@ -25,6 +27,9 @@ pub(crate) struct Receive {
     pub(crate) datadog: Option<SocketAddr>,
     /// UDP, where nobody can be asked for a password.
     pub(crate) dogstatsd: Option<SocketAddr>,
+    /// Sockets in the file system, beside the ports.
+    pub(crate) datadog_socket: Option<PathBuf>,
+    pub(crate) dogstatsd_socket: Option<PathBuf>,
     /// Web pages that may send.
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) limits: BodyLimits,
@@ -76,7 +81,19 @@ impl Receive {
         };
         let origins = table.allowed_origins;
         let allowed_origins = merge.take("receive.allowed_origins", None, origins, Vec::new());
-        Ok(Self { otlp_grpc, otlp_http, datadog, dogstatsd, allowed_origins, limits })
+        let mut socket = |name, said| merge.take(name, None, Some(said), None);
+        let datadog_socket = socket("receive.datadog_socket", table.datadog_socket);
+        let dogstatsd_socket = socket("receive.dogstatsd_socket", table.dogstatsd_socket);
+        Ok(Self {
+            datadog_socket,
+            dogstatsd_socket,
+            otlp_grpc,
+            otlp_http,
+            datadog,
+            dogstatsd,
+            allowed_origins,
+            limits,
+        })
     }
 
     /// All ports, by the names of their settings.
