@@ -1,7 +1,7 @@
 // Programs that were instrumented for Datadog, with Andon where they expect the agent: the article's
 // and the project's own, and LLM Observability by both of its clients.
 import assert from "node:assert/strict";
-import { rm } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { environment, spanOf, startAndon, temporaryFolder } from "./harness/andon.mjs";
@@ -149,9 +149,10 @@ for (const [which, programs, services, workflow] of [
 
 describe("LLM Observability", () => {
   /** Runs a client to its end; its ids, and what it wrote. */
-  async function client(command, script, agent) {
+  async function client(command, script, agent, more = {}) {
     const env = environment({
       ...datadog(agent),
+      ...more,
       NODE_PATH: path.join(E2E, "node_modules"),
       PYTHONDONTWRITEBYTECODE: "1",
       NO_PROXY: "*",
@@ -208,6 +209,23 @@ describe("LLM Observability", () => {
       for (const [file, bytes] of Object.entries(await andon.kept())) {
         assert.ok(!bytes.includes("山田"), file);
       }
+    });
+  });
+
+  test("by a socket of the file system", { skip: missing(PYTHON) }, async (t) => {
+    await withPrograms(t, async (ended) => {
+      const socket = path.join(folder, "apm.socket");
+      const config = path.join(folder, "sockets.toml");
+      await writeFile(config, `[receive]\ndatadog_socket = ${JSON.stringify(socket)}\n`);
+      // What was left by one that was killed is no hindrance.
+      const { andon } = await receiver({ config, "datadog-listen": "off" });
+      andon.program.signal("SIGKILL");
+      await andon.end();
+      const again = ended((await receiver({ config, "datadog-listen": "off" })).andon);
+      const url = `unix://${socket}`;
+      const ids = await client(PYTHON, "datadog_client.py", null, { DD_TRACE_AGENT_URL: url });
+      const trace = await traceOf(again, "client", hex(ids.span_id));
+      assert.equal(named(trace, "generate").llm_kind, "llm");
     });
   });
 

@@ -235,7 +235,7 @@ impl Serving<'_> {
     fn serve<S: Receiver>(&mut self, listener: TcpListener, inner: S) -> anyhow::Result<()> {
         let limits = Limits { headers: self.config.receive.limits.timeout, ..Limits::PAGES };
         let is_beyond = !listener.local_addr()?.ip().is_loopback();
-        let door = Arc::new(crate::up::access(self.config, is_beyond));
+        let door = Some(Arc::new(crate::up::access(self.config, is_beyond)));
         let guarded = Guarded { door, inner };
         // It belongs to the threads that read it.
         let listener = listener.into_std()?;
@@ -248,11 +248,11 @@ impl Serving<'_> {
     /// Whoever may open the socket may send.
     fn serve_here<S: Receiver>(&mut self, listener: UnixListener, inner: S) -> anyhow::Result<()> {
         let limits = Limits { headers: self.config.receive.limits.timeout, ..Limits::PAGES };
-        let door = Arc::new(crate::up::access(self.config, false));
         listener.set_nonblocking(true)?;
         let _there = self.runtime.enter();
         let listener = tokio::net::UnixListener::from_std(listener)?;
-        let guarded = Guarded { door, inner };
+        // No browser comes this way; and clients name no host of this machine.
+        let guarded = Guarded { door: None, inner };
         self.spawn(listen::serve_either(listener, guarded, limits, self.stop.clone()));
         Ok(())
     }
@@ -296,7 +296,7 @@ impl Drop for Threads {
 /// A receiver behind the door of its port.
 #[derive(Clone)]
 struct Guarded<S> {
-    door: Arc<Access>,
+    door: Option<Arc<Access>>,
     inner: S,
 }
 
@@ -315,7 +315,9 @@ impl<S: Receiver> Service<Request<Incoming>> for Guarded<S> {
                 // HTTP/2 says the host in the address.
                 value.or_else(|| host.as_deref().filter(|_| name == "host").map(str::as_bytes))
             };
-            if let Err(denied) = door.admit(&header) {
+            if let Some(door) = door
+                && let Err(denied) = door.admit(&header)
+            {
                 if denied.is_guess {
                     door.wrong_key().await;
                 }
