@@ -383,6 +383,8 @@ export const traces = {
     output: "Output",
     cached: "From the cache",
     reasoning: "Thinking",
+    counted: "Counted",
+    countedElsewhere: "with another span of this call",
     speed: "Writing speed",
     promptSpeed: "Reading speed",
     threads: "Threads",

@@ -354,6 +354,8 @@ export const traces: typeof en = {
     output: "出力",
     cached: "キャッシュから",
     reasoning: "思考",
+    counted: "集計",
+    countedElsewhere: "この呼び出しの別のスパンで数えています",
     speed: "生成の速さ",
     promptSpeed: "プロンプト処理の速さ",
     threads: "スレッド数",
