@@ -44,6 +44,9 @@ pub struct Content {
     pub kept_length: u64,
 }
 
+/// The span of an evaluation of a whole trace. No id that is made at random is this one.
+pub const WHOLE_TRACE: SpanId = SpanId::from_bytes([0xff; 8]);
+
 named! {
     /// What an evaluation says.
     pub enum MetricType {

@@ -35,7 +35,7 @@ macro_rules! hex_id {
                 }
             }
 
-            pub fn from_bytes(bytes: [u8; $bytes]) -> Self {
+            pub const fn from_bytes(bytes: [u8; $bytes]) -> Self {
                 Self(bytes)
             }
 

@@ -20,7 +20,9 @@ mod span;
 mod time;
 
 pub use attribute::{AttributeValue, Attributes};
-pub use content::{Content, Evaluation, EvaluationSource, LOOSE_PLACES, MetricType, Part};
+pub use content::{
+    Content, Evaluation, EvaluationSource, LOOSE_PLACES, MetricType, Part, WHOLE_TRACE,
+};
 pub use id::{IdError, RequestId, SpanId, TraceId};
 pub use live::{LiveCall, Phase};
 pub use metric::{MetricKind, MetricPoint, Temporality};

@@ -10,6 +10,7 @@ mod counted;
 pub mod datadog;
 pub mod dogstatsd;
 mod intake;
+mod langfuse;
 mod normalise;
 pub mod otlp;
 mod value;

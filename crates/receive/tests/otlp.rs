@@ -164,6 +164,23 @@ async fn langfuse_is_understood_with_its_own_names() {
 }
 
 #[tokio::test]
+async fn scores_of_langfuse_are_evaluations_of_their_trace() {
+    let bench = Bench::new();
+    let body = include_bytes!("fixtures/otlp-langfuse-scores.json").to_vec();
+    let (status, said) = bench.post("/api/public/scores", JSON, body).await;
+    assert_eq!(status, StatusCode::OK);
+    let said: Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!(said["id"], "28eb7aa509410f81");
+    let batches = bench.batches();
+    let judged = &batches[0].evaluations[0].evaluation;
+    assert_eq!((judged.evaluator.as_str(), judged.score), ("quality", Some(0.8)));
+    drop(batches);
+    let (status, said) = bench.post("/api/public/scores", JSON, "[{\"name\": \"q\"}]").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(String::from_utf8_lossy(&said).contains("score 0: it names no traceId"));
+}
+
+#[tokio::test]
 async fn no_text_stays_where_it_would_not_be_masked() {
     for case in support::cases() {
         for seen in spans(&case).await {

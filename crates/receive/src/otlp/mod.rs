@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 pub use self::http::Origins;
 pub(crate) use self::logs::Places;
-use crate::intake::Intake;
+use crate::{intake::Intake, langfuse};
 
 /// The answers to a receiver's requests.
 pub type Body = tonic::body::Body;
@@ -64,6 +64,8 @@ impl Otlp {
             content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
         if is_grpc {
             grpc::answer(self.intake, request).await
+        } else if let Some(route) = langfuse::Route::of(request.uri().path()) {
+            langfuse::answer(&self.intake, route, request).await
         } else {
             http::answer(self.intake, &self.origins, request).await
         }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use andon_model::{Content, Evaluation, LOOSE_PLACES, Part, Span, SpanId, TraceId, UnixNanos};
+use andon_model::{
+    Content, Evaluation, LOOSE_PLACES, Part, Span, SpanId, TraceId, UnixNanos, WHOLE_TRACE,
+};
 
 use super::Shared;
 use crate::{Config, StoreError, Trace, hot::HotTrace, segment::Segment, table::Table};
@@ -111,6 +113,14 @@ impl Gathered {
             !(self.spans.is_empty() && self.contents.is_empty() && self.evaluations.is_empty());
         let mut spans: Vec<_> = self.spans.into_values().collect();
         spans.sort_by_key(|span| (span.start_ns, span.span_id));
+        let root = spans.iter().find(|span| span.parent_id.is_none()).or(spans.first());
+        let root = root.map(|span| span.span_id);
+        // What judges the whole trace is shown where it begins.
+        for evaluation in self.evaluations.values_mut() {
+            if evaluation.span_id == WHOLE_TRACE {
+                evaluation.span_id = root.unwrap_or(WHOLE_TRACE);
+            }
+        }
         known.then(|| Trace {
             trace_id,
             spans,
