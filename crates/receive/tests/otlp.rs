@@ -171,10 +171,8 @@ async fn scores_of_langfuse_are_evaluations_of_their_trace() {
     assert_eq!(status, StatusCode::OK);
     let said: Value = serde_json::from_slice(&said).unwrap();
     assert_eq!(said["id"], "28eb7aa509410f81");
-    let batches = bench.batches();
-    let judged = &batches[0].evaluations[0].evaluation;
+    let judged = bench.batches()[0].evaluations[0].evaluation.clone();
     assert_eq!((judged.evaluator.as_str(), judged.score), ("quality", Some(0.8)));
-    drop(batches);
     let (status, said) = bench.post("/api/public/scores", JSON, "[{\"name\": \"q\"}]").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(String::from_utf8_lossy(&said).contains("score 0: it names no traceId"));
