@@ -200,8 +200,8 @@ mod tests {
     #[test]
     fn numbers_that_are_none_and_buckets_without_end_are_left_out() {
         let point = NumberPoint { as_double: Some(f64::NAN), ..NumberPoint::default() };
-        let gauge = super::super::wire::Numbers { data_points: vec![point], ..Default::default() };
-        let metric = Metric { gauge: Some(gauge), ..Metric::default() };
+        let mut metric = Metric { gauge: Some(Default::default()), ..Metric::default() };
+        metric.gauge.iter_mut().for_each(|gauge| gauge.data_points.push(point.clone()));
         assert_eq!(points(&Origin::default(), &metric)[0].point.value, None);
         let many = (0..2_000).map(|at| (json!(at), 1));
         assert_eq!(buckets(many), None);
