@@ -6,7 +6,7 @@
 
 use ::http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HOST, RETRY_AFTER},
+    header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER},
 };
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
@@ -102,6 +102,8 @@ impl Route {
 pub(super) enum Wrong {
     #[error("nothing is received at {0}; GET /info lists what is")]
     Path(String),
+    #[error("a web page may not send here")]
+    Origin,
     #[error("{0} is not taken here")]
     Method(Method),
     #[error("{0}")]
@@ -120,6 +122,7 @@ impl Wrong {
     fn status(&self) -> StatusCode {
         match self {
             Self::Path(_) => StatusCode::NOT_FOUND,
+            Self::Origin => StatusCode::FORBIDDEN,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Body(BodyError::Encoding(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Body(BodyError::TooLarge(_))
@@ -141,6 +144,7 @@ impl Wrong {
     fn code(&self) -> &'static str {
         match self.status() {
             StatusCode::NOT_FOUND => "not_found",
+            StatusCode::FORBIDDEN => "forbidden",
             StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "content_encoding",
             StatusCode::PAYLOAD_TOO_LARGE => "too_large",
@@ -161,7 +165,7 @@ impl Wrong {
             ) => Some((Reason::TooLarge, 1)),
             Self::Unreadable(_) | Self::Without(_) => Some((Reason::Unreadable, 1)),
             Self::Unjoined(count) => Some((Reason::SpanId, *count)),
-            Self::Path(_) | Self::Method(_) | Self::Refused(_) => None,
+            Self::Origin | Self::Path(_) | Self::Method(_) | Self::Refused(_) => None,
         }
     }
 }
@@ -188,6 +192,10 @@ where
 {
     let path = request.uri().path();
     let route = Route::of(path).ok_or_else(|| Wrong::Path(path.chars().take(100).collect()))?;
+    // No client of these sends one; the pages of a stranger, open on this machine, would.
+    if request.headers().contains_key(ORIGIN) {
+        return Err(Wrong::Origin);
+    }
     if !route.takes(request.method()) {
         return Err(Wrong::Method(request.method().clone()));
     }

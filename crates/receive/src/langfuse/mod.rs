@@ -6,7 +6,7 @@
 
 use ::http::{
     HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, ORIGIN},
 };
 use andon_model::{
     Evaluation, EvaluationSource, Judgement, MetricType, RawText, Span, SpanId, TraceId,
@@ -47,6 +47,8 @@ impl Route {
 
 #[derive(Debug, thiserror::Error)]
 enum Wrong {
+    #[error("a web page may not send here")]
+    Origin,
     #[error("{0} is not taken here")]
     Method(Method),
     #[error("{0}")]
@@ -64,6 +66,7 @@ enum Wrong {
 impl Wrong {
     fn status(&self) -> StatusCode {
         match self {
+            Self::Origin => StatusCode::FORBIDDEN,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Body(BodyError::TooLarge(_)) | Self::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::Encoding(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -81,7 +84,7 @@ impl Wrong {
             Self::Body(error) => Some(error.reason()),
             Self::TooMany => Some(Reason::TooLarge),
             Self::Json(_) | Self::Score { .. } => Some(Reason::Unreadable),
-            Self::Method(_) | Self::Refused(_) => None,
+            Self::Origin | Self::Method(_) | Self::Refused(_) => None,
         }
     }
 }
@@ -124,6 +127,9 @@ pub(crate) async fn answer<B: RequestBody>(
 }
 
 async fn scores<B: RequestBody>(intake: &Intake, request: Request<B>) -> Result<Json, Wrong> {
+    if request.headers().contains_key(ORIGIN) {
+        return Err(Wrong::Origin);
+    }
     if request.method() != Method::POST {
         return Err(Wrong::Method(request.method().clone()));
     }

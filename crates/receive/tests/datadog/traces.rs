@@ -221,6 +221,10 @@ async fn what_a_client_calls_besides_is_answered_and_counted() {
     );
     let (status, _) = receiver.send(Method::GET, "/v0.4/traces", "", b"").await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    let page = Request::put("/v0.4/traces").header("Origin", "https://a.page");
+    let page = page.body(Full::new(Bytes::from_static(b"\x90"))).unwrap();
+    let answer = receiver.datadog.clone().answer(page).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
