@@ -19,7 +19,7 @@ use std::sync::{
 
 use andon_model::{
     Content, Evaluation, Holds, Judgement, LooseTexts, MetricPoint, Observation, Policy,
-    RawAttribute, RawContent, RawMetric, RawText, Span, SpanId, TraceId, UnixNanos,
+    RawAttribute, RawContent, RawMetric, RawText, Source, Span, SpanId, TraceId, UnixNanos,
 };
 use serde::{Deserialize, Serialize};
 
@@ -142,7 +142,10 @@ impl Protector {
                 heard.note_call(seen.span.trace_id);
             }
         }
-        let is_incomparable = |seen: &Observation| heard.is_silent(seen.span.trace_id);
+        // Of what Andon saw itself there is nothing that it did not hear.
+        let is_told = |span: &Span| matches!(span.source, Source::Otlp | Source::Datadog);
+        let is_incomparable =
+            |seen: &Observation| is_told(&seen.span) && heard.is_silent(seen.span.trace_id);
         observations.iter().map(is_incomparable).collect()
     }
 

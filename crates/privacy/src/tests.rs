@@ -1,4 +1,4 @@
-use andon_model::{Part, RawContent, RawText, TraceId};
+use andon_model::{AttributeValue, LlmKind, Part, RawContent, RawText, TraceId};
 use proptest::prelude::*;
 
 use super::*;
@@ -75,6 +75,59 @@ proptest! {
         let kept = serde_json::to_string(&batch).unwrap();
         prop_assert!(!kept.contains(&secret), "{kept}");
     }
+}
+
+/// A span of another program, with its failure and no text.
+fn failure(trace: TraceId, words: &str, llm_kind: Option<LlmKind>) -> Observation {
+    let mut span = Span::new(trace, "app", "ask");
+    (span.source, span.llm_kind) = (Source::Otlp, llm_kind);
+    let mut observation = Observation::from(span);
+    observation.error_message = Some(RawText::new(words));
+    let holds = Holds::Quotes;
+    let (name, text) = ("exception.message".into(), RawText::new(words));
+    observation.attributes.push(RawAttribute { name, text, holds });
+    observation
+}
+
+fn words(protector: &Protector, observation: Observation) -> [String; 2] {
+    let span = protector.protect(vec![observation]).into_inner().spans.remove(0);
+    let AttributeValue::Text(attribute) = &span.attributes["exception.message"] else { panic!() };
+    [span.error_message.unwrap(), attribute.clone()]
+}
+
+#[test]
+fn a_failure_in_another_request_is_scrubbed_of_what_its_trace_was_asked() {
+    let protector = Protector::new(Policy::Mask(4), NoticeLanguage::English);
+    let asked = observation("経営会議の議事録を要約してください", None);
+    let trace = asked.span.trace_id;
+    protector.protect(vec![asked]);
+    for quoted in [
+        "no answer to 経営会議の議事録を要約",
+        r"no answer to \u7d4c\u55b6\u4f1a\u8b70\u306e\u8b70\u4e8b\u9332",
+        "no answer to %E7%B5%8C%E5%96%B6%E4%BC%9A%E8%AD%B0%E3%81%AE%E8%AD%B0%E4%BA%8B%E9%8C%B2",
+    ] {
+        let expected = ["no answer to […]".to_owned(), "no answer to […]".to_owned()];
+        assert_eq!(words(&protector, failure(trace, quoted, None)), expected);
+    }
+    // What nobody asked still says what went wrong.
+    let other = "no space left on the device";
+    assert_eq!(words(&protector, failure(trace, other, None))[0], other);
+    assert_eq!(words(&protector, failure(TraceId::random(), other, None))[0], other);
+}
+
+#[test]
+fn a_failure_that_cannot_be_compared_is_masked_as_a_text() {
+    let protector = Protector::new(Policy::Mask(4), NoticeLanguage::English);
+    let trace = TraceId::random();
+    let masked = "no a*hidden from character 5 on*";
+    let call = failure(trace, "no answer to the minutes", Some(LlmKind::Llm));
+    assert_eq!(words(&protector, call), [masked, masked]);
+    // So is what the spans around it say, in later requests as well.
+    assert_eq!(words(&protector, failure(trace, "no answer to it", None)), [masked, masked]);
+    // What Andon saw itself it has heard all of.
+    let mut own = failure(TraceId::random(), "no answer from it", Some(LlmKind::Llm));
+    own.span.source = Source::Capture;
+    assert_eq!(words(&protector, own)[0], "no answer from it");
 }
 
 fn again(policy: Policy, kept: SpanBatch) -> SpanBatch {
