@@ -231,6 +231,8 @@ async fn numbers_come_as_numbers_and_as_texts() {
             {"key": "gen_ai.usage.output_tokens", "value": {"intValue": "9007199254740993"}},
             {"key": "a.nan", "value": {"doubleValue": "NaN"}},
             {"key": "nothing", "value": {}},
+            {"key": "seed", "value": {"intValue": 5}},
+            {"key": "llm.top_k", "value": {"intValue": 40}},
             {"key": "unheard", "value": {"someValue": [1, {"x": 2}]}},
         ]);
         span["kind"] = json!("SPAN_KIND_SERVER");
@@ -242,6 +244,9 @@ async fn numbers_come_as_numbers_and_as_texts() {
     assert_eq!(span.input_tokens, Some(64));
     assert_eq!(span.output_tokens, Some(9_007_199_254_740_993));
     assert_eq!(span.kind, andon_model::SpanKind::Server);
+    // An app's own name, and a library's for a parameter.
+    assert_eq!(span.attributes["seed"], 5i64.into());
+    assert_eq!(span.attributes["gen_ai.request.top_k"], 40i64.into());
 }
 
 #[tokio::test]

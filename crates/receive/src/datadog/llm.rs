@@ -183,7 +183,7 @@ impl Said {
         self.add_failure(incoming);
     }
 
-    /// Parameters keep their names, which the normaliser knows. Words are protected there.
+    /// Parameters have OpenTelemetry's names. Words are protected there.
     fn add_metadata(&self, list: &mut Vec<KeyValue>) {
         for (key, value) in self.metadata() {
             let known = METADATA.iter().chain(&METRICS).find(|(name, _)| name == key);
@@ -195,11 +195,9 @@ impl Said {
                 _ if key == "error" || key == "_dd" => {}
                 // Said as a metric already.
                 _ if self.metrics.get(key) == Some(value) => {}
-                _ if crate::normalise::parameter_of(key).is_some() => {
-                    list.push(attribute(key.clone(), value.clone().into()));
-                }
                 _ => {
-                    let name = format!("dd.metadata.{key}");
+                    let parameter = crate::normalise::parameter_of(key).map(str::to_owned);
+                    let name = parameter.unwrap_or_else(|| format!("dd.metadata.{key}"));
                     list.push(attribute(name, value.clone().into()));
                 }
             }

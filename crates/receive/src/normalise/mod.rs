@@ -102,7 +102,7 @@ fn sort<'a>(origin: &'a [KeyValue], span: &'a [KeyValue]) -> Sorted<'a> {
             if !(is_identity && at >= origin.len() && sorted.fields.get(field).is_some()) {
                 sorted.fields.offer(field, place, name, value);
             }
-        } else if let Some(parameter) = table::parameter_of(name) {
+        } else if let Some(parameter) = table::parameter_of(name).filter(|_| name.contains('.')) {
             sorted.parameters.extend(scalar(value).map(|value| (parameter, value)));
         } else if table::is_numbered(name) {
             sorted.numbered.insert(name, value.to_json());

@@ -325,7 +325,8 @@ pub(crate) fn field_of(name: &str) -> Option<(Field, u8)> {
     BY_NAME.get(name).copied()
 }
 
-/// OpenTelemetry's name for a parameter that has another one.
+/// OpenTelemetry's name for a parameter that has another one. Bare names are of a list of parameters: an
+/// attribute `n` or `seed` may be anything.
 pub(crate) fn parameter_of(name: &str) -> Option<&'static str> {
     PARAMETERS.iter().find(|(other, _)| *other == name).map(|(_, name)| *name)
 }
