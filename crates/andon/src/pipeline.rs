@@ -182,6 +182,21 @@ mod tests {
 
     use super::*;
 
+    /// Keeps what was recorded, to its end.
+    async fn keep_all(
+        recorded: Recorded,
+        recorder: &Recorder,
+        policy: Policy,
+        store: &Arc<dyn Store>,
+    ) {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let protector = Protector::new(policy, NoticeLanguage::English);
+        let (recorder, store) = (recorder.clone(), Arc::clone(store));
+        let ended = spawn_keeper(recorded, recorder, protector, Arc::default(), store, stop);
+        tokio::time::timeout(Duration::from_secs(60), ended.unwrap()).await.unwrap().unwrap();
+    }
+
     #[tokio::test]
     async fn spans_that_are_too_large_together_are_stored_one_after_the_other() {
         const SPANS: u64 = 30;
@@ -196,19 +211,7 @@ mod tests {
             seen.contents.push(RawContent { part, role, idx: 0, text });
             recorder.record(seen);
         }
-        let stop = CancellationToken::new();
-        stop.cancel();
-        let protector = Protector::new(Policy::Full, NoticeLanguage::English);
-        let ended = spawn_keeper(
-            recorded,
-            recorder.clone(),
-            protector,
-            Arc::default(),
-            Arc::clone(&store),
-            stop,
-        )
-        .unwrap();
-        tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
+        keep_all(recorded, &recorder, Policy::Full, &store).await;
         store.flush().unwrap();
         assert_eq!((store.state().spans, recorder.drop_counts().store_unavailable), (SPANS, 0));
         store.close();
@@ -225,19 +228,7 @@ mod tests {
             recorder.record(Span::new(TraceId::random(), "s", "n").into());
         }
         assert!(recorder.is_flooded());
-        let stop = CancellationToken::new();
-        stop.cancel();
-        let protector = Protector::new(Policy::default(), NoticeLanguage::English);
-        let ended = spawn_keeper(
-            recorded,
-            recorder.clone(),
-            protector,
-            Arc::default(),
-            Arc::clone(&store),
-            stop,
-        )
-        .unwrap();
-        tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
+        keep_all(recorded, &recorder, Policy::default(), &store).await;
         store.flush().unwrap();
         assert_eq!(store.state().spans, SPANS);
         assert_eq!(recorder.drop_counts().queue_full, 0);

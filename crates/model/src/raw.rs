@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use crate::{Evaluation, MetricPoint, Named, Part, Policy, Span, SpanId, TraceId, UnixNanos};
+use crate::{
+    Evaluation, EvaluationSource, MetricPoint, MetricType, Named, Part, Policy, Span, SpanId,
+    TraceId, UnixNanos,
+};
 
 /// A prompt, an answer or anything that may hold a piece of one.
 #[derive(Clone, Default)]
@@ -132,6 +135,32 @@ pub struct Judgement {
     /// `reason` is empty here; it comes from [`Self::reason`] once it is protected.
     pub evaluation: Evaluation,
     pub reason: Option<RawText>,
+}
+
+impl Judgement {
+    /// What an SDK says of a span, before its score or label.
+    pub fn by_sdk(
+        trace_id: TraceId,
+        span_id: SpanId,
+        time_ns: UnixNanos,
+        evaluator: String,
+        metric_type: MetricType,
+    ) -> Self {
+        let evaluation = Evaluation {
+            trace_id,
+            span_id,
+            time_ns,
+            evaluator,
+            version: None,
+            metric_type,
+            score: None,
+            label: None,
+            reason: None,
+            source: EvaluationSource::Sdk,
+            duration_ns: None,
+        };
+        Self { evaluation, reason: None }
+    }
 }
 
 /// A point of a metric, some of whose tags may be somebody's words.

@@ -3,6 +3,7 @@
 //! is nearest to the model; the others keep theirs as attributes, which nothing adds up.
 
 use std::{
+    cmp::Reverse,
     collections::{HashSet, VecDeque},
     sync::{Mutex, PoisonError},
 };
@@ -57,18 +58,12 @@ impl CountedCalls {
 
     /// Takes the tokens from spans whose call is counted elsewhere.
     pub(crate) fn settle(&self, observations: &mut [Observation]) {
-        let has_tokens = |seen: &Observation| seen.span.input_tokens.or(seen.span.output_tokens);
-        if observations
-            .iter()
-            .all(|seen| has_tokens(seen).is_none() && seen.span.llm_kind.is_none())
-        {
-            // Nothing to count; but a span between a call and its SDK leads further up.
-            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            return observations.iter().for_each(|seen| known.lead_up(&seen.span));
-        }
-        // What is within another span began after it.
+        // What is within another span began after it, or with it, and ended before it.
         let mut order: Vec<usize> = (0..observations.len()).collect();
-        order.sort_by_key(|at| std::cmp::Reverse(observations[*at].span.start_ns));
+        order.sort_by_key(|at| {
+            let span = &observations[*at].span;
+            (Reverse(span.start_ns), span.end_ns())
+        });
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for at in order {
             let span = &mut observations[at].span;
@@ -259,6 +254,30 @@ mod tests {
         let framework = call(trace, Some(workflow.span_id), 1, 20);
         let sdk = call(trace, Some(framework.span_id), 2, 19);
         assert_eq!(settle(&known, vec![workflow, framework, sdk]), [None, None, Some(26)]);
+    }
+
+    #[test]
+    fn the_way_up_is_found_in_whatever_order_spans_come_and_however_coarse_clocks_are() {
+        let known = CountedCalls::default();
+        let trace = TraceId::random();
+        let sdk = call(trace, None, 10, 20);
+        // All begin in the same tick; none of those between has tokens.
+        let mut between = vec![sdk.clone()];
+        for end in [19, 18, 17] {
+            let mut span = Span::new(trace, "s", "POST");
+            (span.start_ns, span.duration_ns) = (10 * SECOND, (end - 10) * SECOND);
+            span.parent_id = between.last().map(|above| above.span_id);
+            between.push(span);
+        }
+        let parent = between.last().map(|span| span.span_id);
+        known.note([&call(trace, parent, 10, 16)]);
+        // Those around it first, and the SDK's span in a request of its own.
+        settle(&known, between[1..].to_vec());
+        assert_eq!(settle(&known, vec![sdk]), [None]);
+        let trace = TraceId::random();
+        let framework = call(trace, None, 30, 40);
+        let within = call(trace, Some(framework.span_id), 30, 39);
+        assert_eq!(settle(&known, vec![framework, within]), [None, Some(26)]);
     }
 
     #[test]

@@ -14,9 +14,7 @@
 
 use std::time::Duration;
 
-use andon_model::{
-    Evaluation, EvaluationSource, Judgement, MetricType, RawText, Span, SpanId, TraceId,
-};
+use andon_model::{Judgement, MetricType, RawText, Span, SpanId, TraceId};
 use serde_json::Value as Json;
 
 use super::{
@@ -113,21 +111,11 @@ fn pending(metric: &Json) -> Result<Pending, Reason> {
         About::Span(trace, span) => (*trace, *span),
         About::Tag { .. } => (TraceId::from_bytes([0; 16]), SpanId::from_bytes([0; 8])),
     };
-    let evaluation = Evaluation {
-        trace_id,
-        span_id,
-        time_ns: time_ns.unwrap_or_else(Span::now_ns),
-        evaluator,
-        version: None,
-        metric_type,
-        score,
-        label,
-        reason: None,
-        source: EvaluationSource::Sdk,
-        duration_ns: None,
-    };
-    let reason = most(&metric["reasoning"], MAX_REASON_CHARS).map(RawText::new);
-    Ok(Pending { about, judgement: Judgement { evaluation, reason } })
+    let time_ns = time_ns.unwrap_or_else(Span::now_ns);
+    let mut judgement = Judgement::by_sdk(trace_id, span_id, time_ns, evaluator, metric_type);
+    (judgement.evaluation.score, judgement.evaluation.label) = (score, label);
+    judgement.reason = most(&metric["reasoning"], MAX_REASON_CHARS).map(RawText::new);
+    Ok(Pending { about, judgement })
 }
 
 impl Evaluations {

@@ -93,17 +93,8 @@ impl Dogstatsd {
         stop: CancellationToken,
     ) -> std::io::Result<()> {
         socket.set_nonblocking(true)?;
-        let socket = UdpSocket::from_std(socket)?;
-        let mut datagram = vec![0; DATAGRAM_BYTES];
-        loop {
-            tokio::select! {
-                read = socket.recv(&mut datagram) => match read {
-                    Ok(bytes) => self.take(&datagram[..bytes]),
-                    Err(error) => tracing::debug!(%error, "a datagram could not be read"),
-                },
-                () = stop.cancelled() => return Ok(()),
-            }
-        }
+        self.read(UdpSocket::from_std(socket)?, stop).await;
+        Ok(())
     }
 
     /// As [`Self::listen`], of a socket in the file system.
@@ -116,16 +107,37 @@ impl Dogstatsd {
         stop: CancellationToken,
     ) -> std::io::Result<()> {
         socket.set_nonblocking(true)?;
-        let socket = UnixDatagram::from_std(socket)?;
+        self.read(UnixDatagram::from_std(socket)?, stop).await;
+        Ok(())
+    }
+
+    async fn read(&self, socket: impl Datagrams, stop: CancellationToken) {
         let mut datagram = vec![0; DATAGRAM_BYTES];
         loop {
             tokio::select! {
-                read = socket.recv(&mut datagram) => match read {
+                read = socket.next(&mut datagram) => match read {
                     Ok(bytes) => self.take(&datagram[..bytes]),
                     Err(error) => tracing::debug!(%error, "a datagram could not be read"),
                 },
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return,
             }
         }
+    }
+}
+
+/// A socket that gives one datagram at a time.
+trait Datagrams: Send + Sync {
+    fn next(&self, into: &mut [u8]) -> impl Future<Output = std::io::Result<usize>> + Send;
+}
+
+impl Datagrams for UdpSocket {
+    fn next(&self, into: &mut [u8]) -> impl Future<Output = std::io::Result<usize>> + Send {
+        self.recv(into)
+    }
+}
+
+impl Datagrams for UnixDatagram {
+    fn next(&self, into: &mut [u8]) -> impl Future<Output = std::io::Result<usize>> + Send {
+        self.recv(into)
     }
 }

@@ -8,10 +8,7 @@ use ::http::{
     HeaderValue, Method, Request, Response, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE, ORIGIN},
 };
-use andon_model::{
-    Evaluation, EvaluationSource, Judgement, MetricType, RawText, Span, SpanId, TraceId,
-    WHOLE_TRACE,
-};
+use andon_model::{Judgement, MetricType, RawText, Span, SpanId, TraceId, WHOLE_TRACE};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -187,20 +184,11 @@ fn judgement(score: Score) -> Result<Judgement, &'static str> {
     };
     let time = score.timestamp.and_then(|text| text.parse::<Timestamp>().ok());
     let time_ns = time.and_then(|time| u64::try_from(time.as_nanosecond()).ok());
-    let evaluation = Evaluation {
-        trace_id,
-        span_id,
-        time_ns: time_ns.unwrap_or_else(Span::now_ns),
-        evaluator: score.name,
-        version: None,
-        metric_type,
-        score: score_value,
-        label,
-        reason: None,
-        source: EvaluationSource::Sdk,
-        duration_ns: None,
-    };
-    Ok(Judgement { evaluation, reason: score.comment.map(RawText::new) })
+    let time_ns = time_ns.unwrap_or_else(Span::now_ns);
+    let mut judgement = Judgement::by_sdk(trace_id, span_id, time_ns, score.name, metric_type);
+    (judgement.evaluation.score, judgement.evaluation.label) = (score_value, label);
+    judgement.reason = score.comment.map(RawText::new);
+    Ok(judgement)
 }
 
 fn response(status: StatusCode, said: &Json) -> Response<Body> {
@@ -213,6 +201,8 @@ fn response(status: StatusCode, said: &Json) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
+    use andon_model::Evaluation;
+
     use super::*;
 
     fn of(score: Json) -> Result<Evaluation, &'static str> {

@@ -8,8 +8,8 @@ use std::{
 };
 
 use andon_model::{
-    Contents, Evaluation, EvaluationSource, Judgement, LOOSE_PLACES, LooseTexts, MetricType, Part,
-    RawContent, RawText, Span, SpanId, TraceId, UnixNanos,
+    Contents, Judgement, LOOSE_PLACES, LooseTexts, MetricType, Part, RawContent, RawText, Span,
+    SpanId, TraceId, UnixNanos,
 };
 
 use super::{
@@ -181,18 +181,8 @@ fn judgement(
         (None, Some(_)) => MetricType::Categorical,
         (None, None) => return None,
     };
-    let evaluation = Evaluation {
-        trace_id,
-        span_id,
-        time_ns,
-        evaluator,
-        version: None,
-        metric_type,
-        score,
-        label,
-        reason: None,
-        source: EvaluationSource::Sdk,
-        duration_ns: None,
-    };
-    Some(Judgement { evaluation, reason: reason.map(RawText::new) })
+    let mut judgement = Judgement::by_sdk(trace_id, span_id, time_ns, evaluator, metric_type);
+    (judgement.evaluation.score, judgement.evaluation.label) = (score, label);
+    judgement.reason = reason.map(RawText::new);
+    Some(judgement)
 }
