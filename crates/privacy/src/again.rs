@@ -26,10 +26,12 @@ impl Protector {
                 texts.entry(content.trace_id).or_default().push(RawText::new(own_part(content)));
             }
             for (span, cut) in spans.iter_mut().zip(&mut cuts) {
+                let trace = span.trace_id;
                 span.error_message =
-                    span.error_message.take().map(|message| match texts.get(&span.trace_id) {
+                    span.error_message.take().map(|message| match texts.get(&trace) {
                         Some(texts) => {
-                            self.scrub(&RawText::new(message), texts.iter(), None, self.policy, cut)
+                            let message = RawText::new(message);
+                            self.scrub(&message, texts.iter(), trace, self.policy, cut)
                         }
                         None => mask(&message, self.policy, self.language).text,
                     });

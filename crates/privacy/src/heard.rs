@@ -4,12 +4,15 @@
 //! An error is told by the spans around a call as well, which have no texts themselves and come in other
 //! requests; and some libraries send a call's messages apart from its span.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use andon_model::{RawText, TraceId};
 
-/// Stretches that are remembered, of all traces together: some 10 MB.
-const MOST: usize = 1 << 19;
+/// Stretches that are remembered, of all traces together: 8 MB.
+const MOST: usize = 1 << 21;
 const MOST_TRACES: usize = 1 << 14;
 /// Of one text so much is remembered; a quote from further on is not recognised in another span.
 const MOST_CHARS: usize = 32 << 10;
@@ -20,94 +23,180 @@ pub(crate) const QUOTED_CHARS: usize = 8;
 /// Hashes of stretches by their traces, the oldest traces forgotten first.
 #[derive(Debug)]
 pub(crate) struct Heard {
-    traces: HashMap<TraceId, HashSet<u64>>,
+    key: Key,
+    traces: Mutex<Traces>,
+}
+
+/// A secret, new at each start, without which the hashes say nothing.
+#[derive(Debug, Clone, Copy)]
+struct Key(u64);
+
+/// One text's stretches.
+struct Stretches {
+    hashes: Vec<u32>,
+    /// That of all of it: in one trace, the same text is told by several spans.
+    whole: u64,
+}
+
+#[derive(Debug, Default)]
+struct Traces {
+    said: HashMap<TraceId, Said>,
     order: VecDeque<TraceId>,
     stretches: usize,
-    /// Odd, and new at each start.
-    base: u64,
+}
+
+/// What was said in one trace. A list, since few are ever asked: what is written often is to be cheap.
+#[derive(Debug, Default)]
+struct Said {
+    hashes: Vec<u32>,
+    wholes: HashSet<u64>,
 }
 
 impl Default for Heard {
     fn default() -> Self {
-        let base = rand::random::<u64>() | 1;
-        Self { traces: HashMap::new(), order: VecDeque::new(), stretches: 0, base }
+        // Odd, so that no character is lost in the product.
+        Self { key: Key(rand::random::<u64>() | 1), traces: Mutex::default() }
     }
 }
 
 impl Heard {
-    pub(crate) fn add(&mut self, trace: TraceId, text: &RawText) {
-        let chars: Vec<char> = text.expose().chars().take(MOST_CHARS).collect();
-        if chars.len() < QUOTED_CHARS {
-            return;
-        }
-        let base = self.base;
-        let known = self.of(trace);
-        let before = known.len();
-        known.extend(hashes(base, &chars));
-        self.stretches += known.len() - before;
-        // The newest stays, however much it is.
-        while self.stretches > MOST && self.order.len() > 1 {
-            self.forget_oldest();
+    fn traces(&self) -> MutexGuard<'_, Traces> {
+        self.traces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add<'a>(&self, trace: TraceId, texts: impl Iterator<Item = &'a RawText>) {
+        for said in texts.filter_map(|text| self.key.stretches(text)) {
+            self.traces().add(trace, said);
         }
     }
 
     /// There was a call of a model in this trace.
-    pub(crate) fn note_call(&mut self, trace: TraceId) {
-        self.of(trace);
+    pub(crate) fn note_call(&self, trace: TraceId) {
+        self.traces().of(trace);
+    }
+
+    /// Whether anything of what was said in a trace is known.
+    pub(crate) fn knows(&self, trace: TraceId) -> bool {
+        self.traces().said.get(&trace).is_some_and(|said| !said.hashes.is_empty())
     }
 
     /// Whether a call was seen in a trace and nothing of what it said.
     pub(crate) fn is_silent(&self, trace: TraceId) -> bool {
-        self.traces.get(&trace).is_some_and(HashSet::is_empty)
-    }
-
-    fn of(&mut self, trace: TraceId) -> &mut HashSet<u64> {
-        if !self.traces.contains_key(&trace) {
-            self.order.push_back(trace);
-            while self.order.len() > MOST_TRACES {
-                self.forget_oldest();
-            }
-        }
-        self.traces.entry(trace).or_default()
-    }
-
-    fn forget_oldest(&mut self) {
-        let oldest = self.order.pop_front();
-        let gone = oldest.and_then(|oldest| self.traces.remove(&oldest));
-        self.stretches -= gone.map_or(0, |gone| gone.len());
+        self.traces().said.get(&trace).is_some_and(|said| said.hashes.is_empty())
     }
 
     /// Marks what of a message was heard in its trace.
     pub(crate) fn mark(&self, trace: TraceId, message: &[char], quoted: &mut [bool]) {
-        let Some(known) = self.traces.get(&trace) else { return };
-        for (place, hash) in hashes(self.base, message).enumerate() {
-            if known.contains(&hash) {
+        let mut window = Window::new(self.key);
+        let of_message: Vec<u32> = message.iter().filter_map(|c| window.next(*c)).collect();
+        // The message is shorter than what was said.
+        let asked: HashSet<u32> = of_message.iter().copied().collect();
+        let known: HashSet<u32> = match self.traces().said.get(&trace) {
+            Some(said) => said.hashes.iter().copied().filter(|it| asked.contains(it)).collect(),
+            None => return,
+        };
+        for (place, hash) in of_message.iter().enumerate() {
+            if known.contains(hash) {
                 quoted[place..place + QUOTED_CHARS].fill(true);
             }
         }
     }
 }
 
+impl Traces {
+    fn add(&mut self, trace: TraceId, Stretches { hashes, whole }: Stretches) {
+        let said = self.of(trace);
+        if !said.wholes.insert(whole) {
+            return;
+        }
+        let added = hashes.len();
+        if said.hashes.is_empty() {
+            said.hashes = hashes;
+        } else {
+            said.hashes.extend(hashes);
+        }
+        self.stretches += added;
+        // The newest stays, however much it is.
+        while self.stretches > MOST && self.order.len() > 1 {
+            self.forget_oldest();
+        }
+    }
+
+    fn of(&mut self, trace: TraceId) -> &mut Said {
+        if !self.said.contains_key(&trace) {
+            self.order.push_back(trace);
+            while self.order.len() > MOST_TRACES {
+                self.forget_oldest();
+            }
+        }
+        self.said.entry(trace).or_default()
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.order.pop_front();
+        let gone = oldest.and_then(|oldest| self.said.remove(&oldest));
+        self.stretches -= gone.map_or(0, |gone| gone.hashes.len());
+    }
+}
+
+impl Key {
+    /// `None`: it is too short to be recognised.
+    fn stretches(self, text: &RawText) -> Option<Stretches> {
+        let mut window = Window::new(self);
+        let mut whole = 0_u64;
+        let mut hashes = Vec::with_capacity(text.len().min(MOST_CHARS));
+        for c in text.expose().chars().take(MOST_CHARS) {
+            hashes.extend(window.next(c));
+            whole = self.and(whole, c);
+        }
+        hashes.shrink_to_fit();
+        (!hashes.is_empty()).then_some(Stretches { hashes, whole })
+    }
+
+    fn and(self, hash: u64, c: char) -> u64 {
+        hash.wrapping_mul(self.0).wrapping_add(u64::from(u32::from(c)) + 1)
+    }
+}
+
 /// The hash of each stretch, from the one before it (Rabin and Karp): a polynomial in a secret base.
-fn hashes(base: u64, chars: &[char]) -> impl Iterator<Item = u64> {
-    let leaving = base.wrapping_pow(QUOTED_CHARS as u32 - 1);
-    let next =
-        move |hash: u64, c: char| hash.wrapping_mul(base).wrapping_add(u64::from(u32::from(c)) + 1);
-    let start = chars.len().min(QUOTED_CHARS - 1);
-    let mut hash = chars[..start].iter().fold(0, |hash, c| next(hash, *c));
-    chars[start..].iter().enumerate().map(move |(at, c)| {
-        hash = next(hash, *c);
-        let whole = hash;
-        // Without the first of this one, for the next one.
-        let first = u64::from(u32::from(chars[at])) + 1;
-        hash = hash.wrapping_sub(first.wrapping_mul(leaving));
-        whole
-    })
+struct Window {
+    key: Key,
+    /// What the first character of a stretch was multiplied with by now.
+    leaving: u64,
+    last: [char; QUOTED_CHARS],
+    at: usize,
+    hash: u64,
+}
+
+impl Window {
+    fn new(key: Key) -> Self {
+        let leaving = key.0.wrapping_pow(QUOTED_CHARS as u32);
+        Self { key, leaving, last: ['\0'; QUOTED_CHARS], at: 0, hash: 0 }
+    }
+
+    /// The hash of the stretch that ends with `c`: the upper half of once more the product, in which
+    /// the last character has its part, too.
+    fn next(&mut self, c: char) -> Option<u32> {
+        let place = &mut self.last[self.at % QUOTED_CHARS];
+        let first = std::mem::replace(place, c);
+        self.hash = self.key.and(self.hash, c);
+        self.at += 1;
+        if self.at > QUOTED_CHARS {
+            let first = u64::from(u32::from(first)) + 1;
+            self.hash = self.hash.wrapping_sub(first.wrapping_mul(self.leaving));
+        }
+        let mixed = self.hash.wrapping_mul(self.key.0);
+        (self.at >= QUOTED_CHARS).then_some((mixed >> 32) as u32)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn add(heard: &Heard, trace: TraceId, text: &str) {
+        heard.add(trace, [RawText::new(text)].iter());
+    }
 
     fn marked(heard: &Heard, trace: TraceId, message: &str) -> String {
         let message: Vec<char> = message.chars().collect();
@@ -118,9 +207,10 @@ mod tests {
 
     #[test]
     fn quotes_are_found_in_their_trace_and_nowhere_else() {
-        let mut heard = Heard::default();
+        let heard = Heard::default();
         let (one, other) = (TraceId::random(), TraceId::random());
-        heard.add(one, &RawText::new("経営会議の議事録を要約してください"));
+        add(&heard, one, "経営会議の議事録を要約してください");
+        add(&heard, one, "short");
         assert_eq!(
             marked(&heard, one, "no answer to 経営会議の議事録を要約し here"),
             "no answer to ____________ here"
@@ -133,13 +223,25 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_oldest_go_first() {
-        let mut heard = Heard::default();
-        let traces: Vec<_> = (0..40).map(|_| TraceId::random()).collect();
+        let heard = Heard::default();
+        let traces: Vec<_> = (0..100).map(|_| TraceId::random()).collect();
         for (at, trace) in traces.iter().enumerate() {
             let text: String = (0..20_000).map(|n| format!("{at}{n} ")).collect();
-            heard.add(*trace, &RawText::new(text));
+            add(&heard, *trace, &text);
         }
-        assert!(heard.stretches <= MOST);
-        assert!(!heard.traces.contains_key(&traces[0]) && heard.traces.contains_key(&traces[39]));
+        assert!(heard.traces().stretches <= MOST);
+        assert!(!heard.knows(traces[0]) && heard.knows(traces[99]));
+        let traces = heard.traces();
+        let kept: usize = traces.said.values().map(|said| said.hashes.len()).sum();
+        assert_eq!(kept, traces.stretches);
+    }
+
+    #[test]
+    fn a_text_that_several_spans_tell_is_remembered_once() {
+        let heard = Heard::default();
+        let trace = TraceId::random();
+        (0..3).for_each(|_| add(&heard, trace, "what is the capital of Japan?"));
+        add(&heard, trace, "what is the capital of France?");
+        assert_eq!(heard.traces().stretches, 22 + 23);
     }
 }

@@ -13,7 +13,7 @@ mod scrub;
 mod split;
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -57,7 +57,7 @@ pub struct Protector {
     language: NoticeLanguage,
     limits: SpanLimits,
     cut: Arc<AtomicU64>,
-    heard: Arc<Mutex<Heard>>,
+    heard: Arc<Heard>,
 }
 
 impl Protector {
@@ -90,8 +90,7 @@ impl Protector {
     pub fn protect(&self, observations: Vec<Observation>) -> Protected<SpanBatch> {
         let mut batch = SpanBatch::default();
         let mut cuts = Vec::new();
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let incomparable = self.hear(&mut heard, &observations);
+        let incomparable = self.hear(&observations);
         for (observation, is_incomparable) in observations.into_iter().zip(incomparable) {
             let policy =
                 observation.policy.map_or(self.policy, |asked| self.policy.stricter(asked));
@@ -99,13 +98,13 @@ impl Protector {
                 observation;
             let mut cut = Cut::default();
             let texts = || contents.iter().map(|content| &content.text).chain(&related);
-            let heard = Some((&*heard, span.trace_id));
+            let trace = span.trace_id;
             for RawAttribute { name, text, holds } in attributes {
                 let kept = if holds == Holds::Words || (is_incomparable && is_of_an_error(&name)) {
                     mask::mask(text.expose(), policy, self.language).text
                 } else {
                     let most = self.limits.attribute_value_bytes;
-                    scrub::scrub(&text, texts(), heard, policy, most)
+                    scrub::scrub(&text, texts(), (&self.heard, trace), policy, most)
                 };
                 if !kept.is_empty() {
                     span.attributes.set(name, kept);
@@ -115,7 +114,7 @@ impl Protector {
                 if is_incomparable {
                     mask::mask(message.expose(), policy, self.language).text
                 } else {
-                    self.scrub(&message, texts(), heard, policy, &mut cut)
+                    self.scrub(&message, texts(), trace, policy, &mut cut)
                 }
             });
             span.error_message = message.filter(|message| !message.is_empty());
@@ -124,28 +123,27 @@ impl Protector {
             batch.contents.extend(contents.into_iter().map(|raw| self.content(of, raw, policy)));
             batch.spans.push(span);
         }
-        drop(heard);
         self.within_limits(batch, cuts)
     }
 
     /// Remembers what was asked and answered, for the errors of other spans. Of each span: whether it is
     /// of a trace with calls of models of which no text was heard, so that its error could quote them
     /// unrecognised.
-    fn hear(&self, heard: &mut Heard, observations: &[Observation]) -> Vec<bool> {
+    fn hear(&self, observations: &[Observation]) -> Vec<bool> {
         if self.policy == Policy::Full {
             return vec![false; observations.len()];
         }
         for seen in observations {
             let texts = seen.contents.iter().map(|content| &content.text).chain(&seen.related);
-            texts.for_each(|text| heard.add(seen.span.trace_id, text));
+            self.heard.add(seen.span.trace_id, texts);
             if seen.span.llm_kind.is_some() {
-                heard.note_call(seen.span.trace_id);
+                self.heard.note_call(seen.span.trace_id);
             }
         }
         // Of what Andon saw itself there is nothing that it did not hear.
         let is_told = |span: &Span| matches!(span.source, Source::Otlp | Source::Datadog);
         let is_incomparable =
-            |seen: &Observation| is_told(&seen.span) && heard.is_silent(seen.span.trace_id);
+            |seen: &Observation| is_told(&seen.span) && self.heard.is_silent(seen.span.trace_id);
         observations.iter().map(is_incomparable).collect()
     }
 
@@ -153,10 +151,9 @@ impl Protector {
     pub fn protect_texts(&self, texts: Vec<LooseTexts>) -> Protected<SpanBatch> {
         let mut batch = SpanBatch::default();
         if self.policy != Policy::Full {
-            let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
             for of_span in &texts {
                 let all = of_span.contents.iter().map(|content| &content.text);
-                all.for_each(|text| heard.add(of_span.trace_id, text));
+                self.heard.add(of_span.trace_id, all);
             }
         }
         for LooseTexts { trace_id, span_id, time_ns, contents } in texts {
@@ -220,7 +217,7 @@ impl Protector {
         &self,
         message: &RawText,
         texts: impl Iterator<Item = &'a RawText>,
-        heard: Option<(&Heard, TraceId)>,
+        trace: TraceId,
         policy: Policy,
         cut: &mut Cut,
     ) -> String {
@@ -228,7 +225,7 @@ impl Protector {
         if message.len() > most {
             cut.field("error_message");
         }
-        scrub::scrub(message, texts, heard, policy, most)
+        scrub::scrub(message, texts, (&self.heard, trace), policy, most)
     }
 
     /// The only way out of here: whatever the policy left is brought within the limits.

@@ -16,7 +16,7 @@ const CUT: &str = "[…]";
 pub(crate) fn scrub<'a>(
     message: &RawText,
     texts: impl Iterator<Item = &'a RawText>,
-    heard: Option<(&Heard, TraceId)>,
+    (heard, trace): (&Heard, TraceId),
     policy: Policy,
     most_bytes: usize,
 ) -> String {
@@ -29,19 +29,26 @@ pub(crate) fn scrub<'a>(
     if policy == Policy::Full {
         return beginning.to_owned();
     }
+    let mut texts = texts.peekable();
+    let is_heard = heard.knows(trace);
+    if texts.peek().is_none() && !is_heard {
+        // The most common case: a span that has nothing to do with a model.
+        return beginning.to_owned();
+    }
     let kept = beginning.chars().count();
     let message: Vec<char> = whole.chars().take(kept + QUOTED_CHARS - 1).collect();
     let mut quoted = vec![false; message.len()];
-    let mut places = windows_by_text(&message);
+    let mut places = None;
     for text in texts {
         let text = text.expose();
         if text.chars().take(QUOTED_CHARS).count() < QUOTED_CHARS {
             mark_short(&message, text, &mut quoted);
         } else {
-            mark_long(&mut places, text, &mut quoted);
+            let places = places.get_or_insert_with(|| windows_by_text(&message));
+            mark_long(places, text, &mut quoted);
         }
     }
-    if let Some((heard, trace)) = heard {
+    if is_heard {
         heard.mark(trace, &message, &mut quoted);
     }
     without(&message[..kept], &quoted[..kept])
