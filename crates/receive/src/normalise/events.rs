@@ -38,6 +38,9 @@ const COMPLETION: &str = "gen_ai.content.completion";
 const CHUNKS: [&str; 3] =
     ["llm.content.completion.chunk", "gen_ai.content.completion.chunk", "First Token Stream Event"];
 
+/// What events say of a field comes after what attributes do, whose places are below this.
+pub(super) const PLACES: u8 = 100;
+
 pub(crate) fn is_message(name: &str) -> bool {
     name == CHOICE
         || name == DETAILS
@@ -60,7 +63,7 @@ pub(super) fn offer<'a>(event: &'a Event, fields: &mut Fields<'a>) {
         if let Some((field, place)) = table::field_of(name)
             && is_exception == matches!(field, Field::ErrorType | Field::ErrorMessage)
         {
-            fields.offer(field, place + 100, name, value);
+            fields.offer(field, place + PLACES, name, value);
         }
     }
 }

@@ -45,22 +45,30 @@ pub(crate) struct Incoming {
     pub(crate) message: Option<RawText>,
 }
 
+/// A value of a field: the place of its name among the field's, the name, and the value.
+type Offer<'a> = (u8, &'a str, &'a Value);
+
 /// The best value of each field.
 pub(crate) struct Fields<'a> {
-    best: [Option<(u8, &'a str, &'a Value)>; Field::COUNT],
+    best: [Option<Offer<'a>>; Field::COUNT],
+    /// What was offered beside them.
+    others: Vec<(Field, Offer<'a>)>,
 }
 
 impl<'a> Fields<'a> {
     fn new() -> Self {
-        Self { best: [None; Field::COUNT] }
+        Self { best: [None; Field::COUNT], others: Vec::new() }
     }
 
     /// Takes it where its name comes before what there is. Of one name the last value counts.
     fn offer(&mut self, field: Field, place: u8, name: &'a str, value: &'a Value) {
         let best = &mut self.best[field as usize];
-        if best.is_none_or(|(known, ..)| place <= known) {
-            *best = Some((place, name, value));
-        }
+        let offer = (place, name, value);
+        let passed_over = match best {
+            Some((known, ..)) if place > *known => Some(offer),
+            best => best.replace(offer),
+        };
+        self.others.extend(passed_over.map(|passed_over| (field, passed_over)));
     }
 
     pub(crate) fn get(&self, field: Field) -> Option<&'a Value> {
@@ -99,7 +107,9 @@ fn sort<'a>(origin: &'a [KeyValue], span: &'a [KeyValue]) -> Sorted<'a> {
         if let Some((field, place)) = table::field_of(name) {
             let is_identity =
                 matches!(field, Field::Service | Field::Env | Field::Version | Field::Host);
-            if !(is_identity && at >= origin.len() && sorted.fields.get(field).is_some()) {
+            if is_identity && at >= origin.len() && sorted.fields.get(field).is_some() {
+                sorted.fields.others.push((field, (place, name, value)));
+            } else {
                 sorted.fields.offer(field, place, name, value);
             }
         } else if let Some(parameter) = table::parameter_of(name).filter(|_| name.contains('.')) {
@@ -135,7 +145,7 @@ pub(crate) fn observe(origin: &Origin, incoming: Incoming) -> Observation {
     for (name, value) in others {
         raw.add(&mut span.attributes, name.to_owned(), value);
     }
-    losers(&fields, origin.attributes.iter().chain(&attributes), &mut span.attributes);
+    losers(&fields, &mut span.attributes);
     events::keep(&events, &mut span, &mut raw);
     let error = fields.text(Field::ErrorMessage).map(RawText::new);
     let error_message = message.filter(|text| !text.is_empty()).or(error);
@@ -162,23 +172,17 @@ pub(crate) fn messages_of(events: &[Event]) -> Contents {
 
 /// A field's values that were not the best one are kept under their own names where they say something
 /// else, unless they may be content.
-fn losers<'a>(
-    fields: &Fields<'_>,
-    all: impl Iterator<Item = &'a KeyValue>,
-    attributes: &mut Attributes,
-) {
-    for attribute in all {
-        let Some(value) = attribute.value() else { continue };
-        let Ok(name) = std::str::from_utf8(&attribute.key) else { continue };
-        let Some((field, _)) = table::field_of(name) else { continue };
+fn losers(fields: &Fields<'_>, attributes: &mut Attributes) {
+    for (field, (place, name, value)) in &fields.others {
         let is_error = matches!(field, Field::ErrorMessage);
-        if field.is_content() || is_error || fields.name(field) == Some(name) {
+        let is_of_event = *place >= events::PLACES;
+        if field.is_content() || is_error || is_of_event || fields.name(*field) == Some(*name) {
             continue;
         }
-        if fields.get(field).is_some_and(|best| best.to_words() != value.to_words())
+        if fields.get(*field).is_some_and(|best| best.to_words() != value.to_words())
             && let Some(value) = scalar(value)
         {
-            attributes.set(name.to_owned(), value);
+            attributes.set((*name).to_owned(), value);
         }
     }
 }

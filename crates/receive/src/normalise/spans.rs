@@ -16,15 +16,15 @@ pub(super) fn fill(span: &mut Span, fields: &Fields<'_>) {
     span.version = text(Field::Version).or(span.version.take());
     span.host = text(Field::Host).or(span.host.take());
     span.pid = count(Field::Pid).and_then(|pid| u32::try_from(pid).ok()).or(span.pid);
-    span.llm_kind = text(Field::Operation).and_then(|said| kind(&said, span)).or(span.llm_kind);
-    if span.llm_kind.is_none() && fields.text(Field::Sdk).as_deref() == Some("openlit") {
+    let operation = text(Field::Operation);
+    span.llm_kind = operation.as_deref().and_then(|said| kind(said, span)).or(span.llm_kind);
+    if span.llm_kind.is_none() && is_openlit(fields) {
         // Of a failed call it says no more than this.
         let word = span.name.split(' ').next().unwrap_or_default();
         span.llm_kind = kind(word, span).filter(|_| span.name.contains(' '));
     }
     // Finer than the kind, and what OpenTelemetry's users look for.
-    if let (Some(said), Some("gen_ai.operation.name")) =
-        (text(Field::Operation), fields.name(Field::Operation))
+    if let (Some(said), Some("gen_ai.operation.name")) = (operation, fields.name(Field::Operation))
     {
         span.attributes.set("gen_ai.operation.name", said);
     }
@@ -111,9 +111,13 @@ fn tokens(span: &mut Span, fields: &Fields<'_>) {
     }
 }
 
+fn is_openlit(fields: &Fields<'_>) -> bool {
+    matches!(fields.get(Field::Sdk), Some(Value::Text(name)) if name == "openlit")
+}
+
 /// OpenLIT writes zeros where it knows nothing, and counts for streams that said none.
 fn distrust(span: &mut Span, fields: &Fields<'_>) {
-    if fields.text(Field::Sdk).as_deref() != Some("openlit") {
+    if !is_openlit(fields) {
         return;
     }
     span.cached_tokens = span.cached_tokens.filter(|tokens| *tokens > 0);
