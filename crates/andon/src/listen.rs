@@ -1,5 +1,7 @@
 //! Taking a port, and saying who holds it when it is taken.
 
+mod beginning;
+
 use std::{
     convert::Infallible, error::Error, net::SocketAddr, path::Path, sync::Arc, time::Duration,
 };
@@ -24,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Calls at a time on one connection of HTTP/2.
 const STREAMS: u32 = 64;
+/// Connections of a receiver that may be there without having said anything.
+const SILENT: usize = 16_384;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Listens, or says which setting is wrong and who is in the way.
@@ -95,8 +99,9 @@ where
     http.timer(TokioTimer::new()).header_read_timeout(limits.headers);
     http.max_buf_size(limits.max_header_bytes);
     let running = GracefulShutdown::new();
-    let accepted = |stream| running.watch(http.serve_connection(stream, service.clone()));
-    accept(listener, limits, &stop, accepted).await?;
+    let accepted =
+        |stream| running.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
+    accept(listener, limits.connections, &stop, accepted).await?;
     running.shutdown().await;
     Ok(())
 }
@@ -125,9 +130,26 @@ where
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX));
     let running = GracefulShutdown::new();
-    let accepted =
-        |stream| running.watch(http.serve_connection(stream, service.clone()).into_owned());
-    accept(listener, limits, &stop, accepted).await?;
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let accepted = |stream| {
+        let (http, service, watcher) = (http.clone(), service.clone(), running.watcher());
+        let (places, stopped) = (Arc::clone(&places), stop.clone().cancelled_owned());
+        async move {
+            // It has no place yet: thousands that say nothing keep nobody out.
+            let placed = async {
+                let begun = beginning::begin(stream).await.ok()??;
+                Some((begun, places.acquire_owned().await.ok()?))
+            };
+            let placed = tokio::select! {
+                placed = tokio::time::timeout(limits.headers, placed) => placed.ok().flatten(),
+                () = stopped => None,
+            };
+            let Some((begun, _place)) = placed else { return Ok(()) };
+            let connection = http.serve_connection(TokioIo::new(begun), service).into_owned();
+            watcher.watch(connection).await
+        }
+    };
+    accept(listener, SILENT, &stop, accepted).await?;
     running.shutdown().await;
     Ok(())
 }
@@ -175,16 +197,16 @@ pub(crate) fn clear_socket(path: &Path) -> std::io::Result<()> {
 /// Takes connections until `stop`, and drives each on its own.
 async fn accept<L, C, E>(
     listener: L,
-    limits: Limits,
+    connections: usize,
     stop: &CancellationToken,
-    connection: impl Fn(TokioIo<L::Stream>) -> C,
+    connection: impl Fn(L::Stream) -> C,
 ) -> std::io::Result<()>
 where
     L: Listener,
     C: Future<Output = Result<(), E>> + Send + 'static,
     E: std::fmt::Display,
 {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let places = Arc::new(Semaphore::new(connections));
     loop {
         let place = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => place.map_err(std::io::Error::other)?,
@@ -202,7 +224,7 @@ where
             },
             () = stop.cancelled() => return Ok(()),
         };
-        let connection = connection(TokioIo::new(stream));
+        let connection = connection(stream);
         tokio::spawn(async move {
             let _place = place;
             if let Err(error) = connection.await {
