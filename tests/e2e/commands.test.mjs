@@ -1,6 +1,7 @@
 // The commands beside `andon up`: each role alone, the demo, the doctor, the configuration.
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { environment, startAndon, temporaryFolder } from "./harness/andon.mjs";
@@ -131,6 +132,23 @@ describe("andon doctor", () => {
     assert.equal(found.code, 0, found.stdout + found.stderr);
     assert.ok(found.stdout.split("\n").length >= 5, found.stdout);
     assert.ok(!found.stdout.includes("BAD"), found.stdout);
+  });
+
+  test("a receiver's port that another program has is a warning: all else starts", async () => {
+    const folder = await temporaryFolder();
+    const other = createServer();
+    await new Promise((resolve) => other.listen(0, "127.0.0.1", resolve));
+    try {
+      const { port } = other.address();
+      const receivers = [`--otlp-grpc-listen=127.0.0.1:${port}`, "--dogstatsd-listen=127.0.0.1:0"];
+      const builtin = ["--runtime=builtin", `--model=${MODEL}`];
+      const found = await look(folder, await ports(), [...builtin, ...receivers]);
+      assert.equal(found.code, 0, found.stdout);
+      assert.match(found.stdout, new RegExp(`warn +otlp grpc +127.0.0.1:${port}: node \\(`));
+      assert.match(found.stdout, /ok +dogstatsd +127\.0\.0\.1:0 is free/);
+    } finally {
+      other.close();
+    }
   });
 
   test("names a taken port's holder and a runtime that is not there", async () => {

@@ -1,6 +1,6 @@
 //! `andon doctor`: looks at everything that can be wrong before it is, and says what to do.
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, net::SocketAddr, process::ExitCode};
 
 use andon_gateway::{detect, http_client, list_models};
 use andon_host::ClockState;
@@ -38,7 +38,7 @@ impl Findings {
                 "BAD "
             }
         };
-        let _ = writeln!(std::io::stdout().lock(), "{mark}  {what:<8} {text}");
+        let _ = writeln!(std::io::stdout().lock(), "{mark}  {what:<9} {text}");
     }
 
     fn pick<'a>(&self, ja: &'a str, en: &'a str) -> &'a str {
@@ -60,7 +60,6 @@ pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
 
 /// Returns whether an Andon runs already.
 fn ports(findings: &mut Findings, config: &Config) -> bool {
-    let mut running = false;
     let own = [
         ("listen", Some(config.listen)),
         ("proxy", config.proxy_listen),
@@ -68,34 +67,54 @@ fn ports(findings: &mut Findings, config: &Config) -> bool {
     ];
     let own = own.into_iter().filter_map(|(name, at)| Some((name, at?)));
     let further = config.capture_ports.iter().map(|port| ("capture", port.listen));
+    let mut running = false;
     for (name, address) in own.chain(further) {
-        if std::net::TcpListener::bind(address).is_ok() {
-            let text = format!("{address} {}", findings.pick("は空いています", "is free"));
-            findings.say(Verdict::Good, name, &text);
-            continue;
-        }
-        let holder = andon_host::port_holder(address);
-        let is_andon = holder.as_ref().is_some_and(|(_, program)| program == "andon");
-        running |= is_andon;
-        let who = holder.map_or_else(
-            || findings.pick("別のプログラム", "another program").to_owned(),
-            |(pid, program)| format!("{program} ({pid})"),
-        );
-        let (verdict, advice) = if is_andon {
-            (Verdict::Good, findings.pick("Andon が動いています", "Andon runs there"))
+        running |= port(findings, name, address, Verdict::Bad);
+    }
+    // Another collector may be the one that apps of this machine send to: all else starts without it.
+    for (setting, address) in config.receive.ports() {
+        let name = setting.trim_end_matches("_listen").replace('_', " ");
+        if setting == "dogstatsd_listen" {
+            datagrams(findings, &name, address);
         } else {
-            (
-                Verdict::Bad,
-                findings.pick(
-                    "止めるか、別のアドレスにしてください",
-                    "end it, or choose another address",
-                ),
-            )
-        };
-        let text = format!("{address}: {who} — {advice}");
-        findings.say(verdict, name, &text);
+            port(findings, &name, address, Verdict::Warning);
+        }
     }
     running
+}
+
+/// Whether Andon runs at an address. `taken`: how bad it is that another program does.
+fn port(findings: &mut Findings, name: &str, address: SocketAddr, taken: Verdict) -> bool {
+    if std::net::TcpListener::bind(address).is_ok() {
+        let text = format!("{address} {}", findings.pick("は空いています", "is free"));
+        findings.say(Verdict::Good, name, &text);
+        return false;
+    }
+    let holder = andon_host::port_holder(address);
+    let is_andon = holder.as_ref().is_some_and(|(_, program)| program == "andon");
+    let who = holder.map_or_else(
+        || findings.pick("別のプログラム", "another program").to_owned(),
+        |(pid, program)| format!("{program} ({pid})"),
+    );
+    let (verdict, advice) = if is_andon {
+        (Verdict::Good, findings.pick("Andon が動いています", "Andon runs there"))
+    } else {
+        let advice = findings
+            .pick("止めるか、別のアドレスにしてください", "end it, or choose another address");
+        (taken, advice)
+    };
+    findings.say(verdict, name, &format!("{address}: {who} — {advice}"));
+    is_andon
+}
+
+/// Who holds a port of UDP is not looked for.
+fn datagrams(findings: &mut Findings, name: &str, address: SocketAddr) {
+    let (verdict, text) = if std::net::UdpSocket::bind(address).is_ok() {
+        (Verdict::Good, findings.pick("は空いています", "is free"))
+    } else {
+        (Verdict::Warning, findings.pick("は使われています", "is taken"))
+    };
+    findings.say(verdict, name, &format!("{address} {text}"));
 }
 
 /// Those of `[[runtimes]]`. One that is down is no fault of this machine: it is taken up when it comes.
