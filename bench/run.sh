@@ -23,15 +23,23 @@ scripts/model.sh
 source scripts/packages.sh
 have nginx || install_packages "a baseline for the capture" nginx-light || true
 
+# peer FLAG PROGRAM PACKAGE: one from PyPI, in a venv of its own; what cannot be had is left out.
+peer() {
+    local flag=$1 program=$2 package=$3 venv=.cache/peer-$2
+    if [[ ! -x $venv/bin/$program ]]; then
+        python3 -m venv "$venv" && "$venv/bin/python" -m pip install --quiet \
+            --disable-pip-version-check "$package" || rm -rf "$venv"
+    fi
+    if [[ -x $venv/bin/$program ]]; then
+        peers+=("$flag" "$venv/bin/$program")
+    fi
+}
+
 # The usual proxy; its 750 MB of packages are for this alone.
-litellm=.cache/litellm
-if [[ ! -x $litellm/bin/litellm ]]; then
-    python3 -m venv "$litellm" && "$litellm/bin/python" -m pip install --quiet \
-        --disable-pip-version-check 'litellm[proxy]==1.108.7' || rm -rf "$litellm"
-fi
-if [[ -x $litellm/bin/litellm ]]; then
-    peers+=(--litellm "$litellm/bin/litellm")
-fi
+peer --litellm litellm 'litellm[proxy]==1.108.7'
+# Receivers of the same protocols.
+peer --phoenix phoenix 'arize-phoenix==20.26.1'
+peer --test-agent ddapm-test-agent 'ddapm-test-agent==1.69.1'
 
 mkdir -p "$out"
 read -r -a more <<<"${ARGS:-}"

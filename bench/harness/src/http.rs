@@ -79,7 +79,12 @@ impl Connection {
     }
 
     pub(crate) fn write(&mut self, request: &Request) -> Result<()> {
-        Ok(self.stream.get_mut().write_all(&request.0)?)
+        self.write_bytes(&request.0)
+    }
+
+    /// A whole request, as bytes.
+    pub(crate) fn write_bytes(&mut self, request: &[u8]) -> Result<()> {
+        Ok(self.stream.get_mut().write_all(request)?)
     }
 
     /// Waits for the first byte of an answer, and leaves it there.

@@ -2,7 +2,8 @@
 //! turns. Absolute figures of a shared machine say little a day later; ratios do.
 //!
 //! Usage: `andon-bench --andon FILE --direct FILE --model FILE --card FILE --out DIR
-//! [--litellm FILE] [--parts overhead,start,memory,capture,soak,throughput] [--pairs N] [--threads N] [--calls N]`.
+//! [--litellm FILE] [--phoenix FILE] [--test-agent FILE]
+//! [--parts overhead,start,memory,capture,receive,soak,throughput] [--pairs N] [--threads N] [--calls N]`.
 //! Prints a Markdown table and writes it to `DIR/table.md`, with all numbers in
 //! `DIR/results.json`. Exit status 1: a part could not be measured. A missed target is a result,
 //! not a failure.
@@ -15,6 +16,7 @@ mod overhead;
 mod peers;
 mod process;
 mod prompt;
+mod receive;
 mod report;
 mod soak;
 mod startup;
@@ -33,7 +35,8 @@ use anyhow::{Context, Result, bail, ensure};
 use report::Part;
 use serde_json::{Map, Value, json};
 
-const PARTS: [&str; 6] = ["overhead", "start", "memory", "capture", "soak", "throughput"];
+const PARTS: [&str; 7] =
+    ["overhead", "start", "memory", "capture", "receive", "soak", "throughput"];
 const MOST_PAIRS: usize = 100;
 const MOST_CALLS: usize = 1_000_000;
 
@@ -46,6 +49,9 @@ pub(crate) struct Settings {
     pub(crate) card: PathBuf,
     /// LiteLLM's program, to be measured beside the capture.
     pub(crate) litellm: Option<PathBuf>,
+    /// Phoenix's and the Datadog test agent's programs, to be measured beside the receivers.
+    pub(crate) phoenix: Option<PathBuf>,
+    pub(crate) test_agent: Option<PathBuf>,
     pub(crate) out: PathBuf,
     /// Data folders of the Andons that are measured; emptied at the start.
     pub(crate) work: PathBuf,
@@ -62,7 +68,17 @@ impl Settings {
         while let Some(flag) = arguments.next() {
             let name = flag.strip_prefix("--").with_context(|| format!("unexpected {flag}"))?;
             let known = [
-                "andon", "direct", "model", "card", "litellm", "out", "parts", "pairs", "threads",
+                "andon",
+                "direct",
+                "model",
+                "card",
+                "litellm",
+                "phoenix",
+                "test-agent",
+                "out",
+                "parts",
+                "pairs",
+                "threads",
                 "calls",
             ];
             ensure!(known.contains(&name), "unknown flag {flag}");
@@ -94,6 +110,8 @@ impl Settings {
             model: path("model")?,
             card: path("card")?,
             litellm: text("litellm").map(PathBuf::from),
+            phoenix: text("phoenix").map(PathBuf::from),
+            test_agent: text("test-agent").map(PathBuf::from),
             work: out.join("work"),
             out,
             parts,
@@ -140,6 +158,7 @@ fn run() -> Result<bool> {
             "overhead" => overhead::measure(&settings, &filled),
             "start" => startup::measure(&settings, &filled),
             "capture" => capture::measure(&settings),
+            "receive" => receive::measure(&settings),
             "soak" => soak::measure(&settings),
             "memory" => memory::measure(&settings),
             _ => throughput::measure(&settings),

@@ -70,6 +70,39 @@ impl Peer {
         Self::start(command, authority, &at, Duration::from_secs(120))
     }
 
+    /// Phoenix with its own store, in a folder of its own; `None` where it is not installed.
+    pub(crate) fn phoenix(program: &Path, folder: &Path) -> Result<Option<Self>> {
+        let (authority, grpc) = (free_authority()?, free_authority()?);
+        let at = folder.join("phoenix");
+        fs::create_dir_all(&at)?;
+        let port = |authority: &str| authority.rsplit_once(':').map(|(_, port)| port.to_owned());
+        let mut command = Command::new(program);
+        command
+            .arg("serve")
+            .env("PHOENIX_HOST", "127.0.0.1")
+            .env("PHOENIX_PORT", port(&authority).unwrap_or_default())
+            .env("PHOENIX_GRPC_PORT", port(&grpc).unwrap_or_default())
+            .env("PHOENIX_WORKING_DIR", &at)
+            .env("PHOENIX_TELEMETRY_ENABLED", "false");
+        Self::start(command, authority, &at, Duration::from_secs(120))
+    }
+
+    /// Datadog's test agent, which keeps what it is sent in memory; `None` where it is not installed.
+    pub(crate) fn test_agent(program: &Path, folder: &Path) -> Result<Option<Self>> {
+        let (authority, otlp, grpc) = (free_authority()?, free_authority()?, free_authority()?);
+        let at = folder.join("test-agent");
+        fs::create_dir_all(&at)?;
+        let port = |authority: &str| authority.rsplit_once(':').map(|(_, port)| port.to_owned());
+        let mut command = Command::new(program);
+        command
+            .current_dir(&at)
+            .args(["--port", &port(&authority).unwrap_or_default()])
+            .args(["--otlp-http-port", &port(&otlp).unwrap_or_default()])
+            .args(["--otlp-grpc-port", &port(&grpc).unwrap_or_default()])
+            .args(["--log-level", "ERROR"]);
+        Self::start(command, authority, &at, Duration::from_secs(60))
+    }
+
     fn start(
         mut command: Command,
         authority: String,

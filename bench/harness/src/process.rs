@@ -26,6 +26,8 @@ pub(crate) struct Andon {
     pub(crate) listen: String,
     pub(crate) proxy: String,
     pub(crate) capture: String,
+    pub(crate) otlp: String,
+    pub(crate) datadog: String,
     log: PathBuf,
     started: Instant,
 }
@@ -39,11 +41,13 @@ impl Andon {
         arguments: &[&str],
     ) -> Result<Self> {
         let (listen, proxy, runtime) = (free_address()?, free_address()?, free_address()?);
-        let capture = free_address()?;
+        let (capture, otlp, datadog) = (free_address()?, free_address()?, free_address()?);
         let mut command = Command::new(program);
         command
             .args(["up", "--listen", &listen, "--proxy-listen", &proxy])
             .args(["--capture-listen", &capture])
+            .args(["--otlp-grpc-listen", "off", "--otlp-http-listen", &otlp])
+            .args(["--dogstatsd-listen", "off", "--datadog-listen", &datadog])
             .args(["--runtime-listen", &runtime, "--lang", "en", "--data"])
             .arg(data)
             .args(arguments)
@@ -55,7 +59,7 @@ impl Andon {
         let started = Instant::now();
         let child =
             command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
-        Ok(Self { child, listen, proxy, capture, log: log.to_owned(), started })
+        Ok(Self { child, listen, proxy, capture, otlp, datadog, log: log.to_owned(), started })
     }
 
     pub(crate) fn pid(&self) -> u32 {
