@@ -10,6 +10,8 @@ export const MODEL_NAME = "gemma3:270m";
 export const PYTHON = path.join(ROOT, ".cache/venv/bin/python");
 /** The same with the libraries that send OpenTelemetry; they want other versions than the rest. */
 export const OTEL_PYTHON = path.join(ROOT, ".cache/venv-otel/bin/python");
+/** The same with a ddtrace that cannot be installed beside the current one. */
+export const DDTRACE_2_PYTHON = path.join(ROOT, ".cache/venv-ddtrace-2/bin/python");
 /** The original application's programs, where they are at hand. They are run in place. */
 export const ARTICLE = path.resolve(ROOT, "../shared/article");
 /** Recorded answers of a real llama-server, where they are at hand. */
@@ -18,6 +20,9 @@ export const LLAMA_SERVER_FIXTURES = path.resolve(ROOT, "../shared/fixtures/llam
 export const OLLAMA_FIXTURES = path.resolve(ROOT, "../shared/fixtures/ollama");
 export const OWN_PROGRAMS = path.join(ROOT, "tests/e2e/own-programs");
 export const E2E = path.join(ROOT, "tests/e2e");
+/** The current dd-trace, and the Node that it wants. */
+export const DD_TRACE_6_MODULES = path.join(E2E, "dd-trace-6/node_modules");
+export const NODE_22 = path.join(DD_TRACE_6_MODULES, `node-linux-${process.arch}/bin/node`);
 
 /** `false`, or why a test that needs `folder` is skipped. */
 export function missing(folder) {
