@@ -18,6 +18,9 @@ export const ARTICLE = path.resolve(ROOT, "../shared/article");
 export const LLAMA_SERVER_FIXTURES = path.resolve(ROOT, "../shared/fixtures/llama-server");
 /** Recorded requests of real clients of Ollama, where they are at hand. */
 export const OLLAMA_FIXTURES = path.resolve(ROOT, "../shared/fixtures/ollama");
+/** Recorded requests of Datadog's clients with their heads, where they are at hand; their bodies. */
+export const DATADOG_FIXTURES = path.resolve(ROOT, "../shared/fixtures/datadog");
+export const DATADOG_BODIES = path.join(ROOT, "crates/receive/tests/fixtures/datadog");
 export const OWN_PROGRAMS = path.join(ROOT, "tests/e2e/own-programs");
 export const E2E = path.join(ROOT, "tests/e2e");
 /** The current dd-trace, and the Node that it wants. */
