@@ -307,6 +307,10 @@ describe("LLM Observability", () => {
         });
         assert.equal(judged.score, 0.5);
         assert.equal(judged.span_id, call.span_id);
+        // Its client sends the span only when this is answered; then it is stored where it belongs, once.
+        const sql = `SELECT trace_id FROM evaluations WHERE trace_id = '${exported.trace}'`;
+        const { json: rows } = await andon.post("/api/v1/query", { sql });
+        assert.equal(rows.length, 1);
       });
     });
   }
