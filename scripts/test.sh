@@ -12,6 +12,8 @@ venv=.cache/venv
 requirements=tests/requirements.txt
 otel_venv=.cache/venv-otel
 otel_requirements=tests/requirements-otel.txt
+ddtrace_2_venv=.cache/venv-ddtrace-2
+ddtrace_2_requirements=tests/requirements-ddtrace-2.txt
 
 has_chromium() { have chromium || have chromium-browser || have google-chrome; }
 
@@ -44,13 +46,15 @@ install_clients() {
     printf '%s\n' "$wanted" >"$venv/andon-stamp"
 }
 
-install_e2e_modules() {
-    local wanted stamp=.cache/e2e-modules
-    wanted="$(sha256sum <tests/e2e/package-lock.json | cut -c 1-64) $(node --version)"
-    [[ -d tests/e2e/node_modules && "$(cat "$stamp" 2>/dev/null)" == "$wanted" ]] && return 0
+# install_modules FOLDER: what a folder's lock of npm names.
+install_modules() {
+    local folder=$1 wanted stamp
+    stamp=.cache/$(basename "$folder")-modules
+    wanted="$(sha256sum <"$folder/package-lock.json" | cut -c 1-64) $(node --version)"
+    [[ -d $folder/node_modules && "$(cat "$stamp" 2>/dev/null)" == "$wanted" ]] && return 0
     rm -f "$stamp"
     # The browser is the system's: none is to be downloaded.
-    (cd tests/e2e && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-fund --no-audit \
+    (cd "$folder" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-fund --no-audit \
         --loglevel=error) || return 1
     mkdir -p .cache
     printf '%s\n' "$wanted" >"$stamp"
@@ -91,8 +95,15 @@ if [[ -x tests/run.sh ]]; then
         # The list is closed: pip would look for what no test needs.
         step "OpenTelemetry clients" install_clients "$otel_venv" "$otel_requirements" --no-deps
     fi
+    if [[ -f $ddtrace_2_requirements ]]; then
+        step "ddtrace 2" install_clients "$ddtrace_2_venv" "$ddtrace_2_requirements"
+    fi
     if [[ -f tests/e2e/package-lock.json ]]; then
-        step "end-to-end modules" install_e2e_modules
+        step "end-to-end modules" install_modules tests/e2e
+    fi
+    if [[ -f tests/e2e/dd-trace-6/package-lock.json ]]; then
+        # It wants a newer Node than the rest, and brings it.
+        step "dd-trace 6" install_modules tests/e2e/dd-trace-6
     fi
     step "end-to-end tests" tests/run.sh
 else

@@ -1,12 +1,22 @@
 // Two sets of the same three programs: those of the article, run in place where they are at hand,
 // and the project's own. The tests see both through one face.
 import { createHash } from "node:crypto";
-import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { connect } from "node:net";
 import path from "node:path";
 import { environment } from "./andon.mjs";
-import { ARTICLE, E2E, missing, MODEL, OWN_PROGRAMS, PYTHON } from "./paths.mjs";
+import {
+  ARTICLE,
+  DD_TRACE_6_MODULES,
+  DDTRACE_2_PYTHON,
+  E2E,
+  missing,
+  MODEL,
+  NODE_22,
+  OWN_PROGRAMS,
+  PYTHON,
+} from "./paths.mjs";
 import { freePort, Program, taken } from "./process.mjs";
 import { until } from "./wait.mjs";
 
@@ -22,6 +32,38 @@ export function datadog(agent) {
   return { DD_TRACE_AGENT_URL: local(agent), DD_AGENT_HOST: "127.0.0.1" };
 }
 
+/** Datadog's clients: `run` runs a program under one, whose version begins with `version`. */
+export const DD_TRACE_5 = {
+  name: "dd-trace 5",
+  version: "5.",
+  run: process.execPath,
+  // The article's folder has no modules of its own.
+  env: { NODE_PATH: path.join(E2E, "node_modules") },
+  hindrance: false,
+};
+export const DD_TRACE_6 = {
+  name: "dd-trace 6",
+  version: "6.",
+  run: NODE_22,
+  env: { NODE_PATH: DD_TRACE_6_MODULES },
+  hindrance: missing(NODE_22),
+};
+const python = { PYTHONDONTWRITEBYTECODE: "1", NO_PROXY: "*" };
+export const DDTRACE_4 = {
+  name: "ddtrace 4",
+  version: "4.",
+  run: PYTHON,
+  env: python,
+  hindrance: missing(PYTHON),
+};
+export const DDTRACE_2 = {
+  name: "ddtrace 2",
+  version: "2.",
+  run: DDTRACE_2_PYTHON,
+  env: python,
+  hindrance: missing(DDTRACE_2_PYTHON),
+};
+
 export const article = {
   hindrance: missing(ARTICLE) || missing(PYTHON),
   /** Where the named ones stand, or in `taken` why they cannot; asked anew for each test. */
@@ -29,8 +71,8 @@ export const article = {
     const ports = { gateway: 3000, proxy: 5002, runtime: 11434 };
     return { ...ports, taken: await taken(...names.map((name) => ports[name])) };
   },
-  gateway: [process.execPath, path.join(ARTICLE, "app.js")],
-  proxy: () => [PYTHON, path.join(ARTICLE, "llm_proxy.py")],
+  gateway: () => path.join(ARTICLE, "app.js"),
+  proxy: () => [path.join(ARTICLE, "llm_proxy.py")],
   page: {
     route: "#modelSelect",
     question: "#messageInput",
@@ -54,8 +96,13 @@ export const own = {
     const [gateway, proxy, runtime] = await Promise.all([freePort(), freePort(), freePort()]);
     return { gateway, proxy, runtime, taken: false };
   },
-  gateway: [process.execPath, path.join(OWN_PROGRAMS, "gateway.cjs")],
-  proxy: (at) => [PYTHON, path.join(OWN_PROGRAMS, "proxy.py"), `${at.proxy}`, local(at.runtime)],
+  /** A copy: where it stands it would find the tests' own modules, whatever client is asked for. */
+  async gateway(folder) {
+    const copy = path.join(folder, "gateway.cjs");
+    await copyFile(path.join(OWN_PROGRAMS, "gateway.cjs"), copy);
+    return copy;
+  },
+  proxy: (at) => [path.join(OWN_PROGRAMS, "proxy.py"), `${at.proxy}`, local(at.runtime)],
   page: {
     route: "#route",
     question: "#question",
@@ -77,31 +124,24 @@ export function local(port) {
   return `http://127.0.0.1:${port}`;
 }
 
-/** Starts the Express gateway of a set and waits until it answers. */
-export async function startGateway(programs, { gateway, proxy, agent }, cwd) {
-  const env = environment({
-    ...datadog(agent),
-    // The article's folder has no modules of its own.
-    NODE_PATH: path.join(E2E, "node_modules"),
-    PORT: `${gateway}`,
-    PROXY: local(proxy),
-  });
-  return started(new Program(...command(programs.gateway), { cwd, env }), gateway);
-}
-
-/** Starts the Flask proxy of a set and waits until it answers. */
-export async function startProxy(programs, ports, cwd) {
-  const env = environment({
+/** Starts the Express gateway of a set, under a client, and waits until it answers. */
+export async function startGateway(programs, ports, cwd, { client = DD_TRACE_5, env = {} } = {}) {
+  const all = environment({
     ...datadog(ports.agent),
-    PYTHONDONTWRITEBYTECODE: "1",
-    NO_PROXY: "*",
+    ...client.env,
+    ...env,
+    PORT: `${ports.gateway}`,
+    PROXY: local(ports.proxy),
   });
-  const program = new Program(...command(programs.proxy(ports)), { cwd, env });
-  return started(program, ports.proxy);
+  const script = await programs.gateway(cwd);
+  return started(new Program(client.run, [script], { cwd, env: all }), ports.gateway);
 }
 
-function command([program, ...args]) {
-  return [program, args];
+/** Starts the Flask proxy of a set, under a client, and waits until it answers. */
+export async function startProxy(programs, ports, cwd, { client = DDTRACE_4, env = {} } = {}) {
+  const all = environment({ ...datadog(ports.agent), ...client.env, ...env });
+  const program = new Program(client.run, programs.proxy(ports), { cwd, env: all });
+  return started(program, ports.proxy);
 }
 
 async function started(program, port) {

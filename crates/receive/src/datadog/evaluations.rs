@@ -4,7 +4,8 @@
 //!
 //! So one whose span is not known yet is not answered at once: for [`PATIENCE`] its request waits for
 //! the span, and then it is stored in the right trace and answered. Clients wait 5 s. If the span does
-//! not come in that time (a call within a longer trace, which is sent as a whole when it ends), the
+//! not come in that time (a call within a longer trace, which is sent as a whole when it ends; or any of
+//! dd-trace, which has one connection for all and sends the span only after the answer), the
 //! evaluation is stored under the trace id that it names, since nothing may be acknowledged that is not
 //! durable; and once more in the right trace when its span comes. In a trace it is seen once; in the
 //! table of evaluations the first row stays, of a trace that has no spans. One that names a tag has no id
