@@ -200,7 +200,8 @@ impl House {
         let keeper_of_received =
             receive::Keeper { protector: protector.clone(), store: Arc::clone(&store) };
         let intake =
-            Intake::new(Arc::new(keeper_of_received), Arc::clone(&counted), config.receive.limits);
+            Intake::new(Arc::new(keeper_of_received), Arc::clone(&counted), config.receive.limits)
+                .with_sampling(config.receive.sampling);
         let api = ApiState::new(Parts {
             store,
             state,

@@ -59,6 +59,9 @@ pub struct Span {
     pub source: Source,
     #[schema(value_type = std::collections::BTreeMap<String, AttributeValue>)]
     pub attributes: Attributes,
+    /// So many spans it stands for, where others of their kind were left out at the door; for itself
+    /// alone where nothing is said. OpenTelemetry's word for the inverse of a probability.
+    pub adjusted_count: Option<u64>,
 }
 
 impl Default for Span {
@@ -113,6 +116,7 @@ impl Span {
             request_id: None,
             source: Source::Gateway,
             attributes: Attributes::new(),
+            adjusted_count: None,
         }
     }
 

@@ -290,6 +290,7 @@ fn columns(span: &mut Span) -> impl Iterator<Item = (&'static str, &mut String)>
         user_id,
         source: _,
         attributes: _,
+        adjusted_count: _,
     } = span;
     let columns = [
         ("service", Some(service)),

@@ -15,6 +15,7 @@ use crate::{
     body::{BodyLimits, Room},
     counted::CountedCalls,
     otlp::Places,
+    sampling::{Sampling, SamplingRules},
 };
 
 /// What one request held.
@@ -88,10 +89,12 @@ pub enum Reason {
     Unfinished,
     /// Understood, and nothing that is kept.
     NotKept,
+    /// Left out by the rules of sampling.
+    Sampled,
 }
 
 impl Reason {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Unreadable,
         Self::TooLarge,
         Self::ContentType,
@@ -102,6 +105,7 @@ impl Reason {
         Self::Unavailable,
         Self::Unfinished,
         Self::NotKept,
+        Self::Sampled,
     ];
 }
 
@@ -150,6 +154,7 @@ pub struct Intake {
     keep: Arc<dyn Keep>,
     counters: Arc<[Counters; Protocol::ALL.len()]>,
     counted: Arc<CountedCalls>,
+    sampling: Arc<Sampling>,
     pub(crate) places: Arc<Mutex<Places>>,
     pub(crate) room: Room,
 }
@@ -161,9 +166,15 @@ impl Intake {
             keep,
             counters: Arc::default(),
             counted,
+            sampling: Arc::default(),
             places: Arc::default(),
             room: Room::new(limits),
         }
+    }
+
+    /// With rules by which not all traces are kept.
+    pub fn with_sampling(self, rules: SamplingRules) -> Self {
+        Self { sampling: Arc::new(Sampling::new(rules)), ..self }
     }
 
     pub fn counts(&self) -> Vec<IntakeCounts> {
@@ -203,6 +214,13 @@ impl Intake {
     pub(crate) async fn keep(&self, protocol: Protocol, mut batch: Batch) -> Result<(), Refused> {
         if batch.is_empty() {
             return Ok(());
+        }
+        let left_out = self.sampling.apply(&mut batch);
+        if left_out > 0 {
+            self.reject(protocol, Reason::Sampled, left_out);
+            if batch.is_empty() {
+                return Ok(());
+            }
         }
         self.counted.settle(&mut batch.spans);
         let spans = batch.spans.len() as u64;

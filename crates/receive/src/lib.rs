@@ -13,8 +13,10 @@ mod intake;
 mod langfuse;
 mod normalise;
 pub mod otlp;
+mod sampling;
 mod value;
 
 pub use body::BodyLimits;
 pub use counted::{COUNTED_IN, CountedCalls};
 pub use intake::{Batch, Intake, IntakeCounts, Keep, Protocol, Reason, Refused, Rejected};
+pub use sampling::SamplingRules;

@@ -152,6 +152,7 @@ fn numbers_of(span: &mut Span) -> impl Iterator<Item = &mut u64> {
         &mut span.cached_tokens,
         &mut span.reasoning_tokens,
         &mut span.context_length,
+        &mut span.adjusted_count,
     ];
     [&mut span.start_ns, &mut span.duration_ns].into_iter().chain(known.into_iter().flatten())
 }

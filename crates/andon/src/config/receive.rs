@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use andon_receive::BodyLimits;
+use andon_receive::{BodyLimits, SamplingRules};
 use serde::Deserialize;
 
 use super::{Merge, values};
@@ -17,6 +17,16 @@ pub(super) struct ReceiveTable {
     allowed_origins: Option<Vec<String>>,
     datadog_socket: Option<PathBuf>,
     dogstatsd_socket: Option<PathBuf>,
+    sampling: SamplingTable,
+}
+
+/// `[receive.sampling]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SamplingTable {
+    one_in: Option<u64>,
+    keep_errors: Option<bool>,
+    keep_slower_than: Option<String>,
 }
 
 /// Receivers' ports and limits. A port is `None` when it is off.
@@ -33,6 +43,7 @@ pub(crate) struct Receive {
     /// Web pages that may send.
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) limits: BodyLimits,
+    pub(crate) sampling: SamplingRules,
 }
 
 /// An address as a flag or the environment says it, and as the file does.
@@ -79,6 +90,7 @@ impl Receive {
                 &merge.text("receive.timeout", None, table.timeout, "30s"),
             )?,
         };
+        let sampling = sampling(table.sampling, merge)?;
         let origins = table.allowed_origins;
         let allowed_origins = merge.take("receive.allowed_origins", None, origins, Vec::new());
         let mut socket = |name, said| merge.take(name, None, Some(said), None);
@@ -93,6 +105,7 @@ impl Receive {
             dogstatsd,
             allowed_origins,
             limits,
+            sampling,
         })
     }
 
@@ -106,4 +119,18 @@ impl Receive {
         ];
         ports.into_iter().filter_map(|(name, address)| Some((name, address?)))
     }
+}
+
+fn sampling(table: SamplingTable, merge: &mut Merge) -> anyhow::Result<SamplingRules> {
+    const SLOWER: &str = "receive.sampling.keep_slower_than";
+    let defaults = SamplingRules::default();
+    let one_in = merge.take("receive.sampling.one_in", None, table.one_in, defaults.one_in);
+    anyhow::ensure!(one_in > 0, "receive.sampling.one_in: 1 keeps all traces; 0 is none of them");
+    let errors = table.keep_errors;
+    let keep_errors =
+        merge.take("receive.sampling.keep_errors", None, errors, defaults.keep_errors);
+    let slower = merge.text(SLOWER, None, table.keep_slower_than, "5s");
+    let keep_slower_than =
+        if slower == "off" { None } else { Some(values::duration(SLOWER, &slower)?) };
+    Ok(SamplingRules { one_in, keep_errors, keep_slower_than })
 }

@@ -287,7 +287,7 @@ mod tests {
 
     fn points(durations: &[u64]) -> BTreeMap<UnixNanos, Sums> {
         let mut sums = Sums::default();
-        durations.iter().for_each(|duration| sums.durations.add(*duration));
+        durations.iter().for_each(|duration| sums.durations.add(*duration, 1));
         BTreeMap::from([(0, sums)])
     }
 

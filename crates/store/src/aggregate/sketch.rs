@@ -26,14 +26,13 @@ pub(crate) struct Sketch {
 }
 
 impl Sketch {
-    pub(crate) fn add(&mut self, value: u64) {
-        match bin_of(value) {
-            None => self.zeros = self.zeros.saturating_add(1),
-            Some(bin) => {
-                let own = self.bin(bin);
-                *own = own.saturating_add(1);
-            }
-        }
+    /// Adds a value that occurred so many times.
+    pub(crate) fn add(&mut self, value: u64, times: u64) {
+        let own = match bin_of(value) {
+            None => &mut self.zeros,
+            Some(bin) => self.bin(bin),
+        };
+        *own = own.saturating_add(times);
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
@@ -190,7 +189,7 @@ mod tests {
 
     fn of(values: &[u64]) -> Sketch {
         let mut sketch = Sketch::default();
-        values.iter().for_each(|value| sketch.add(*value));
+        values.iter().for_each(|value| sketch.add(*value, 1));
         sketch
     }
 

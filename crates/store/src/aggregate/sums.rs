@@ -37,7 +37,7 @@ pub(crate) struct Sums {
 }
 
 /// Columns of spans that sums are made of.
-pub(crate) const SPAN_COLUMNS: [&str; 13] = [
+pub(crate) const SPAN_COLUMNS: [&str; 14] = [
     "start_ns",
     "duration_ns",
     "status",
@@ -51,6 +51,7 @@ pub(crate) const SPAN_COLUMNS: [&str; 13] = [
     "load_ns",
     "prompt_eval_ns",
     "eval_ns",
+    "adjusted_count",
 ];
 
 impl Sums {
@@ -104,6 +105,8 @@ pub(crate) struct SpanSums<'a> {
     loads: Option<&'a Int64Array>,
     prompts: Option<&'a Int64Array>,
     evals: Option<&'a Int64Array>,
+    /// So many spans a row stands for.
+    adjusted_counts: Option<&'a Int64Array>,
     /// For each row whether it failed.
     failed: Vec<bool>,
 }
@@ -123,34 +126,41 @@ impl<'a> SpanSums<'a> {
             loads: numbers("load_ns"),
             prompts: numbers("prompt_eval_ns"),
             evals: numbers("eval_ns"),
+            adjusted_counts: numbers("adjusted_count"),
             failed: rows_where(batch, "status", |word| word == Status::Error.name()),
         }
     }
 
-    /// Adds the span in this row.
+    /// Adds the span in this row, as often as it stands for one.
     pub(crate) fn add_to(&self, sums: &mut Sums, row: usize) {
-        let sum = |own: &mut u64, other: u64| *own = own.saturating_add(other);
-        sums.count += 1;
-        sums.errors += u64::from(self.failed.get(row).copied().unwrap_or(false));
+        let times = number(self.adjusted_counts, row).unwrap_or(1).max(1);
+        let sum = |own: &mut u64, one: u64| {
+            *own = own.saturating_add(one.saturating_mul(times));
+        };
+        let add = |own: &mut Option<u64>, numbers| {
+            add(own, number(numbers, row).map(|one| one.saturating_mul(times)));
+        };
+        sum(&mut sums.count, 1);
+        sum(&mut sums.errors, u64::from(self.failed.get(row).copied().unwrap_or(false)));
         let duration_ns = number(self.durations, row).unwrap_or(0);
         sum(&mut sums.duration_ns, duration_ns);
         sums.duration_max_ns = sums.duration_max_ns.max(duration_ns);
-        sums.durations.add(duration_ns);
+        sums.durations.add(duration_ns, times);
         if let Some(ttft_ns) = number(self.ttfts, row) {
             sum(&mut sums.ttft_ns, ttft_ns);
             sums.ttft_max_ns = sums.ttft_max_ns.max(ttft_ns);
-            sums.ttfts.add(ttft_ns);
+            sums.ttfts.add(ttft_ns, times);
         }
+        add(&mut sums.input_tokens, self.input_tokens);
+        add(&mut sums.output_tokens, self.output_tokens);
+        add(&mut sums.cached_tokens, self.cached_tokens);
+        add(&mut sums.reasoning_tokens, self.reasoning_tokens);
+        add_cost(&mut sums.cost, self.costs, row, times as f64);
+        add(&mut sums.queue_ns, self.queues);
+        add(&mut sums.load_ns, self.loads);
+        add(&mut sums.prompt_eval_ns, self.prompts);
+        add(&mut sums.eval_ns, self.evals);
         let (output_tokens, eval_ns) = (number(self.output_tokens, row), number(self.evals, row));
-        add(&mut sums.input_tokens, number(self.input_tokens, row));
-        add(&mut sums.output_tokens, output_tokens);
-        add(&mut sums.cached_tokens, number(self.cached_tokens, row));
-        add(&mut sums.reasoning_tokens, number(self.reasoning_tokens, row));
-        add_cost(&mut sums.cost, self.costs, row);
-        add(&mut sums.queue_ns, number(self.queues, row));
-        add(&mut sums.load_ns, number(self.loads, row));
-        add(&mut sums.prompt_eval_ns, number(self.prompts, row));
-        add(&mut sums.eval_ns, eval_ns);
         if let (Some(tokens), Some(eval_ns @ 1..)) = (output_tokens, eval_ns) {
             sum(&mut sums.timed_tokens, tokens);
             sum(&mut sums.timed_ns, eval_ns);
@@ -231,7 +241,7 @@ impl<'a> RollupSums<'a> {
         add(&mut sums.output_tokens, number(self.output_tokens, row));
         add(&mut sums.cached_tokens, number(self.cached_tokens, row));
         add(&mut sums.reasoning_tokens, number(self.reasoning_tokens, row));
-        add_cost(&mut sums.cost, self.costs, row);
+        add_cost(&mut sums.cost, self.costs, row, 1.0);
         add(&mut sums.queue_ns, number(self.queues, row));
         add(&mut sums.load_ns, number(self.loads, row));
         add(&mut sums.prompt_eval_ns, number(self.prompts, row));
@@ -245,9 +255,9 @@ fn floats<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a Float64Array> {
     batch.column_by_name(name)?.as_primitive_opt::<Float64Type>()
 }
 
-fn add_cost(own: &mut Option<f64>, costs: Option<&Float64Array>, row: usize) {
+fn add_cost(own: &mut Option<f64>, costs: Option<&Float64Array>, row: usize, times: f64) {
     if let Some(costs) = costs.filter(|costs| costs.is_valid(row)) {
-        *own.get_or_insert(0.0) += costs.value(row);
+        *own.get_or_insert(0.0) += costs.value(row) * times;
     }
 }
 

@@ -151,6 +151,7 @@ columns! {
     request_id: Text,
     source: Word,
     attributes: Map,
+    adjusted_count: Number,
 }
 
 columns! {

@@ -41,5 +41,6 @@ export const connect = {
     unavailable: "the store could not write (sent again)",
     unfinished: "broken off",
     not_kept: "understood, not kept yet",
+    sampled: "left out by sampling",
   },
 };

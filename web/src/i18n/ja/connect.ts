@@ -43,5 +43,6 @@ export const connect: typeof en = {
     unavailable: "書き込めない (再送されます)",
     unfinished: "途中で切れた",
     not_kept: "解釈したが、まだ保存しない",
+    sampled: "サンプリングで除外",
   },
 };
