@@ -1,0 +1,59 @@
+//! Requests that are small on the wire and large in what they come to.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod support;
+
+use andon_receive::Reason;
+use http::StatusCode;
+use serde_json::{Value, json};
+use support::{Bench, JSON};
+
+const TRACE: &str = "5b8efff798038103d269b633813fc60c";
+
+fn text(name: &str, value: &str) -> Value {
+    json!({"key": name, "value": {"stringValue": value}})
+}
+
+/// Spans of one resource.
+fn traces(of: &Value, spans: Vec<Value>) -> String {
+    let scope = json!({"spans": spans});
+    json!({"resourceSpans": [{"resource": {"attributes": [of]}, "scopeSpans": [scope]}]})
+        .to_string()
+}
+
+fn span(at: u64, attributes: Vec<Value>) -> Value {
+    json!({"traceId": TRACE, "spanId": format!("{:016x}", at + 1), "startTimeUnixNano": "1",
+        "attributes": attributes})
+}
+
+#[tokio::test]
+async fn what_a_resource_says_is_not_copied_without_limit() {
+    let bench = Bench::new();
+    let of = text("service.name", &"x".repeat(1 << 20));
+    let body = traces(&of, (0..200).map(|at| span(at, vec![])).collect());
+    let (status, said) = bench.post("/v1/traces", JSON, body).await;
+    assert_eq!(status, StatusCode::OK);
+    // 128 MiB, and each copy is a little more than one.
+    let said: Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!(said["partialSuccess"]["rejectedSpans"], "73");
+    let why = said["partialSuccess"]["errorMessage"].as_str().unwrap();
+    assert!(why.contains("resource"), "{why}");
+    assert_eq!(bench.spans().len(), 127);
+    assert_eq!(bench.rejected(), [(Reason::TooLarge, 73)]);
+}
+
+#[tokio::test]
+async fn what_a_metric_is_called_is_not_copied_without_limit() {
+    let bench = Bench::new();
+    let points: Vec<_> = (0..200).map(|at| json!({"timeUnixNano": "5", "asInt": at})).collect();
+    let metrics = json!([
+        {"name": "x".repeat(1 << 20), "gauge": {"dataPoints": points}},
+        {"name": "y", "gauge": {"dataPoints": points}},
+    ]);
+    let body = json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}).to_string();
+    let (status, said) = bench.post("/v1/metrics", JSON, body).await;
+    assert_eq!(status, StatusCode::OK);
+    let said: Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!(said["partialSuccess"]["rejectedDataPoints"], "200");
+    assert_eq!(bench.batches()[0].metrics.len(), 200);
+}
