@@ -57,3 +57,17 @@ async fn what_a_metric_is_called_is_not_copied_without_limit() {
     assert_eq!(said["partialSuccess"]["rejectedDataPoints"], "200");
     assert_eq!(bench.batches()[0].metrics.len(), 200);
 }
+
+/// It takes minutes where each name makes a copy of the long value to compare with.
+#[tokio::test]
+async fn many_names_of_one_field_beside_a_long_value_cost_no_more_than_others() {
+    let bench = Bench::new();
+    let mut attributes = vec![text("gen_ai.provider.name", &"x".repeat(8 << 20))];
+    attributes.extend((0..20_000).map(|_| text("gen_ai.system", "y")));
+    let body = traces(&text("service.name", "s"), vec![span(1, attributes)]);
+    let (status, _) = bench.post("/v1/traces", JSON, body).await;
+    assert_eq!(status, StatusCode::OK);
+    let span = bench.spans().remove(0).span;
+    assert_eq!(span.attributes["gen_ai.system"], "y".into());
+    assert_eq!(span.provider.map(|name| name.len()), Some(8 << 20));
+}

@@ -167,6 +167,8 @@ fn losers<'a>(
     all: impl Iterator<Item = &'a KeyValue>,
     attributes: &mut Attributes,
 ) {
+    // Once for each field: one long value could have a million names beside it.
+    let mut best: [Option<String>; Field::COUNT] = [const { None }; Field::COUNT];
     for attribute in all {
         let Some(value) = attribute.value() else { continue };
         let Ok(name) = std::str::from_utf8(&attribute.key) else { continue };
@@ -175,7 +177,9 @@ fn losers<'a>(
         if field.is_content() || is_error || fields.name(field) == Some(name) {
             continue;
         }
-        if fields.get(field).is_some_and(|best| best.to_words() != value.to_words())
+        let Some(kept) = fields.get(field) else { continue };
+        let kept = best[field as usize].get_or_insert_with(|| kept.to_words());
+        if *kept != value.to_words()
             && let Some(value) = scalar(value)
         {
             attributes.set(name.to_owned(), value);
