@@ -71,3 +71,28 @@ async fn many_names_of_one_field_beside_a_long_value_cost_no_more_than_others() 
     assert_eq!(span.attributes["gen_ai.system"], "y".into());
     assert_eq!(span.provider.map(|name| name.len()), Some(8 << 20));
 }
+
+/// It takes minutes where each looks for a place behind all others.
+#[tokio::test]
+async fn many_records_of_one_moment_have_a_place_each() {
+    let bench = Bench::new();
+    let record = |at: u64| {
+        let body = json!({"stringValue": at.to_string()});
+        json!({"traceId": TRACE, "spanId": "eee19b7ec3c1b174", "timeUnixNano": "5000", "body": body})
+    };
+    let records: Vec<_> = (0..20_000).map(record).collect();
+    let body = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).to_string();
+    let mut places = Vec::new();
+    // Sent again, each has the place that it had.
+    for _ in 0..2 {
+        let (status, _) = bench.post("/v1/logs", JSON, body.clone()).await;
+        assert_eq!(status, StatusCode::OK);
+        let batch = bench.batches().pop().unwrap();
+        places.push(batch.texts[0].contents.iter().map(|text| text.idx).collect::<Vec<_>>());
+    }
+    assert_eq!(places[0], places[1]);
+    assert!(places[0][..60].is_sorted());
+    places[0].sort_unstable();
+    places[0].dedup();
+    assert_eq!(places[0].len(), 20_000);
+}
