@@ -38,10 +38,13 @@ impl Keeper {
         for texts in self.protector.protect_texts(batch.texts).split(RECORD_BYTES) {
             self.add(&mut kept, texts.into_inner());
         }
-        kept.evaluations.extend(self.protector.protect_judgements(batch.evaluations));
+        for evaluation in self.protector.protect_judgements(batch.evaluations) {
+            assert_numbers([evaluation.score], &evaluation.evaluator);
+            kept.evaluations.push(evaluation);
+        }
         for point in self.protector.protect_metrics(batch.metrics) {
             self.assert_bounded(&point.tags);
-            assert!(point.value.is_none_or(f64::is_finite), "{:?} of {}", point.value, point.name);
+            assert_numbers([point.value, point.sum, point.min, point.max], &point.name);
             kept.metrics.push(point);
         }
     }
@@ -50,6 +53,7 @@ impl Keeper {
         let limits = self.protector.limits();
         for span in &batch.spans {
             self.assert_bounded(&span.attributes);
+            assert_numbers([span.cost], &span.name);
             assert!(span.name.len() <= limits.name_bytes);
             assert!(span.service.len() <= limits.name_bytes);
             let message = span.error_message.as_ref().map_or(0, String::len);
@@ -79,6 +83,11 @@ impl Keep for Keeper {
         self.append(batch);
         Box::pin(async { Ok(()) })
     }
+}
+
+/// In a column, one that is none would spoil all sums over it.
+fn assert_numbers<const N: usize>(numbers: [Option<f64>; N], of: &str) {
+    assert!(numbers.iter().flatten().all(|number| number.is_finite()), "{numbers:?} of {of}");
 }
 
 /// Bytes of all texts that were handed on.

@@ -1,5 +1,7 @@
 //! What was kept, and when two such are the same.
 
+use std::collections::HashSet;
+
 use andon_model::{Content, Evaluation, LOOSE_PLACES, MetricPoint, Span, UnixNanos};
 
 /// All that a keeper got, protected.
@@ -48,7 +50,13 @@ impl Kept {
             self.spans.clear();
             self.contents.clear();
         }
-        self.contents.retain(|text| !clock.has(text.time_ns) && !clock.has_place(text.idx));
+        // One such place may have pushed its neighbours on.
+        let is_placed = |text: &&Content| clock.has(text.time_ns) || clock.has_place(text.idx);
+        let placed = self.contents.iter().filter(is_placed);
+        let placed: HashSet<_> = placed.map(|text| (text.trace_id, text.span_id)).collect();
+        self.contents.retain(|text| {
+            text.idx < LOOSE_PLACES || !placed.contains(&(text.trace_id, text.span_id))
+        });
         self.contents.sort_by(|a, b| {
             let key = |text: &Content| (text.trace_id, text.span_id, text.part as u8, text.idx);
             key(a).cmp(&key(b)).then_with(|| a.text.cmp(&b.text))
