@@ -6,7 +6,7 @@ mod support;
 use andon_receive::Reason;
 use http::StatusCode;
 use serde_json::{Value, json};
-use support::{Bench, JSON};
+use support::{Bench, JSON, PROTOBUF};
 
 const TRACE: &str = "5b8efff798038103d269b633813fc60c";
 
@@ -24,6 +24,63 @@ fn traces(of: &Value, spans: Vec<Value>) -> String {
 fn span(at: u64, attributes: Vec<Value>) -> Value {
     json!({"traceId": TRACE, "spanId": format!("{:016x}", at + 1), "startTimeUnixNano": "1",
         "attributes": attributes})
+}
+
+/// A field of one byte for its number, and its length.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut all = vec![number << 3 | 2];
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        all.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    all.push(length as u8);
+    all.extend_from_slice(bytes);
+    all
+}
+
+/// Two bytes each, of which each would take 72 to 300.
+#[tokio::test]
+async fn many_empty_messages_are_refused_before_they_are_read() {
+    let bench = Bench::new();
+    let spans = [0x12, 0].repeat(2 << 20);
+    let keys = [0x4a, 0].repeat(4 << 20);
+    let values = [0x0a, 0].repeat(8 << 20);
+    let value = field(2, &field(5, &values));
+    let scopes = [
+        field(2, &spans),
+        field(2, &field(2, &keys)),
+        field(2, &field(2, &field(9, &value))),
+        // A message that says that it ends before the one in it does: that is read to its end.
+        [vec![0x12, 2], field(2, &keys)].concat(),
+    ];
+    for scope in scopes {
+        let body = field(1, &scope);
+        let (status, said) = bench.post("/v1/traces", PROTOBUF, body).await;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{said}");
+        assert!(said.contains("too many values"), "{said}");
+    }
+    let body = field(1, &field(2, &spans));
+    let framed = [&[0][..], &(body.len() as u32).to_be_bytes(), &body].concat();
+    let path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    let response = bench.send(path, "application/grpc", framed.into()).await;
+    assert_eq!(response.headers()["grpc-status"], "8");
+    let points = field(10, &field(1, &field(8, &field(2, &vec![1; 40 << 20]))));
+    let body = field(1, &field(2, &field(2, &points)));
+    let (status, _) = bench.post("/v1/metrics", PROTOBUF, body).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    let spans = format!("[{}{{}}]", "{},".repeat(2 << 20));
+    let body = format!("{{\"resourceSpans\":[{{\"scopeSpans\":[{{\"spans\":{spans}}}]}}]}}");
+    let (status, _) = bench.post("/v1/traces", JSON, body).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(bench.rejected(), [(Reason::TooLarge, 1), (Reason::TooLarge, 6)]);
+    // What clients send is far from it.
+    let attributes = (0..200).map(|at| text(&format!("name.{at}"), "value")).collect::<Vec<_>>();
+    let spans = (0..500).map(|at| span(at, attributes.clone())).collect();
+    let body = traces(&text("service.name", "s"), spans);
+    let (status, _) = bench.post("/v1/traces", JSON, body).await;
+    assert_eq!((status, bench.spans().len()), (StatusCode::OK, 500));
 }
 
 #[tokio::test]
