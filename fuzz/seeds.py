@@ -115,9 +115,9 @@ def otlp():
         name = f"{file.parent.name}-{file.name[:3]}"
         signal = next(at for at, word in enumerate(SIGNALS) if word in file.name)
         if body.startswith(b"{"):
-            if body.startswith(b"{"):
-                write("otlp_json", name, first((signal, 3), (0, 3)) + body)
-                write("packed", f"{name}-json", first((0, 4), (1, 2)) + b"\x80" + gzip.compress(body, mtime=0))
+            write("otlp_json", name, first((signal, 3), (0, 3)) + body)
+            packed = gzip.compress(body, mtime=0)
+            write("packed", f"{name}-json", first((0, 4), (1, 2)) + b"\x80" + packed)
             continue
         for at, request in enumerate(alone(body)):
             if len(request) > LARGEST:
