@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fmt lint build web model deps
+.PHONY: help run test fuzz bench fmt lint build web model deps
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 CARGO := scripts/cargo.sh
@@ -23,12 +23,16 @@ run: ## everything: tools, pages, model, build, and Andon itself (ARGS="…" go 
 test: ## formatting, lints, unit, page and end-to-end tests; installs what they need
 	@scripts/test.sh
 
+fuzz: ## the receivers, with what no client would send (ARGS="SECONDS TARGET…")
+	@scripts/fuzz.sh $(ARGS)
+
 bench: deps ## measures Andon on this machine; results in bench/RESULTS.md
 	@bench/run.sh
 	@bench/store.sh
 
 fmt: ## formats Rust and the pages
 	@cargo fmt --all
+	@cargo fmt --manifest-path fuzz/Cargo.toml
 	@scripts/web.sh --modules
 	@cd web && npm run --silent format
 

@@ -45,9 +45,18 @@ in_folder() {
     (cd "$1" && shift && "$@")
 }
 
+# The fuzz targets are a workspace of their own, so that nothing else is built with their flags.
+lint_fuzz() {
+    local folder=${CARGO_TARGET_DIR:-target}
+    CARGO_TARGET_DIR=$folder/fuzz cargo clippy --manifest-path fuzz/Cargo.toml --all-targets -- \
+        -D warnings
+}
+
 lint_rust() {
     step "Rust formatting" cargo fmt --all --check
     step "Rust lints" scripts/cargo.sh clippy --workspace --all-targets -- -D warnings
+    step "formatting of the fuzz targets" cargo fmt --manifest-path fuzz/Cargo.toml --check
+    step "lints of the fuzz targets" lint_fuzz
     if have cargo-deny; then
         # Advisories need the network: `cargo deny check advisories`.
         step "licences and sources" cargo deny --offline check licenses bans sources

@@ -85,6 +85,7 @@ step "the pages" scripts/web.sh --strict
 lint_rust
 step "the model" scripts/model.sh
 step "Rust tests" unit_tests
+step "fuzzing, a minute each" scripts/fuzz.sh 60
 
 if [[ -x tests/run.sh ]]; then
     step "browser" install_browser

@@ -95,7 +95,7 @@ fn metric(line: &str) -> Option<Metric<'_>> {
     let mut common = Common::default();
     for field in fields {
         match field.strip_prefix('@') {
-            Some(said) => rate = said.parse().ok().filter(|rate| *rate > 0.0 && *rate <= 1.0)?,
+            Some(said) => rate = said.parse().ok().filter(is_rate)?,
             None => common.take(field),
         }
     }
@@ -109,6 +109,11 @@ fn metric(line: &str) -> Option<Metric<'_>> {
         return None;
     }
     Some(Metric { name, values, kind, unit, rate, common })
+}
+
+/// One that stands for more than can be counted would make all that it is added to endless.
+fn is_rate(rate: &f64) -> bool {
+    *rate > 0.0 && *rate <= 1.0 && rate.recip().is_finite()
 }
 
 /// `_e{<bytes of title>,<bytes of text>}:title|text|…`
@@ -206,6 +211,7 @@ mod tests {
             "a:nan|g",
             "a:1|c|@0",
             "a:1|c|@x",
+            "a:0|c|@1e-310",
             "_e{",
             "_e{1,1}:a",
             "_e{9,9}:a|b",

@@ -162,7 +162,9 @@ impl Curve {
         }
         match self {
             Self::Sum(sum) => {
-                (point.value, point.temporality) = (Some(sum), Some(Temporality::Delta));
+                // Numbers that are none by themselves are no lines; added up they may come to one.
+                point.value = Some(sum).filter(|sum| sum.is_finite());
+                point.temporality = Some(Temporality::Delta);
                 point.start_ns = from_ns;
             }
             Self::Last(last) => point.value = Some(last),
@@ -319,6 +321,13 @@ mod tests {
         for (value, (bound, _)) in [-4.0, 0.0, 1.0, 2.0, 3.0].into_iter().zip(&buckets) {
             assert!(value <= *bound && bound - value <= 0.021 * f64::abs(value), "{value} {bound}");
         }
+    }
+
+    #[test]
+    fn what_adds_up_to_no_number_is_not_told() {
+        let all = points(&["c:1e308:1e308|c", "h:1e308:1e308|h", "k:1|c"]);
+        let values: Vec<_> = all.iter().map(|point| (point.value, point.sum)).collect();
+        assert_eq!(values, [(None, None), (None, None), (Some(1.0), None)]);
     }
 
     #[test]

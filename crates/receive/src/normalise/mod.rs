@@ -173,13 +173,17 @@ pub(crate) fn messages_of(events: &[Event]) -> Contents {
 /// A field's values that were not the best one are kept under their own names where they say something
 /// else, unless they may be content.
 fn losers(fields: &Fields<'_>, attributes: &mut Attributes) {
+    // Once for each field: one long value could have a million names beside it.
+    let mut best: [Option<String>; Field::COUNT] = [const { None }; Field::COUNT];
     for (field, (place, name, value)) in &fields.others {
         let is_error = matches!(field, Field::ErrorMessage);
         let is_of_event = *place >= events::PLACES;
         if field.is_content() || is_error || is_of_event || fields.name(*field) == Some(*name) {
             continue;
         }
-        if fields.get(*field).is_some_and(|best| best.to_words() != value.to_words())
+        let Some(kept) = fields.get(*field) else { continue };
+        let kept = best[*field as usize].get_or_insert_with(|| kept.to_words());
+        if *kept != value.to_words()
             && let Some(value) = scalar(value)
         {
             attributes.set((*name).to_owned(), value);

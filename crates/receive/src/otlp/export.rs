@@ -20,6 +20,25 @@ pub(super) enum Export {
     Logs(LogsRequest),
 }
 
+/// Bytes of what a request says once for many spans or points, counted as often as it is copied to one.
+const MAX_SHARED_BYTES: usize = 128 << 20;
+
+/// What is left of them.
+pub(super) struct Shared(usize);
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self(MAX_SHARED_BYTES)
+    }
+
+    /// Whether there may be so many copies of so many bytes.
+    pub(super) fn take(&mut self, copies: usize, bytes: usize) -> bool {
+        let left = self.0.checked_sub(copies.saturating_mul(bytes));
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+}
+
 /// Parts of a request that could not be taken.
 #[derive(Default)]
 pub(super) struct Rejections {
@@ -29,9 +48,13 @@ pub(super) struct Rejections {
 
 impl Rejections {
     pub(super) fn add(&mut self, reason: Reason) {
+        self.add_several(reason, 1);
+    }
+
+    pub(super) fn add_several(&mut self, reason: Reason, more: u64) {
         match self.counts.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, count)) => *count += 1,
-            None => self.counts.push((reason, 1)),
+            Some((_, count)) => *count += more,
+            None => self.counts.push((reason, more)),
         }
     }
 
@@ -50,6 +73,7 @@ impl Rejections {
             let what = match reason {
                 Reason::TraceId => "without a trace id of 16 bytes that are not all 0",
                 Reason::SpanId => "without a span id of 8 bytes that are not all 0",
+                Reason::TooLarge => "of a resource, scope or metric that says too much",
                 _ => "not kept",
             };
             format!("{count} {what}")
@@ -68,7 +92,7 @@ pub(super) async fn keep(
     let batch = match export {
         Export::Traces(request) => traces::observe(request, &mut rejections),
         Export::Logs(request) => logs::observe(request, &intake.places, &mut rejections),
-        Export::Metrics(request) => metrics::observe(request),
+        Export::Metrics(request) => metrics::observe(request, &mut rejections),
     };
     intake.keep(protocol, batch).await?;
     for (reason, count) in &rejections.counts {

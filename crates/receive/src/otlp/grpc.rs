@@ -1,19 +1,23 @@
 //! OTLP over gRPC.
 
-use std::pin::Pin;
+use std::{marker::PhantomData, pin::Pin};
 
 use ::http::{Request, Response};
+use bytes::Buf;
 use prost::Message;
 use tonic::{
-    Code, Status, codec::CompressionEncoding, metadata::MetadataMap, server::UnaryService,
+    Code, Status,
+    codec::{Codec, CompressionEncoding, DecodeBuf, Decoder},
+    metadata::MetadataMap,
+    server::UnaryService,
 };
-use tonic_prost::ProstCodec;
+use tonic_prost::ProstEncoder;
 
 use super::{
     Body, RequestBody,
     export::{self, Export, Signal},
     wire::{
-        ExportResponse, LogsRequest, MetricsRequest, RpcStatus, TracesRequest,
+        self, ExportResponse, LogsRequest, MetricsRequest, RpcStatus, TracesRequest,
         prost_any::{Any, Duration, RetryInfo},
     },
 };
@@ -33,19 +37,23 @@ pub(super) async fn answer<B: RequestBody>(intake: Intake, request: Request<B>) 
     };
     let request = request.map(Body::new);
     match signal {
-        Signal::Traces => export::<TracesRequest>(intake, request, Export::Traces).await,
-        Signal::Metrics => export::<MetricsRequest>(intake, request, Export::Metrics).await,
-        Signal::Logs => export::<LogsRequest>(intake, request, Export::Logs).await,
+        Signal::Traces => export::<TracesRequest>(intake, request, signal, Export::Traces).await,
+        Signal::Metrics => export::<MetricsRequest>(intake, request, signal, Export::Metrics).await,
+        Signal::Logs => export::<LogsRequest>(intake, request, signal, Export::Logs).await,
     }
 }
 
-async fn export<M>(intake: Intake, request: Request<Body>, of: fn(M) -> Export) -> Response<Body>
+async fn export<M>(
+    intake: Intake,
+    request: Request<Body>,
+    signal: Signal,
+    of: fn(M) -> Export,
+) -> Response<Body>
 where
     M: Message + Default + 'static,
 {
     let most = intake.room.limits.max_body_bytes;
-    let codec: ProstCodec<ExportResponse, M> = ProstCodec::default();
-    let mut server = tonic::server::Grpc::new(codec)
+    let mut server = tonic::server::Grpc::new(Weighed::<M> { signal, of: PhantomData })
         .accept_compressed(CompressionEncoding::Gzip)
         .accept_compressed(CompressionEncoding::Deflate)
         .accept_compressed(CompressionEncoding::Zstd)
@@ -69,6 +77,40 @@ fn unread(response: &Response<Body>) -> Option<Reason> {
         Code::Internal | Code::InvalidArgument => Some(Reason::Unreadable),
         Code::Unimplemented => Some(Reason::ContentEncoding),
         _ => None,
+    }
+}
+
+/// Messages are weighed before they are read.
+struct Weighed<M> {
+    signal: Signal,
+    of: PhantomData<M>,
+}
+
+impl<M: Message + Default + 'static> Codec for Weighed<M> {
+    type Encode = ExportResponse;
+    type Decode = M;
+    type Encoder = ProstEncoder<ExportResponse>;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstEncoder::default()
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self { signal: self.signal, of: PhantomData }
+    }
+}
+
+impl<M: Message + Default + 'static> Decoder for Weighed<M> {
+    type Item = M;
+    type Error = Status;
+
+    fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<M>, Status> {
+        // The message in one piece, of which its texts are slices.
+        let bytes = source.copy_to_bytes(source.remaining());
+        wire::weigh(self.signal, &bytes)
+            .map_err(|error| Status::resource_exhausted(error.to_string()))?;
+        M::decode(bytes).map(Some).map_err(|error| Status::internal(error.to_string()))
     }
 }
 

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::{
     Body, RequestBody,
     export::{self, Export, Signal},
-    wire::{ExportResponse, LogsRequest, MetricsRequest, RpcStatus, TracesRequest},
+    wire::{self, ExportResponse, LogsRequest, MetricsRequest, RpcStatus, TooMany, TracesRequest},
 };
 use crate::{
     body::BodyError,
@@ -89,6 +89,8 @@ enum Wrong {
     #[error("the body is no OTLP in JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("{0}")]
+    TooMany(#[from] TooMany),
+    #[error("{0}")]
     Refused(#[from] Refused),
 }
 
@@ -101,7 +103,7 @@ impl Wrong {
             Self::ContentType | Self::Body(BodyError::Encoding(_)) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
-            Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BodyError::TooLarge(_)) | Self::TooMany(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyError::Packed { .. } | BodyError::Broken(_))
             | Self::Protobuf(_)
@@ -131,6 +133,7 @@ impl Wrong {
         match self {
             Self::Body(error) => Some(error.reason()),
             Self::Protobuf(_) | Self::Json(_) => Some(Reason::Unreadable),
+            Self::TooMany(_) => Some(Reason::TooLarge),
             Self::ContentType => Some(Reason::ContentType),
             Self::Path(_) | Self::Method(_) | Self::Origin(_) | Self::Refused(_) => None,
         }
@@ -217,6 +220,10 @@ async fn receive<B: RequestBody>(
 }
 
 fn read(signal: Signal, form: Form, bytes: Bytes) -> Result<Export, Wrong> {
+    match form {
+        Form::Protobuf => wire::weigh(signal, &bytes)?,
+        Form::Json => wire::weigh_json(&bytes)?,
+    }
     Ok(match (form, signal) {
         (Form::Protobuf, Signal::Traces) => Export::Traces(TracesRequest::decode(bytes)?),
         (Form::Protobuf, Signal::Metrics) => Export::Metrics(MetricsRequest::decode(bytes)?),

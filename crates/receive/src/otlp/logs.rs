@@ -138,6 +138,9 @@ type Place = (TraceId, SpanId, Part, u32);
 
 /// Places that are remembered.
 const MOST_PLACES: usize = 1 << 16;
+/// Texts of one moment that stand side by side. Where more come, each goes where its hash says: to look
+/// for a free place behind all others would take as long as there are texts, for each of them.
+const MOST_NEIGHBOURS: u32 = 64;
 
 impl Places {
     /// The place itself where the text has it or nobody has, else the next one.
@@ -145,12 +148,14 @@ impl Places {
         let mut hasher = DefaultHasher::new();
         text.expose().hash(&mut hasher);
         let hash = hasher.finish();
-        let mut idx = first;
+        let (mut idx, mut tries) = (first, 0);
         while let Some(known) = self.taken.get(&(trace, span, part, idx)) {
             if *known == hash {
                 return idx;
             }
-            idx = idx.wrapping_add(1) | LOOSE_PLACES;
+            tries += 1;
+            let next = if tries == MOST_NEIGHBOURS { hash as u32 } else { idx.wrapping_add(1) };
+            idx = next | LOOSE_PLACES;
         }
         let place = (trace, span, part, idx);
         self.taken.insert(place, hash);

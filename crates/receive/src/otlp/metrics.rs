@@ -4,11 +4,15 @@
 use andon_model::{MetricKind, MetricPoint, RawMetric, Temporality};
 use serde_json::{Value as Json, json};
 
-use super::wire::{
-    Buckets, ExponentialPoint, HistogramPoint, Metric, MetricsRequest, NumberPoint, SummaryPoint,
+use super::{
+    export::{Rejections, Shared},
+    wire::{
+        Buckets, ExponentialPoint, HistogramPoint, Metric, MetricsRequest, NumberPoint,
+        SummaryPoint,
+    },
 };
 use crate::{
-    intake::Batch,
+    intake::{Batch, Reason},
     normalise::{Field, RawAttributes, field_of},
     value::{KeyValue, some_text, utf8},
 };
@@ -16,12 +20,19 @@ use crate::{
 /// Buckets that are kept of one point; with more of them than this it keeps its sums alone.
 const MAX_BUCKETS: usize = 512;
 
-pub(super) fn observe(request: MetricsRequest) -> Batch {
+pub(super) fn observe(request: MetricsRequest, rejections: &mut Rejections) -> Batch {
     let mut batch = Batch::default();
+    let mut shared = Shared::new();
     for resource in request.resource_metrics {
         let origin = Origin::of(&resource.resource.unwrap_or_default().attributes);
         for metric in resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics) {
-            batch.metrics.extend(points(&origin, &metric));
+            let count = count(&metric);
+            let bytes = origin.bytes() + metric.name.len() + metric.unit.len();
+            if shared.take(count, bytes) {
+                batch.metrics.extend(points(&origin, &metric));
+            } else {
+                rejections.add_several(Reason::TooLarge, count as u64);
+            }
         }
     }
     batch
@@ -53,6 +64,23 @@ impl Origin {
         }
         origin
     }
+
+    fn bytes(&self) -> usize {
+        [&self.service, &self.env, &self.host].into_iter().flatten().map(String::len).sum()
+    }
+}
+
+fn count(of: &Metric) -> usize {
+    let numbers = [
+        of.gauge.as_ref().map(|it| it.data_points.len()),
+        of.sum.as_ref().map(|it| it.data_points.len()),
+    ];
+    let spreads = [
+        of.histogram.as_ref().map(|it| it.data_points.len()),
+        of.exponential_histogram.as_ref().map(|it| it.data_points.len()),
+        of.summary.as_ref().map(|it| it.data_points.len()),
+    ];
+    numbers.into_iter().chain(spreads).flatten().sum()
 }
 
 fn points(origin: &Origin, metric: &Metric) -> Vec<RawMetric> {
@@ -213,7 +241,7 @@ mod tests {
             let text = json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": "m",
                 "sum": {"aggregationTemporality": 2, "dataPoints": [value]}}]}]}]});
             let request: MetricsRequest = serde_json::from_value(text).unwrap();
-            let point = observe(request).metrics.remove(0).point;
+            let point = observe(request, &mut Rejections::default()).metrics.remove(0).point;
             (point.value, point.temporality)
         };
         let cumulative = Some(Temporality::Cumulative);

@@ -2,9 +2,10 @@
 
 use andon_model::{RawText, Source, Span, SpanId, SpanKind, Status, TraceId};
 use bytes::Bytes;
+use prost::Message;
 
 use super::{
-    export::Rejections,
+    export::{Rejections, Shared},
     wire::{self, TracesRequest},
 };
 use crate::{
@@ -18,11 +19,19 @@ const MAX_LINKS: usize = 16;
 
 pub(super) fn observe(request: TracesRequest, rejections: &mut Rejections) -> Batch {
     let mut batch = Batch::default();
+    let mut shared = Shared::new();
     for resource in request.resource_spans {
-        let origin = Origin { attributes: resource.resource.unwrap_or_default().attributes };
+        let from = resource.resource.unwrap_or_default();
+        let bytes = from.encoded_len();
+        let origin = Origin { attributes: from.attributes };
         for scope in resource.scope_spans {
             let named = scope.scope.unwrap_or_default();
+            let bytes = bytes + named.encoded_len();
             for span in scope.spans {
+                if !shared.take(1, bytes) {
+                    rejections.add(Reason::TooLarge);
+                    continue;
+                }
                 match incoming(span, &named) {
                     Ok(incoming) => batch.spans.push(normalise::observe(&origin, incoming)),
                     Err(reason) => rejections.add(reason),

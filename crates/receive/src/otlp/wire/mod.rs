@@ -5,12 +5,17 @@
 //! reader of protobuf passes over numbers that it does not know, and this reader of JSON over names.
 
 mod metrics;
+mod weight;
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 
-pub(crate) use self::metrics::{
-    Buckets, ExponentialPoint, HistogramPoint, Metric, MetricsRequest, NumberPoint, SummaryPoint,
+pub(crate) use self::{
+    metrics::{
+        Buckets, ExponentialPoint, HistogramPoint, Metric, MetricsRequest, NumberPoint,
+        SummaryPoint,
+    },
+    weight::{TooMany, weigh, weigh_json},
 };
 use crate::value::{AnyValue, KeyValue, Number, text};
 
