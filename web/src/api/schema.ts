@@ -1150,7 +1150,7 @@ export interface components {
          * @description Why something, or a part of it, was not taken.
          * @enum {string}
          */
-        Reason: "unreadable" | "too_large" | "content_type" | "content_encoding" | "trace_id" | "span_id" | "busy" | "unavailable" | "unfinished" | "not_kept";
+        Reason: "unreadable" | "too_large" | "content_type" | "content_encoding" | "trace_id" | "span_id" | "busy" | "unavailable" | "unfinished" | "not_kept" | "sampled";
         /** @description How many spans, records or whole requests were not taken, and why. */
         Rejected: {
             /** Format: int64 */
@@ -1309,6 +1309,12 @@ export interface components {
          *     never 0 or empty.
          */
         Span: {
+            /**
+             * Format: int64
+             * @description So many spans it stands for, where others of their kind were left out at the door; for itself
+             *     alone where nothing is said. OpenTelemetry's word for the inverse of a probability.
+             */
+            adjusted_count: number | null;
             attributes: {
                 [key: string]: components["schemas"]["AttributeValue"];
             };

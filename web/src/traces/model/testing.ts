@@ -66,6 +66,7 @@ export function span(number: number, parent: number | null, more: Partial<Span> 
     request_id: null,
     source: "gateway",
     attributes: {},
+    adjusted_count: null,
     ...more,
   };
 }
