@@ -1,30 +1,43 @@
 //! Attributes: what a span knows beyond the columns.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, btree_map},
-    ops::Index,
+use std::{borrow::Cow, fmt, ops::Index, slice, vec};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor},
 };
 
-use serde::{Deserialize, Serialize};
+type Entry = (Cow<'static, str>, AttributeValue);
 
-/// Attributes by their names. Most names are constants of Andon's own, and cost nothing.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Attributes(BTreeMap<Cow<'static, str>, AttributeValue>);
+/// Attributes by their names, in the order of these. Most names are constants of Andon's own, and cost
+/// nothing. A list, since most spans have a dozen: one piece of memory, filled once and read in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Attributes(Vec<Entry>);
 
 impl Attributes {
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self(Vec::new())
     }
 
-    /// Sets an attribute, whatever it was before.
+    /// Sets an attribute, whatever it was before. What is set in the order of names costs least; for
+    /// many others there is [`Extend`].
     pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<AttributeValue>) {
-        self.0.insert(name.into(), value.into());
+        let (name, value) = (name.into(), value.into());
+        if self.0.last().is_none_or(|(last, _)| *last < name) {
+            return self.0.push((name, value));
+        }
+        match self.place_of(&name) {
+            Ok(place) => self.0[place].1 = value,
+            Err(place) => self.0.insert(place, (name, value)),
+        }
     }
 
     pub fn get(&self, name: &str) -> Option<&AttributeValue> {
-        self.0.get(name)
+        self.place_of(name).ok().map(|place| &self.0[place].1)
+    }
+
+    fn place_of(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| known.as_ref().cmp(name))
     }
 
     /// How many there are.
@@ -43,12 +56,63 @@ impl Attributes {
 
     /// Takes an attribute out.
     pub fn remove(&mut self, name: &str) -> Option<AttributeValue> {
-        self.0.remove(name)
+        self.place_of(name).ok().map(|place| self.0.remove(place).1)
     }
 
     /// Takes over all of `other`.
-    pub fn append(&mut self, mut other: Self) {
-        self.0.append(&mut other.0);
+    pub fn append(&mut self, other: Self) {
+        self.extend(other);
+    }
+}
+
+/// Sets all of them, a later one of the same name over an earlier one.
+impl Extend<Entry> for Attributes {
+    fn extend<T: IntoIterator<Item = Entry>>(&mut self, more: T) {
+        self.0.extend(more);
+        if self.0.is_sorted_by(|(before, _), (after, _)| before < after) {
+            return;
+        }
+        // Stable: of one name the last one set is behind the others.
+        self.0.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.0.dedup_by(|later, kept| {
+            let is_same = later.0 == kept.0;
+            if is_same {
+                std::mem::swap(&mut later.1, &mut kept.1);
+            }
+            is_same
+        });
+    }
+}
+
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Attributes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of attributes")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
+                let mut attributes = Attributes::new();
+                let mut entries = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, AttributeValue>()? {
+                    entries.push((Cow::Owned(name), value));
+                }
+                attributes.extend(entries);
+                Ok(attributes)
+            }
+        }
+
+        deserializer.deserialize_map(Entries)
     }
 }
 
@@ -59,22 +123,25 @@ impl Index<&str> for Attributes {
     ///
     /// Where there is none of this name.
     fn index(&self, name: &str) -> &AttributeValue {
-        &self.0[name]
+        match self.get(name) {
+            Some(value) => value,
+            None => panic!("no attribute {name}"),
+        }
     }
 }
 
 impl<'a> IntoIterator for &'a Attributes {
     type Item = (&'a Cow<'static, str>, &'a AttributeValue);
-    type IntoIter = btree_map::Iter<'a, Cow<'static, str>, AttributeValue>;
+    type IntoIter = std::iter::Map<slice::Iter<'a, Entry>, fn(&'a Entry) -> Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.0.iter().map(|(name, value)| (name, value))
     }
 }
 
 impl IntoIterator for Attributes {
-    type Item = (Cow<'static, str>, AttributeValue);
-    type IntoIter = btree_map::IntoIter<Cow<'static, str>, AttributeValue>;
+    type Item = Entry;
+    type IntoIter = vec::IntoIter<Entry>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
@@ -145,5 +212,50 @@ impl From<&str> for AttributeValue {
 impl From<String> for AttributeValue {
     fn from(value: String) -> Self {
         Self::Text(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const NAMES: [&str; 5] = ["a", "b", "cc", "cd", "e"];
+
+    fn same(attributes: &Attributes, map: &BTreeMap<&str, AttributeValue>) {
+        let own: Vec<_> = attributes.into_iter().map(|(name, value)| (&**name, value)).collect();
+        assert_eq!(own, map.iter().map(|(name, value)| (*name, value)).collect::<Vec<_>>());
+        for name in NAMES {
+            assert_eq!(attributes.get(name), map.get(name));
+        }
+        let written = serde_json::to_string(attributes).unwrap();
+        assert_eq!(written, serde_json::to_string(map).unwrap());
+        assert_eq!(serde_json::from_str::<Attributes>(&written).unwrap(), *attributes);
+    }
+
+    /// All orders of five names, some of them twice.
+    #[test]
+    fn they_are_what_a_map_would_be() {
+        for order in 0..NAMES.len().pow(5) {
+            let place = |at: u32| NAMES[order / NAMES.len().pow(at) % NAMES.len()];
+            let entries = (0..5_i64).map(|at| (place(at as u32), AttributeValue::Int(at)));
+            let (mut one_by_one, mut map) = (Attributes::new(), BTreeMap::new());
+            for (name, value) in entries.clone() {
+                one_by_one.set(name, value.clone());
+                map.insert(name, value);
+            }
+            same(&one_by_one, &map);
+            let owned =
+                |(name, value): (&'static str, AttributeValue)| (Cow::Borrowed(name), value);
+            let mut at_once = Attributes::new();
+            at_once.extend(entries.clone().take(2).map(owned));
+            at_once.extend(entries.skip(2).map(owned));
+            same(&at_once, &map);
+            let first = place(0);
+            assert_eq!(one_by_one.remove(first), map.remove(first));
+            assert_eq!(one_by_one.remove(first), None);
+            same(&one_by_one, &map);
+        }
     }
 }

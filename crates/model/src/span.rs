@@ -64,27 +64,21 @@ pub struct Span {
     pub adjusted_count: Option<u64>,
 }
 
+/// Of no trace, and at no time.
 impl Default for Span {
     fn default() -> Self {
-        Self::new(TraceId::from_bytes([0; 16]), "", "")
-    }
-}
-
-impl Span {
-    /// A span of `service` called `name` that starts now.
-    pub fn new(trace_id: TraceId, service: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
-            trace_id,
-            span_id: SpanId::random(),
+            trace_id: TraceId::from_bytes([0; 16]),
+            span_id: SpanId::from_bytes([0; 8]),
             parent_id: None,
-            start_ns: Self::now_ns(),
+            start_ns: 0,
             duration_ns: 0,
-            service: service.into(),
+            service: String::new(),
             env: None,
             version: None,
             host: None,
             pid: None,
-            name: name.into(),
+            name: String::new(),
             resource: None,
             kind: SpanKind::Internal,
             llm_kind: None,
@@ -117,6 +111,20 @@ impl Span {
             source: Source::Gateway,
             attributes: Attributes::new(),
             adjusted_count: None,
+        }
+    }
+}
+
+impl Span {
+    /// A span of `service` called `name` that starts now.
+    pub fn new(trace_id: TraceId, service: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            trace_id,
+            span_id: SpanId::random(),
+            start_ns: Self::now_ns(),
+            service: service.into(),
+            name: name.into(),
+            ..Self::default()
         }
     }
 

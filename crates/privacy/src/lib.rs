@@ -99,17 +99,17 @@ impl Protector {
             let mut cut = Cut::default();
             let texts = || contents.iter().map(|content| &content.text).chain(&related);
             let trace = span.trace_id;
-            for RawAttribute { name, text, holds } in attributes {
+            let protected = attributes.into_iter().filter_map(|attribute| {
+                let RawAttribute { name, text, holds } = attribute;
                 let kept = if holds == Holds::Words || (is_incomparable && is_of_an_error(&name)) {
                     mask::mask(text.expose(), policy, self.language).text
                 } else {
                     let most = self.limits.attribute_value_bytes;
                     scrub::scrub(&text, texts(), (&self.heard, trace), policy, most)
                 };
-                if !kept.is_empty() {
-                    span.attributes.set(name, kept);
-                }
-            }
+                (!kept.is_empty()).then(|| (name, kept.into()))
+            });
+            span.attributes.extend(protected);
             let message = error_message.map(|message| {
                 if is_incomparable {
                     mask::mask(message.expose(), policy, self.language).text
@@ -179,12 +179,12 @@ impl Protector {
     /// Protects points of metrics. Tags have no text beside them that they could quote.
     pub fn protect_metrics(&self, metrics: Vec<RawMetric>) -> Vec<MetricPoint> {
         let protect = |RawMetric { mut point, tags }: RawMetric| {
-            for RawAttribute { name, text, .. } in tags {
-                let kept = mask::mask(text.expose(), self.policy, self.language).text;
-                if !kept.is_empty() {
-                    point.tags.set(name, kept);
-                }
-            }
+            point.tags.extend(tags.into_iter().filter_map(
+                |RawAttribute { name, text, .. }| {
+                    let kept = mask::mask(text.expose(), self.policy, self.language).text;
+                    (!kept.is_empty()).then(|| (name, kept.into()))
+                },
+            ));
             self.limits.bound_metric(&mut point);
             point
         };

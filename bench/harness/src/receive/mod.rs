@@ -27,6 +27,10 @@ const WARM_UP: Duration = Duration::from_secs(3);
 const TIME: Duration = Duration::from_secs(20);
 /// The others take in so much less that this is enough.
 const PEER_TIME: Duration = Duration::from_secs(10);
+/// Exporters at once: enough to keep two cores busy, and no more, or an answer's time is that of a queue.
+const EXPORTERS: u64 = 16;
+/// Of a peer, which answers one at a time.
+const PEER_EXPORTERS: u64 = 4;
 /// Different batches that one exporter sends in turn.
 const BATCHES: u64 = 4;
 const SETTLING: Duration = Duration::from_secs(3);
@@ -36,8 +40,6 @@ struct Case {
     name: &'static str,
     form: Form,
     calls: bool,
-    /// Exporters at once: enough that the group commit's wait is filled.
-    connections: u64,
     /// Spans a second.
     target: f64,
 }
@@ -49,22 +51,10 @@ enum Form {
 }
 
 const CASES: [Case; 4] = [
-    Case { name: "OTLP, spans", form: Form::Otlp, calls: false, connections: 48, target: 150e3 },
-    Case { name: "OTLP, calls", form: Form::Otlp, calls: true, connections: 16, target: 60e3 },
-    Case {
-        name: "Datadog, spans",
-        form: Form::Datadog,
-        calls: false,
-        connections: 48,
-        target: 150e3,
-    },
-    Case {
-        name: "Datadog, calls",
-        form: Form::Datadog,
-        calls: true,
-        connections: 16,
-        target: 60e3,
-    },
+    Case { name: "OTLP, spans", form: Form::Otlp, calls: false, target: 150e3 },
+    Case { name: "OTLP, calls", form: Form::Otlp, calls: true, target: 60e3 },
+    Case { name: "Datadog, spans", form: Form::Datadog, calls: false, target: 150e3 },
+    Case { name: "Datadog, calls", form: Form::Datadog, calls: true, target: 60e3 },
 ];
 
 impl Case {
@@ -125,7 +115,7 @@ fn andon(settings: &Settings, case: &Case, stub: &Stub) -> Result<Load> {
         Form::Otlp => andon.otlp.clone(),
         Form::Datadog => andon.datadog.clone(),
     };
-    let exporters = case.exporters(&authority, case.connections);
+    let exporters = case.exporters(&authority, EXPORTERS);
     let load = load::drive(&authority, andon.pid(), exporters, WARM_UP, TIME)?;
     // What was acknowledged is there.
     let stored = andon.get("/api/v1/status")?["spans_stored"].as_u64();
@@ -156,7 +146,7 @@ fn peer(settings: &Settings, case: &Case) -> Result<Option<Beside>> {
 fn phoenix(settings: &Settings, case: &Case) -> Result<Option<Beside>> {
     let Some(program) = &settings.phoenix else { return Ok(None) };
     let Some(peer) = Peer::phoenix(program, &settings.work)? else { return Ok(None) };
-    let exporters = case.exporters(&peer.authority, 4);
+    let exporters = case.exporters(&peer.authority, PEER_EXPORTERS);
     let load = load::drive(&peer.authority, peer.pid(), exporters, WARM_UP, PEER_TIME)?;
     // It answers before it stores; what is stored when nothing more comes in for a while counts, and so
     // does the time until then.
@@ -186,7 +176,7 @@ fn phoenix_spans(peer: &Peer) -> Result<u64> {
 fn test_agent(settings: &Settings, case: &Case) -> Result<Option<Beside>> {
     let Some(program) = &settings.test_agent else { return Ok(None) };
     let Some(peer) = Peer::test_agent(program, &settings.work)? else { return Ok(None) };
-    let exporters = case.exporters(&peer.authority, 4);
+    let exporters = case.exporters(&peer.authority, PEER_EXPORTERS);
     let load = load::drive(&peer.authority, peer.pid(), exporters, WARM_UP, PEER_TIME)?;
     Ok(Some(Beside { name: "ddapm-test-agent", load, stored_per_second: None }))
 }
@@ -240,9 +230,9 @@ fn note(case: &Case, andon: &Load, peer: Option<&Beside>) -> String {
         )
     };
     let beside = peer.map_or(String::new(), |peer| {
-        format!("; {} ({} connections): {}", peer.name, 4, of(&peer.load))
+        format!("; {} ({PEER_EXPORTERS} connections): {}", peer.name, of(&peer.load))
     });
-    format!("{} ({} connections): {}{beside}", case.name, case.connections, of(andon))
+    format!("{} ({EXPORTERS} connections): {}{beside}", case.name, of(andon))
 }
 
 fn raw_of(load: &Load) -> Value {

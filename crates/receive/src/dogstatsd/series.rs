@@ -237,13 +237,14 @@ fn named<'a>(
                     "" => Value::Bool(true),
                     text => Value::Text(text.to_owned().into()),
                 };
-                raw.add(&mut point.tags, name.to_owned(), &value);
+                raw.add(name.to_owned(), &value);
                 continue;
             }
         };
         *column = Some(value.to_owned());
     }
-    RawMetric { point, tags: raw.list }
+    let tags = raw.finish(&mut point.tags);
+    RawMetric { point, tags }
 }
 
 fn at(common: &Common<'_>, now_ns: UnixNanos) -> UnixNanos {
@@ -259,10 +260,11 @@ fn event_point(event: &Event<'_>, now_ns: UnixNanos) -> RawMetric {
     if let Some(alert) = event.alert {
         raw.point.tags.set("event.alert_type", alert);
     }
-    let mut words = RawAttributes { list: raw.tags };
+    let mut words = RawAttributes::with(raw.tags);
     words.hold("event.title", event.title.replace("\\n", "\n"), andon_model::Holds::Words);
     words.hold("event.text", event.text.replace("\\n", "\n"), andon_model::Holds::Words);
-    RawMetric { point: raw.point, tags: words.list }
+    let tags = words.finish(&mut raw.point.tags);
+    RawMetric { point: raw.point, tags }
 }
 
 fn check_point(check: &Check<'_>, now_ns: UnixNanos) -> RawMetric {
@@ -271,12 +273,13 @@ fn check_point(check: &Check<'_>, now_ns: UnixNanos) -> RawMetric {
     let mut raw = named(check.name, MetricKind::ServiceCheck, at(common, now_ns), tags);
     raw.point.host = common.host.map(str::to_owned).or(raw.point.host);
     raw.point.value = Some(f64::from(check.status));
-    let mut words = RawAttributes { list: raw.tags };
+    let mut words = RawAttributes::with(raw.tags);
     if let Some(message) = check.message {
         let message = message.replace("\\n", "\n");
         words.hold("service_check.message", message, andon_model::Holds::Words);
     }
-    RawMetric { point: raw.point, tags: words.list }
+    let tags = words.finish(&mut raw.point.tags);
+    RawMetric { point: raw.point, tags }
 }
 
 #[cfg(test)]

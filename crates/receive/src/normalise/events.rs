@@ -151,14 +151,14 @@ pub(super) fn keep(events: &[Event], span: &mut Span, raw: &mut RawAttributes) {
             continue;
         }
         let at = kept - 1;
-        span.attributes.set(format!("event.{at}.name"), event.name.as_str());
-        span.attributes.set(format!("event.{at}.time_ns"), event.time_ns);
+        raw.set(format!("event.{at}.name"), event.name.as_str().into());
+        raw.set(format!("event.{at}.time_ns"), event.time_ns.into());
         for attribute in &event.attributes {
             let (Some(value), Ok(name)) = (attribute.value(), std::str::from_utf8(&attribute.key))
             else {
                 continue;
             };
-            raw.event(&mut span.attributes, at, name, value);
+            raw.event(at, name, value);
         }
     }
     if kept > MAX_KEPT {
@@ -168,14 +168,14 @@ pub(super) fn keep(events: &[Event], span: &mut Span, raw: &mut RawAttributes) {
 
 impl RawAttributes {
     /// As [`Self::add`], by the name that the event has for it.
-    fn event(&mut self, to: &mut andon_model::Attributes, at: usize, name: &str, value: &Value) {
+    fn event(&mut self, at: usize, name: &str, value: &Value) {
         let full = format!("event.{at}.{name}");
         match value {
-            Value::Bool(_) | Value::Int(_) | Value::Double(_) => self.add(to, full, value),
+            Value::Bool(_) | Value::Int(_) | Value::Double(_) => self.add(full, value),
             other => {
                 let text = super::names::tidy(name, other.to_words());
                 match super::names::holds(name, &text) {
-                    None => to.set(full, text),
+                    None => self.set(full, text.into()),
                     Some(holds) => self.hold(full, text, holds),
                 }
             }

@@ -71,6 +71,10 @@ impl<'a> Fields<'a> {
         self.others.extend(passed_over.map(|passed_over| (field, passed_over)));
     }
 
+    fn have_content(&self) -> bool {
+        Field::CONTENT.into_iter().any(|field| self.best[field as usize].is_some())
+    }
+
     pub(crate) fn get(&self, field: Field) -> Option<&'a Value> {
         self.best[field as usize].map(|(_, _, value)| value)
     }
@@ -133,26 +137,30 @@ pub(crate) fn observe(origin: &Origin, incoming: Incoming) -> Observation {
     let Sorted { fields, mut numbered, parameters, others } = sorted;
     spans::fill(&mut span, &fields);
     let mut texts = Texts::default();
-    texts.gather(&fields, &mut numbered, &events);
-    texts.note(&mut span, &fields);
-    let mut raw = RawAttributes::default();
-    for (name, value) in parameters {
-        span.attributes.set(name, value);
+    // Most spans have nothing to do with a model.
+    if fields.have_content() || !numbered.is_empty() || !events.is_empty() {
+        texts.gather(&fields, &mut numbered, &events);
+        texts.note(&mut span, &fields);
     }
-    if let Some(parameters) = fields.get(Field::Parameters) {
-        raw.parameters(&mut span.attributes, parameters);
+    let mut raw = RawAttributes::default();
+    if let Some(in_one) = fields.get(Field::Parameters) {
+        raw.parameters(&parameters, in_one);
+    }
+    for (name, value) in parameters {
+        raw.set(name, value);
     }
     for (name, value) in others {
-        raw.add(&mut span.attributes, name.to_owned(), value);
+        raw.add(name.to_owned(), value);
     }
-    losers(&fields, &mut span.attributes);
+    losers(&fields, &mut raw);
     events::keep(&events, &mut span, &mut raw);
     let error = fields.text(Field::ErrorMessage).map(RawText::new);
     let error_message = message.filter(|text| !text.is_empty()).or(error);
+    let held = raw.finish(&mut span.attributes);
     spans::judge(&mut span, &fields, error_message.is_some());
     Observation {
         contents: texts.contents.into_vec(),
-        attributes: raw.list,
+        attributes: held,
         // A message of a span that went well says nothing.
         error_message: error_message.filter(|_| span.status == andon_model::Status::Error),
         related: Vec::new(),
@@ -172,7 +180,7 @@ pub(crate) fn messages_of(events: &[Event]) -> Contents {
 
 /// A field's values that were not the best one are kept under their own names where they say something
 /// else, unless they may be content.
-fn losers(fields: &Fields<'_>, attributes: &mut Attributes) {
+fn losers(fields: &Fields<'_>, raw: &mut RawAttributes) {
     // Once for each field: one long value could have a million names beside it.
     let mut best: [Option<String>; Field::COUNT] = [const { None }; Field::COUNT];
     for (field, (place, name, value)) in &fields.others {
@@ -186,7 +194,7 @@ fn losers(fields: &Fields<'_>, attributes: &mut Attributes) {
         if *kept != value.to_words()
             && let Some(value) = scalar(value)
         {
-            attributes.set((*name).to_owned(), value);
+            raw.set((*name).to_owned(), value);
         }
     }
 }
@@ -194,46 +202,67 @@ fn losers(fields: &Fields<'_>, attributes: &mut Attributes) {
 /// Attributes on their way to be protected.
 #[derive(Default)]
 pub(crate) struct RawAttributes {
-    pub(crate) list: Vec<RawAttribute>,
+    /// What may be somebody's words.
+    held: Vec<RawAttribute>,
+    /// Numbers and names. Set all at once: there may be thousands, in any order.
+    plain: Vec<(Cow<'static, str>, AttributeValue)>,
 }
 
 impl RawAttributes {
-    /// Numbers and names go to the span, and what may be somebody's words is held back.
-    pub(crate) fn add(&mut self, to: &mut Attributes, name: String, value: &Value) {
+    /// With some that are held already.
+    pub(crate) fn with(held: Vec<RawAttribute>) -> Self {
+        Self { held, plain: Vec::new() }
+    }
+
+    /// Sets what needs no protection, and gives back what does.
+    pub(crate) fn finish(self, to: &mut Attributes) -> Vec<RawAttribute> {
+        to.extend(self.plain);
+        self.held
+    }
+
+    pub(crate) fn set(&mut self, name: impl Into<Cow<'static, str>>, value: AttributeValue) {
+        self.plain.push((name.into(), value));
+    }
+
+    /// Numbers and names are set, and what may be somebody's words is held back.
+    pub(crate) fn add(&mut self, name: String, value: &Value) {
         if let Some(value) = scalar_but_text(value) {
-            return to.set(name, value);
+            return self.set(name, value);
         }
         if let Value::Array(array) = value
             && array.values.len() > MAX_NUMBERS
             && array.values.iter().all(|value| matches!(value.value, Some(Value::Double(_))))
         {
             // A vector of an embedding: nobody reads it, and it is larger than all else.
-            return to.set(format!("{name}.length"), array.values.len() as u64);
+            let length = array.values.len() as u64;
+            return self.set(format!("{name}.length"), length.into());
         }
         let text = names::tidy(&name, value.to_words());
         match names::holds(&name, &text) {
-            None => to.set(name, text),
+            None => self.set(name, text.into()),
             Some(holds) => self.hold(name, text, holds),
         }
     }
 
     pub(crate) fn hold(&mut self, name: impl Into<Cow<'static, str>>, text: String, holds: Holds) {
-        self.list.push(RawAttribute { name: name.into(), text: RawText::new(text), holds });
+        self.held.push(RawAttribute { name: name.into(), text: RawText::new(text), holds });
     }
 
-    /// Parameters in one object, under OpenTelemetry's names.
-    fn parameters(&mut self, to: &mut Attributes, value: &Value) {
+    /// Parameters in one object, under OpenTelemetry's names. `known`: those that have a name of their
+    /// own, and come first.
+    fn parameters(&mut self, known: &[(&'static str, AttributeValue)], value: &Value) {
         let json = match value {
             Value::Text(text) => serde_json::from_slice(text).unwrap_or(Json::Null),
             other => other.to_json(),
         };
         let Json::Object(map) = json else { return };
+        let mut seen: HashSet<&str> = known.iter().map(|(name, _)| *name).collect();
         for (name, value) in map {
             let value = Value::from(value);
             match table::parameter_of(&name) {
                 Some(name) => {
-                    if let Some(value) = scalar(&value).filter(|_| to.get(name).is_none()) {
-                        to.set(name, value);
+                    if let Some(value) = scalar(&value).filter(|_| seen.insert(name)) {
+                        self.set(name, value);
                     }
                 }
                 // They are fields of the span, or messages.
@@ -241,7 +270,7 @@ impl RawAttributes {
                     name.as_str(),
                     "model" | "messages" | "input" | "prompt" | "user" | "stream"
                 ) => {}
-                None => self.add(to, format!("gen_ai.request.{name}"), &value),
+                None => self.add(format!("gen_ai.request.{name}"), &value),
             }
         }
     }

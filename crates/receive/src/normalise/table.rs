@@ -116,21 +116,22 @@ impl Field {
     }
 
     /// Texts of prompts, answers and tools, which leave the attributes.
+    pub(crate) const CONTENT: [Self; 11] = [
+        Self::SystemInstructions,
+        Self::InputMessages,
+        Self::OutputMessages,
+        Self::PlainInput,
+        Self::PlainOutput,
+        Self::ToolDefinitions,
+        Self::Parameters,
+        Self::ToolArguments,
+        Self::ToolResult,
+        Self::Documents,
+        Self::Query,
+    ];
+
     pub(crate) fn is_content(self) -> bool {
-        matches!(
-            self,
-            Self::SystemInstructions
-                | Self::InputMessages
-                | Self::OutputMessages
-                | Self::PlainInput
-                | Self::PlainOutput
-                | Self::ToolDefinitions
-                | Self::Parameters
-                | Self::ToolArguments
-                | Self::ToolResult
-                | Self::Documents
-                | Self::Query
-        )
+        Self::CONTENT.contains(&self)
     }
 }
 

@@ -99,10 +99,11 @@ fn points(origin: &Origin, metric: &Metric) -> Vec<RawMetric> {
         for attribute in attributes {
             if let Some(value) = attribute.value() {
                 let name = utf8(&attribute.key).into_owned();
-                raw.add(&mut point.tags, name, value);
+                raw.add(name, value);
             }
         }
-        RawMetric { point, tags: raw.list }
+        let tags = raw.finish(&mut point.tags);
+        RawMetric { point, tags }
     };
     let number = |kind, temporality, of: &NumberPoint| {
         let time = (of.start_time_unix_nano, of.time_unix_nano);

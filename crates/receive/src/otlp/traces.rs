@@ -57,9 +57,14 @@ pub(super) fn span_id(bytes: &Bytes) -> Option<SpanId> {
 fn incoming(from: wire::Span, scope: &wire::Scope) -> Result<Incoming, Reason> {
     let trace_id = trace_id(&from.trace_id).ok_or(Reason::TraceId)?;
     let span_id = span_id(&from.span_id).ok_or(Reason::SpanId)?;
-    let mut span = Span::new(trace_id, "unknown_service", utf8(&from.name));
-    span.span_id = span_id;
-    span.parent_id = self::span_id(&from.parent_span_id);
+    let mut span = Span {
+        trace_id,
+        span_id,
+        parent_id: self::span_id(&from.parent_span_id),
+        service: "unknown_service".to_owned(),
+        name: utf8(&from.name).into_owned(),
+        ..Span::default()
+    };
     span.source = Source::Otlp;
     span.kind = match from.kind {
         2 => SpanKind::Server,
@@ -70,10 +75,12 @@ fn incoming(from: wire::Span, scope: &wire::Scope) -> Result<Incoming, Reason> {
     };
     // A start that is not said is the end's, and that of both is now.
     let (start, end) = (from.start_time_unix_nano, from.end_time_unix_nano);
-    if start.max(end) > 0 {
-        span.start_ns = if start == 0 { end } else { start };
-        span.duration_ns = end.saturating_sub(span.start_ns);
-    }
+    span.start_ns = match (start, end) {
+        (0, 0) => Span::now_ns(),
+        (0, end) => end,
+        (start, _) => start,
+    };
+    span.duration_ns = end.saturating_sub(span.start_ns);
     let status = from.status.unwrap_or_default();
     span.status = match status.code {
         1 => Status::Ok,

@@ -40,6 +40,22 @@ impl Kind for Map {
 }
 
 impl Codec<Attributes> for Map {
+    /// Counted before: growing bit by bit copies all that there is again and again.
+    fn builder_for<'a>(
+        values: impl ExactSizeIterator<Item = &'a Attributes> + Clone,
+    ) -> Self::Builder {
+        let rows = values.len();
+        let (mut entries, mut names, mut texts) = (0, 0, 0);
+        for (name, value) in values.flatten() {
+            entries += 1;
+            names += name.len();
+            texts += value.weight();
+        }
+        let names = StringBuilder::with_capacity(entries, names);
+        let values = StringBuilder::with_capacity(entries, texts);
+        MapBuilder::with_capacity(None, names, values, rows)
+    }
+
     fn append(builder: &mut Self::Builder, attributes: &Attributes) {
         for (name, value) in attributes {
             builder.keys().append_value(name);
@@ -94,7 +110,7 @@ fn append_attribute(builder: &mut StringBuilder, value: &AttributeValue) {
 }
 
 fn reads_as_itself(text: &str) -> bool {
-    matches!(parse_attribute(text), AttributeValue::Text(read) if read.len() == text.len())
+    quoted(text).is_none() && parse_other(text).is_none()
 }
 
 /// A text that stands in quotes because it would read as another kind of value.
@@ -111,9 +127,14 @@ fn parse_attribute(text: &str) -> AttributeValue {
     if let Some(inner) = quoted(text) {
         return AttributeValue::Text(inner.to_owned());
     }
+    parse_other(text).unwrap_or_else(|| AttributeValue::Text(text.to_owned()))
+}
+
+/// A flag or a number.
+fn parse_other(text: &str) -> Option<AttributeValue> {
     match text {
-        "true" => return AttributeValue::Bool(true),
-        "false" => return AttributeValue::Bool(false),
+        "true" => return Some(AttributeValue::Bool(true)),
+        "false" => return Some(AttributeValue::Bool(false)),
         _ => {}
     }
     // Only what a number is printed as: no `+1`, no `1e3` and no `007`, which are texts.
@@ -121,17 +142,14 @@ fn parse_attribute(text: &str) -> AttributeValue {
         .bytes()
         .next()
         .is_some_and(|first| first.is_ascii_digit() || matches!(first, b'-' | b'N' | b'i'));
-    if starts_like_one {
-        if let Some(number) = text.parse::<i64>().ok().filter(|number| number.to_string() == text) {
-            return AttributeValue::Int(number);
-        }
-        if let Some(number) =
-            text.parse::<f64>().ok().filter(|number| format!("{number:?}") == text)
-        {
-            return AttributeValue::Float(number);
-        }
+    if !starts_like_one {
+        return None;
     }
-    AttributeValue::Text(text.to_owned())
+    if let Some(number) = text.parse::<i64>().ok().filter(|number| number.to_string() == text) {
+        return Some(AttributeValue::Int(number));
+    }
+    let number = text.parse::<f64>().ok().filter(|number| format!("{number:?}") == text);
+    number.map(AttributeValue::Float)
 }
 
 #[cfg(test)]

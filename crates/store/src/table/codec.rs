@@ -31,6 +31,13 @@ pub(crate) trait Kind {
 
 /// Which values a kind of column takes.
 pub(crate) trait Codec<T>: Kind {
+    /// A builder with room for these.
+    fn builder_for<'a>(values: impl ExactSizeIterator<Item = &'a T> + Clone) -> Self::Builder
+    where
+        T: 'a,
+    {
+        Self::builder(values.len())
+    }
     fn append(builder: &mut Self::Builder, value: &T);
     fn get(reader: &Self::Reader<'_>, row: usize) -> T;
 }

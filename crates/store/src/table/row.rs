@@ -61,7 +61,8 @@ macro_rules! columns {
 
             fn arrays(rows: &[Self]) -> Vec<ArrayRef> {
                 vec![$({
-                    let mut builder = <$codec as Kind>::builder(rows.len());
+                    let values = rows.iter().map(|row| &row.$($path).+);
+                    let mut builder = <$codec as Codec<_>>::builder_for(values);
                     for row in rows {
                         <$codec as Codec<_>>::append(&mut builder, &row.$($path).+);
                     }
