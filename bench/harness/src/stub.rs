@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use rustix::{
     buffer::spare_capacity,
     event::epoll::{self, EventData, EventFlags},
+    io::Errno,
 };
 
 use crate::fake::Answers;
@@ -54,7 +55,11 @@ fn serve(listener: &TcpListener) -> Result<()> {
     let mut events = Vec::with_capacity(MAX_EVENTS);
     loop {
         events.clear();
-        epoll::wait(&epoll, spare_capacity(&mut events), None)?;
+        match epoll::wait(&epoll, spare_capacity(&mut events), None) {
+            // A signal came to this process; nothing is lost.
+            Err(Errno::INTR) => continue,
+            waited => waited?,
+        };
         for event in &events {
             let key = event.data.u64();
             if key == LISTENER {

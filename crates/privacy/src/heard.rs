@@ -87,8 +87,7 @@ impl Heard {
 
     /// Marks what of a message was heard in its trace.
     pub(crate) fn mark(&self, trace: TraceId, message: &[char], quoted: &mut [bool]) {
-        let mut window = Window::new(self.key);
-        let of_message: Vec<u32> = message.iter().filter_map(|c| window.next(*c)).collect();
+        let of_message: Vec<u32> = self.key.hashes(message.iter().copied()).collect();
         // The message is shorter than what was said.
         let asked: HashSet<u32> = of_message.iter().copied().collect();
         let known: HashSet<u32> = match self.traces().said.get(&trace) {
@@ -142,51 +141,34 @@ impl Traces {
 impl Key {
     /// `None`: it is too short to be recognised.
     fn stretches(self, text: &RawText) -> Option<Stretches> {
-        let mut window = Window::new(self);
-        let mut whole = 0_u64;
+        let text = text.expose();
         let mut hashes = Vec::with_capacity(text.len().min(MOST_CHARS));
-        for c in text.expose().chars().take(MOST_CHARS) {
-            hashes.extend(window.next(c));
-            whole = self.and(whole, c);
-        }
+        hashes.extend(self.hashes(text.chars().take(MOST_CHARS)));
         hashes.shrink_to_fit();
+        // Of the same text, and of hardly any other.
+        let start = hashes.len() as u64;
+        let whole = hashes.iter().fold(start, |sum, hash| self.and(sum, u64::from(*hash)));
         (!hashes.is_empty()).then_some(Stretches { hashes, whole })
     }
 
-    fn and(self, hash: u64, c: char) -> u64 {
-        hash.wrapping_mul(self.0).wrapping_add(u64::from(u32::from(c)) + 1)
-    }
-}
-
-/// The hash of each stretch, from the one before it (Rabin and Karp): a polynomial in a secret base.
-struct Window {
-    key: Key,
-    /// What the first character of a stretch was multiplied with by now.
-    leaving: u64,
-    last: [char; QUOTED_CHARS],
-    at: usize,
-    hash: u64,
-}
-
-impl Window {
-    fn new(key: Key) -> Self {
-        let leaving = key.0.wrapping_pow(QUOTED_CHARS as u32);
-        Self { key, leaving, last: ['\0'; QUOTED_CHARS], at: 0, hash: 0 }
+    /// The hash of each stretch, from the one before it (Rabin and Karp): a polynomial in the secret. Of
+    /// that, multiplied once more, the upper half, in which the last character has its part, too.
+    fn hashes(self, chars: impl Iterator<Item = char> + Clone) -> impl Iterator<Item = u32> {
+        let leaving = self.0.wrapping_pow(QUOTED_CHARS as u32);
+        let number = |c: char| u64::from(u32::from(c)) + 1;
+        let mut entering = chars.clone();
+        let first = entering.by_ref().take(QUOTED_CHARS - 1);
+        let mut hash = first.fold(0, |hash, c| self.and(hash, number(c)));
+        // Nothing leaves the first stretch.
+        let left = std::iter::once(0).chain(chars.map(number));
+        entering.zip(left).map(move |(c, left)| {
+            hash = self.and(hash, number(c)).wrapping_sub(left.wrapping_mul(leaving));
+            (hash.wrapping_mul(self.0) >> 32) as u32
+        })
     }
 
-    /// The hash of the stretch that ends with `c`: the upper half of once more the product, in which
-    /// the last character has its part, too.
-    fn next(&mut self, c: char) -> Option<u32> {
-        let place = &mut self.last[self.at % QUOTED_CHARS];
-        let first = std::mem::replace(place, c);
-        self.hash = self.key.and(self.hash, c);
-        self.at += 1;
-        if self.at > QUOTED_CHARS {
-            let first = u64::from(u32::from(first)) + 1;
-            self.hash = self.hash.wrapping_sub(first.wrapping_mul(self.leaving));
-        }
-        let mixed = self.hash.wrapping_mul(self.key.0);
-        (self.at >= QUOTED_CHARS).then_some((mixed >> 32) as u32)
+    fn and(self, hash: u64, more: u64) -> u64 {
+        hash.wrapping_mul(self.0).wrapping_add(more)
     }
 }
 

@@ -64,7 +64,11 @@ pub(crate) struct KeyValue {
 
 /// A text of the wire; what is no UTF-8 in it is replaced.
 pub(crate) fn utf8(bytes: &Bytes) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
+    // Looking for what is wrong goes byte by byte, several times as slow as seeing that nothing is.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
 }
 
 /// As [`utf8`]; nothing where it is empty.
