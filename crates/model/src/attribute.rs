@@ -11,7 +11,7 @@ type Entry = (Cow<'static, str>, AttributeValue);
 
 /// Attributes by their names, in the order of these. Most names are constants of Andon's own, and cost
 /// nothing. A list, since most spans have a dozen: one piece of memory, filled once and read in order.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Attributes(Vec<Entry>);
 
 impl Attributes {
@@ -81,6 +81,14 @@ impl Extend<Entry> for Attributes {
             }
             is_same
         });
+    }
+}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Attributes(")?;
+        f.debug_map().entries(self).finish()?;
+        f.write_str(")")
     }
 }
 
