@@ -89,3 +89,19 @@ test("what was summed up by the minute and the hour says the same from the disk"
   assert.deepEqual([after.count, after.errors], [before.count, before.errors]);
   assert.equal(after.output_tokens, before.output_tokens);
 });
+
+test("an error that is kept does not quote a call of its trace that was left out", async () => {
+  const traceId = Array.from({ length: 50 }, (_, at) => idOf(`left out ${at}`)).find(
+    (id) => !isDrawn(id),
+  );
+  const secret = "the minutes of the board of 30 February";
+  const asked = call(traceId);
+  const messages = JSON.stringify([{ role: "user", parts: [{ type: "text", content: secret }] }]);
+  asked.attributes.push({ key: "gen_ai.input.messages", value: { stringValue: messages } });
+  await send([asked]);
+  await send([span({ traceId, status: { code: 2, message: `no answer to: ${secret}` } })]);
+  const { spans } = (await ask(`${andon.url}/api/v1/traces/${traceId}`)).json;
+  assert.equal(spans.length, 1);
+  assert.match(spans[0].error_message, /^no answer to: /);
+  assert.ok(!spans[0].error_message.includes("the board"), spans[0].error_message);
+});

@@ -147,15 +147,27 @@ impl Protector {
         observations.iter().map(is_incomparable).collect()
     }
 
+    /// Remembers what was said in spans that are not kept: a failure that is told elsewhere in their trace
+    /// may quote it all the same.
+    pub fn overhear(&self, observations: &[Observation], texts: &[LooseTexts]) {
+        self.hear(observations);
+        self.hear_texts(texts);
+    }
+
+    fn hear_texts(&self, texts: &[LooseTexts]) {
+        if self.policy == Policy::Full {
+            return;
+        }
+        for of_span in texts {
+            let all = of_span.contents.iter().map(|content| &content.text);
+            self.heard.add(of_span.trace_id, all);
+        }
+    }
+
     /// Protects texts that came without their spans.
     pub fn protect_texts(&self, texts: Vec<LooseTexts>) -> Protected<SpanBatch> {
         let mut batch = SpanBatch::default();
-        if self.policy != Policy::Full {
-            for of_span in &texts {
-                let all = of_span.contents.iter().map(|content| &content.text);
-                self.heard.add(of_span.trace_id, all);
-            }
-        }
+        self.hear_texts(&texts);
         for LooseTexts { trace_id, span_id, time_ns, contents } in texts {
             let of = (trace_id, span_id, time_ns);
             batch

@@ -109,6 +109,13 @@ fn a_failure_in_another_request_is_scrubbed_of_what_its_trace_was_asked() {
         let expected = ["no answer to […]".to_owned(), "no answer to […]".to_owned()];
         assert_eq!(words(&protector, failure(trace, quoted, None)), expected);
     }
+    // A call that is not kept was asked all the same.
+    let left_out = observation("経営会議の議事録を要約してください", None);
+    let of_left_out = left_out.span.trace_id;
+    protector.overhear(&[left_out], &[]);
+    let scrubbed =
+        words(&protector, failure(of_left_out, "no answer to 経営会議の議事録を要約", None));
+    assert_eq!(scrubbed[0], "no answer to […]");
     // What nobody asked still says what went wrong.
     let other = "no space left on the device";
     assert_eq!(words(&protector, failure(trace, other, None))[0], other);

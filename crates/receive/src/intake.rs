@@ -35,6 +35,11 @@ impl Batch {
             && self.evaluations.is_empty()
             && self.metrics.is_empty()
     }
+
+    pub(crate) fn spans_and_texts(&self) -> u64 {
+        let texts: usize = self.texts.iter().map(|texts| texts.contents.len()).sum();
+        (self.spans.len() + texts) as u64
+    }
 }
 
 /// Why a batch was not kept.
@@ -53,6 +58,9 @@ pub trait Keep: Send + Sync + 'static {
     /// Resolves when all of it is durable. After an error some of it may be; the same ids sent again
     /// make no duplicates.
     fn keep(&self, batch: Batch) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
+
+    /// Told of what is not to be kept: errors of spans that are may quote its texts.
+    fn leave_out(&self, _batch: &Batch) {}
 }
 
 /// By which door something came.
@@ -216,8 +224,9 @@ impl Intake {
             return Ok(());
         }
         let left_out = self.sampling.apply(&mut batch);
-        if left_out > 0 {
-            self.reject(protocol, Reason::Sampled, left_out);
+        if !left_out.is_empty() {
+            self.keep.leave_out(&left_out);
+            self.reject(protocol, Reason::Sampled, left_out.spans_and_texts());
             if batch.is_empty() {
                 return Ok(());
             }

@@ -71,10 +71,11 @@ impl Sampling {
         Self { rules, found: Mutex::default() }
     }
 
-    /// Takes out what is not to be kept, and says how many spans and texts that were.
-    pub(crate) fn apply(&self, batch: &mut Batch) -> u64 {
+    /// Takes out what is not to be kept.
+    pub(crate) fn apply(&self, batch: &mut Batch) -> Batch {
+        let mut left_out = Batch::default();
         if self.rules.one_in <= 1 {
-            return 0;
+            return left_out;
         }
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         for judgement in &batch.evaluations {
@@ -84,12 +85,10 @@ impl Sampling {
             // All of its kind are here, so that it stands for itself, drawn or not.
             found.remember(seen.span.trace_id);
         }
-        let before = batch.spans.len() + texts_of(batch);
-        batch.spans.retain_mut(|seen| self.keep(seen, &found));
-        batch.texts.retain(|texts| {
-            found.traces.contains(&texts.trace_id) || self.is_drawn(texts.trace_id)
-        });
-        (before - batch.spans.len() - texts_of(batch)) as u64
+        left_out.spans = batch.spans.extract_if(.., |seen| !self.keep(seen, &found)).collect();
+        let is_kept = |trace| found.traces.contains(&trace) || self.is_drawn(trace);
+        left_out.texts = batch.texts.extract_if(.., |texts| !is_kept(texts.trace_id)).collect();
+        left_out
     }
 
     fn keep(&self, seen: &mut Observation, found: &Found) -> bool {
@@ -116,10 +115,6 @@ impl Sampling {
         let all = 1_u64 << BITS;
         u64::from_be_bytes(last) >= all - all / self.rules.one_in.max(1)
     }
-}
-
-fn texts_of(batch: &Batch) -> usize {
-    batch.texts.iter().map(|texts| texts.contents.len()).sum()
 }
 
 #[cfg(test)]
@@ -205,7 +200,7 @@ mod tests {
             evaluations: vec![score],
             ..Batch::default()
         };
-        assert_eq!(sampling.apply(&mut batch), 2);
+        assert_eq!(sampling.apply(&mut batch).spans_and_texts(), 2);
         assert_eq!((batch.spans.len(), batch.texts.len(), batch.evaluations.len()), (1, 1, 1));
         assert_eq!(batch.texts[0].trace_id, judged);
     }
