@@ -6,7 +6,7 @@ mod support;
 use andon_receive::Reason;
 use http::StatusCode;
 use serde_json::{Value, json};
-use support::{Bench, JSON, PROTOBUF};
+use support::{Bench, JSON, PROTOBUF, length_delimited};
 
 const TRACE: &str = "5b8efff798038103d269b633813fc60c";
 
@@ -26,17 +26,8 @@ fn span(at: u64, attributes: Vec<Value>) -> Value {
         "attributes": attributes})
 }
 
-/// A field of one byte for its number, and its length.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut all = vec![number << 3 | 2];
-    let mut length = bytes.len();
-    while length >= 0x80 {
-        all.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    all.push(length as u8);
-    all.extend_from_slice(bytes);
-    all
+    length_delimited(number << 3 | 2, bytes)
 }
 
 /// Two bytes each, of which each would take 72 to 300.

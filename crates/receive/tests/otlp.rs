@@ -7,7 +7,7 @@ use andon_model::{LlmKind, MetricKind, Observation, Part, Status, Temporality};
 use andon_receive::{Batch, Reason, Refused};
 use http::StatusCode;
 use serde_json::{Value, json};
-use support::{Bench, JSON, PROTOBUF};
+use support::{Bench, JSON, PROTOBUF, length_delimited};
 
 /// All spans of a recording's requests.
 async fn spans(case: &str) -> Vec<Observation> {
@@ -322,18 +322,6 @@ async fn deep_and_wide_values_are_bounded() {
     let request = length_delimited(0x0a, &length_delimited(0x12, &span));
     let (status, _) = bench.post("/v1/traces", PROTOBUF, request).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-}
-
-fn length_delimited(tag: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut all = vec![tag];
-    let mut length = bytes.len();
-    while length >= 0x80 {
-        all.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    all.push(length as u8);
-    all.extend_from_slice(bytes);
-    all
 }
 
 #[tokio::test]

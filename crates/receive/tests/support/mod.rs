@@ -143,3 +143,16 @@ pub(crate) fn requests(case: &str) -> Vec<Recorded> {
     };
     files.into_iter().map(request).collect()
 }
+
+/// A field of protobuf: its tag, its length and its bytes.
+pub(crate) fn length_delimited(tag: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut all = vec![tag];
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        all.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    all.push(length as u8);
+    all.extend_from_slice(bytes);
+    all
+}
