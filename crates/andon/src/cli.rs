@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Connect(ConnectArgs),
     /// Plays a story against a running Andon: cold start, long prompt, queue, timeout, errors.
     Demo(DemoArgs),
+    /// Says why a trace took its time, or failed.
+    Why(WhyArgs),
     /// Answers a question in SQL from what is kept; the tables are in docs/query.md.
     Query(QueryArgs),
     /// What the data folder holds, and whether it is whole.
@@ -180,6 +182,22 @@ pub(crate) struct DemoArgs {
     pub(crate) address: String,
     #[arg(long, env = "ANDON_LANG", value_name = "ja|en")]
     pub(crate) lang: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct WhyArgs {
+    /// Its id, 32 hex digits, or `last` for the newest one
+    pub(crate) trace: String,
+    #[arg(long, default_value = "text")]
+    pub(crate) format: WhyFormat,
+    #[command(flatten)]
+    pub(crate) settings: Box<Settings>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhyFormat {
+    Text,
+    Json,
 }
 
 #[derive(Args)]

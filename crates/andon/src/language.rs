@@ -37,6 +37,15 @@ impl Language {
     }
 }
 
+impl From<Language> for andon_diagnose::Language {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::Japanese => Self::Japanese,
+            Language::English => Self::English,
+        }
+    }
+}
+
 impl From<Language> for NoticeLanguage {
     fn from(language: Language) -> Self {
         match language {

@@ -21,6 +21,7 @@ mod running;
 mod runtime;
 mod store;
 mod up;
+mod why;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => block_on(|| doctor::run(args)),
         Command::Connect(args) => block_on(|| connect::run(args)),
         Command::Demo(args) => block_on(|| demo::run(args)),
+        Command::Why(args) => block_on(|| why::run(args)),
         Command::Query(args) => block_on(|| query::run(args)),
         Command::Store(args) => block_on(|| store::run(args)),
         Command::Export(args) => block_on(|| export::run(args)),

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use andon_gateway::{Recorded, Recorder};
+use andon_diagnose::Diagnoser;
+use andon_gateway::{LiveCalls, Recorded, Recorder};
 use andon_host::Sample;
 use andon_model::Observation;
 use andon_privacy::Protector;
 use andon_receive::CountedCalls;
-use andon_store::{Record, Store, StoreError};
+use andon_store::{Record, Store, StoreError, TraceQuery};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,21 @@ pub(crate) const RECORD_BYTES: usize = 4 << 20;
 /// once in a while and not once a call.
 const GATHER: Duration = Duration::from_millis(5);
 
+/// Says of each call why it took its time, before anything is stored of it.
+#[derive(Clone, Default)]
+pub(crate) struct Judge {
+    pub(crate) diagnoser: Arc<Diagnoser>,
+    pub(crate) live: LiveCalls,
+}
+
+impl Judge {
+    pub(crate) fn judge(&self, observations: &mut [Observation]) {
+        for seen in observations {
+            self.diagnoser.judge(&mut seen.span, || self.live.snapshot());
+        }
+    }
+}
+
 /// Protects and stores on threads of its own, so that no call waits while another one's texts are
 /// masked. The receiver hears of its end.
 ///
@@ -30,13 +46,14 @@ const GATHER: Duration = Duration::from_millis(5);
 pub(crate) fn spawn_keeper(
     recorded: Recorded,
     recorder: Recorder,
+    judge: Judge,
     protector: Protector,
     counted: Arc<CountedCalls>,
     store: Arc<dyn Store>,
     stop: CancellationToken,
 ) -> std::io::Result<oneshot::Receiver<()>> {
-    let keeper =
-        Arc::new(Keeper { recorded: Mutex::new(recorded), recorder, protector, counted, store });
+    let recorded = Mutex::new(recorded);
+    let keeper = Arc::new(Keeper { recorded, recorder, judge, protector, counted, store });
     let (done, ended) = oneshot::channel();
     let (helper, helper_stop) = (Arc::clone(&keeper), stop.clone());
     spawn(
@@ -74,6 +91,7 @@ struct Keeper {
     /// Held from taking spans to handing them on, so that they keep their order.
     recorded: Mutex<Recorded>,
     recorder: Recorder,
+    judge: Judge,
     protector: Protector,
     counted: Arc<CountedCalls>,
     store: Arc<dyn Store>,
@@ -130,7 +148,8 @@ impl Keeper {
     }
 
     /// What the store cannot take is counted.
-    fn store(&self, observations: Vec<Observation>) {
+    fn store(&self, mut observations: Vec<Observation>) {
+        self.judge.judge(&mut observations);
         self.counted.note(observations.iter().map(|seen| &seen.span));
         for batch in self.protector.protect(observations).split(RECORD_BYTES) {
             let spans = batch.get().spans.len() as u64;
@@ -154,9 +173,38 @@ impl Keeper {
     }
 }
 
+/// Traces of before the start that are learned from.
+const LEARNED_TRACES: usize = 300;
+
+/// What is usual was learned before the last stop as well: learns it anew from the newest traces. On a
+/// thread that may wait for the disk.
+pub(crate) fn learn_from_past(diagnoser: &Diagnoser, store: &dyn Store) {
+    let query = TraceQuery { limit: LEARNED_TRACES, ..TraceQuery::default() };
+    let page = match store.traces(&query) {
+        Ok(page) => page,
+        Err(error) => return tracing::debug!(%error, "nothing is learned from what was before"),
+    };
+    let with_model = page.traces.iter().filter(|trace| trace.model.is_some());
+    let mut spans: Vec<_> = with_model
+        .filter_map(|trace| store.trace(trace.trace_id).ok().flatten())
+        .flat_map(|trace| trace.spans)
+        .collect();
+    spans.sort_by_key(andon_model::Span::end_ns);
+    for span in &spans {
+        diagnoser.learn(span);
+    }
+}
+
 /// Stores samples of the machine. One that cannot be stored is gone; the next comes in a second.
-pub(crate) async fn keep_samples(mut samples: mpsc::Receiver<Sample>, store: Arc<dyn Store>) {
+pub(crate) async fn keep_samples(
+    mut samples: mpsc::Receiver<Sample>,
+    diagnoser: Arc<Diagnoser>,
+    store: Arc<dyn Store>,
+) {
     while let Some(sample) = samples.recv().await {
+        if let Some(host) = &sample.host {
+            diagnoser.note(host, &sample.processes);
+        }
         let records =
             [Record::Host(sample.host.into_iter().collect()), Record::Processes(sample.processes)];
         for record in records {
@@ -193,7 +241,8 @@ mod tests {
         stop.cancel();
         let protector = Protector::new(policy, NoticeLanguage::English);
         let (recorder, store) = (recorder.clone(), Arc::clone(store));
-        let ended = spawn_keeper(recorded, recorder, protector, Arc::default(), store, stop);
+        let judge = Judge::default();
+        let ended = spawn_keeper(recorded, recorder, judge, protector, Arc::default(), store, stop);
         tokio::time::timeout(Duration::from_secs(60), ended.unwrap()).await.unwrap().unwrap();
     }
 

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     listen::{self, Limits},
-    pipeline::RECORD_BYTES,
+    pipeline::{Judge, RECORD_BYTES},
 };
 
 /// Reading and protecting is work: it has threads of its own, beside that of the calls.
@@ -42,6 +42,7 @@ const THREADS: usize = 2;
 
 /// Protects and stores, and waits until it is durable.
 pub(crate) struct Keeper {
+    pub(crate) judge: Judge,
     pub(crate) protector: Protector,
     pub(crate) store: Arc<dyn Store>,
 }
@@ -63,8 +64,9 @@ impl Keep for Keeper {
 }
 
 impl Keeper {
-    fn append(&self, batch: Batch) -> Result<Vec<Ack>, StoreError> {
+    fn append(&self, mut batch: Batch) -> Result<Vec<Ack>, StoreError> {
         let mut acks = Vec::new();
+        self.judge.judge(&mut batch.spans);
         for spans in self.protector.protect(batch.spans).split(RECORD_BYTES) {
             acks.push(self.store.append(Record::Spans(spans))?);
         }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use andon_api::{Access, ApiState, Parts};
+use andon_diagnose::Diagnoser;
 use andon_gateway::{
     CaptureConfig, Gateway, GatewayConfig, HttpClient, LiveCalls, Proxy, ProxyConfig, ProxyLink,
     Recorder, RecorderConfig, RuntimeCatalog, http_client,
@@ -28,7 +29,8 @@ use crate::{
     config::Config,
     connect,
     listen::{self, Limits},
-    pipeline, receive, runtime,
+    pipeline::{self, Judge},
+    receive, runtime,
 };
 
 pub(crate) async fn run(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
@@ -110,8 +112,7 @@ async fn keep_notes(state: Arc<StateDb>, age: Duration) {
     loop {
         every.tick().await;
         let state = Arc::clone(&state);
-        let age_ns = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
-        let oldest_ns = Span::now_ns().saturating_sub(age_ns).saturating_sub(LINGER_NS);
+        let oldest_ns = Span::now_ns().saturating_sub(nanoseconds(age)).saturating_sub(LINGER_NS);
         let gone = tokio::task::spawn_blocking(move || state.remove_notes_before(oldest_ns));
         if let Ok(Err(error)) = gone.await {
             tracing::warn!(%error, "old notes stay for now");
@@ -160,9 +161,12 @@ impl House {
         tokio::spawn(catalog.clone().keep_fresh());
 
         let counted = Arc::new(CountedCalls::default());
+        let diagnoser = Arc::new(Diagnoser::keeping(&config.keep_alive));
+        let judge = Judge { diagnoser: Arc::clone(&diagnoser), live: live.clone() };
         let keeper = pipeline::spawn_keeper(
             recorded,
             recorder.clone(),
+            judge.clone(),
             protector.clone(),
             Arc::clone(&counted),
             Arc::clone(&store),
@@ -170,7 +174,9 @@ impl House {
         )?;
         let sampling = andon_host::Config { runtime_pids: pids, ..andon_host::Config::default() };
         let samples = andon_host::spawn(sampling, 8)?;
-        tokio::spawn(pipeline::keep_samples(samples, Arc::clone(&store)));
+        tokio::spawn(pipeline::keep_samples(samples, Arc::clone(&diagnoser), Arc::clone(&store)));
+        let past = Arc::clone(&store);
+        tokio::task::spawn_blocking(move || pipeline::learn_from_past(&diagnoser, &*past));
 
         let host = machine.host_name.clone();
         let proxy = Proxy::new(
@@ -198,7 +204,7 @@ impl House {
             capture::Entrances::new(captured, &runtimes, live.clone(), recorder.clone());
         tokio::spawn(keep_notes(Arc::clone(&state), config.store.keep_spans.age));
         let keeper_of_received =
-            receive::Keeper { protector: protector.clone(), store: Arc::clone(&store) };
+            receive::Keeper { judge, protector: protector.clone(), store: Arc::clone(&store) };
         let intake =
             Intake::new(Arc::new(keeper_of_received), Arc::clone(&counted), config.receive.limits)
                 .with_sampling(config.receive.sampling);
@@ -258,6 +264,10 @@ impl House {
             tracing::warn!(%error, "the store could not write everything");
         }
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn proxy_config(config: &Config, host: Option<String>) -> ProxyConfig {

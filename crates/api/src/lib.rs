@@ -22,6 +22,7 @@ mod runtimes;
 mod status;
 mod store;
 mod traces;
+mod why;
 
 use std::{sync::Arc, time::Instant};
 
@@ -103,6 +104,7 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(traces::stored))
         .routes(routes!(traces::one))
         .routes(routes!(traces::host))
+        .routes(routes!(why::why))
         .routes(routes!(query::query))
         .routes(routes!(aggregate::aggregate))
         .routes(routes!(aggregate::heat_map))

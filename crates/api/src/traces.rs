@@ -129,7 +129,7 @@ pub(crate) async fn one(
     find(&state, &id).await.map(Json)
 }
 
-async fn find(state: &ApiState, id: &str) -> Result<Trace, ApiError> {
+pub(crate) async fn find(state: &ApiState, id: &str) -> Result<Trace, ApiError> {
     let trace_id: TraceId =
         id.parse().map_err(|error| ApiError::BadRequest(format!("trace_id: {error}")))?;
     let store = std::sync::Arc::clone(&state.0.store);

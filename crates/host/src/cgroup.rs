@@ -86,6 +86,12 @@ impl Cgroup {
         named_number(reader.read_text(&folder.join("cpu.stat"))?, "usage_usec")
     }
 
+    /// Microseconds in which that limit held tasks back.
+    pub(crate) fn throttled_us(&self, reader: &mut FileReader) -> Option<u64> {
+        let (folder, _) = self.cpu.as_ref()?;
+        named_number(reader.read_text(&folder.join("cpu.stat"))?, "throttled_usec")
+    }
+
     /// Bytes under the memory limit that could not be had back without swapping: what is charged
     /// less the file cache that is not in active use.
     pub(crate) fn memory_used(&self, reader: &mut FileReader) -> Option<u64> {
@@ -140,7 +146,7 @@ mod tests {
         let base = roots.sys.join("fs/cgroup");
         write(base.join("a/b/cpu.max"), "400000 100000\n").unwrap();
         write(base.join("a/cpu.max"), "150000 100000\n").unwrap();
-        write(base.join("a/cpu.stat"), "usage_usec 777\nuser_usec 1\n").unwrap();
+        write(base.join("a/cpu.stat"), "usage_usec 777\nuser_usec 1\nthrottled_usec 55\n").unwrap();
         write(base.join("a/b/memory.max"), "1000\n").unwrap();
         write(base.join("a/b/memory.current"), "900\n").unwrap();
         write(base.join("a/b/memory.stat"), "file 500\ninactive_file 300\n").unwrap();
@@ -154,6 +160,7 @@ mod tests {
         );
         assert_eq!(cgroup.cpu_count(), Some(2));
         assert_eq!(cgroup.cpu_used_us(&mut reader), Some(777));
+        assert_eq!(cgroup.throttled_us(&mut reader), Some(55));
         assert_eq!(cgroup.memory_used(&mut reader), Some(600));
         cgroup.keep_binding(1, 1000);
         assert_eq!(cgroup.limits(), CgroupLimits::default());

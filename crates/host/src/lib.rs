@@ -15,6 +15,7 @@
 mod cgroup;
 mod clock;
 mod command;
+mod counters;
 mod disk;
 mod files;
 mod limits;

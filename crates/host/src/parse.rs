@@ -6,6 +6,10 @@
 pub(crate) struct CpuTicks {
     /// User, nice, system, irq, softirq and steal. (Guest time is inside user time already.)
     pub(crate) busy: u64,
+    /// User and nice.
+    pub(crate) user: u64,
+    /// System, irq and softirq.
+    pub(crate) system: u64,
     pub(crate) iowait: u64,
     pub(crate) steal: u64,
     pub(crate) online_cpus: u32,
@@ -25,6 +29,8 @@ pub(crate) fn cpu_ticks(text: &str) -> Option<CpuTicks> {
             let (iowait, irq, softirq, steal) = (field(), field(), field(), field());
             ticks.busy =
                 [user, nice, system, irq, softirq, steal].into_iter().fold(0, u64::saturating_add);
+            ticks.user = user.saturating_add(nice);
+            ticks.system = system.saturating_add(irq).saturating_add(softirq);
             ticks.iowait = iowait;
             ticks.steal = steal;
             found = true;
@@ -42,6 +48,7 @@ pub(crate) fn cpu_ticks(text: &str) -> Option<CpuTicks> {
 pub(crate) struct Memory {
     pub(crate) total: u64,
     pub(crate) available: u64,
+    pub(crate) cached: u64,
     pub(crate) swap_total: u64,
     pub(crate) swap_free: u64,
 }
@@ -53,6 +60,7 @@ pub(crate) fn memory(text: &str) -> Option<Memory> {
         let field = match label {
             "MemTotal" => &mut memory.total,
             "MemAvailable" => &mut memory.available,
+            "Cached" => &mut memory.cached,
             "SwapTotal" => &mut memory.swap_total,
             "SwapFree" => &mut memory.swap_free,
             _ => continue,
@@ -69,6 +77,30 @@ pub(crate) fn named_number(text: &str, name: &str) -> Option<u64> {
         let (label, value) = line.split_once(' ')?;
         if label == name { value.trim().parse().ok() } else { None }
     })
+}
+
+/// Microseconds since boot in which tasks waited for something, from `/proc/pressure/…`
+/// (<https://docs.kernel.org/accounting/psi.html>).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Pressure {
+    /// At least one task waited.
+    pub(crate) some_us: u64,
+    /// All that had work did.
+    pub(crate) full_us: u64,
+}
+
+/// Kernels before 5.13 have no `full` line for the CPU.
+pub(crate) fn pressure(text: &str) -> Option<Pressure> {
+    let total = |label: &str| {
+        let line = text.lines().find(|line| line.split(' ').next() == Some(label))?;
+        line.rsplit_once("total=")?.1.trim().parse().ok()
+    };
+    Some(Pressure { some_us: total("some")?, full_us: total("full").unwrap_or(0) })
+}
+
+/// The average over a minute, from `/proc/loadavg`.
+pub(crate) fn load_1m(text: &str) -> Option<f64> {
+    text.split_ascii_whitespace().next()?.parse().ok().filter(|load: &f64| load.is_finite())
 }
 
 /// Bytes in and out since boot: read and written for disks, received and sent for networks.

@@ -22,6 +22,11 @@ impl Elapsed {
     pub(crate) fn rate(self, before: u64, now: u64) -> f64 {
         now.saturating_sub(before) as f64 / self.seconds
     }
+
+    /// Of the time, 0 to 1, for a counter of microseconds.
+    pub(crate) fn share(self, before_us: u64, now_us: u64) -> f64 {
+        (self.rate(before_us, now_us) / 1e6).min(1.0)
+    }
 }
 
 #[cfg(test)]
@@ -33,6 +38,8 @@ mod tests {
         let elapsed = Elapsed::new(Duration::from_secs(2));
         assert_eq!(elapsed.rate(100, 300), 100.0);
         assert_eq!(elapsed.rate(300, 100), 0.0);
+        assert_eq!(elapsed.share(0, 500_000), 0.25);
+        assert_eq!(elapsed.share(0, 5_000_000), 1.0);
         assert_eq!(Elapsed::new(Duration::ZERO).rate(0, 1), 10.0);
     }
 }

@@ -11,9 +11,10 @@ use tokio::sync::mpsc;
 
 use crate::HostError;
 use crate::cgroup::Cgroup;
+use crate::counters::{Counters, Rates};
 use crate::files::{FileReader, Roots};
 use crate::machine::units;
-use crate::parse::{self, CpuTicks, Memory, Traffic};
+use crate::parse::{self, Memory};
 use crate::processes::{Look, Processes, Units};
 use crate::rates::Elapsed;
 
@@ -68,17 +69,6 @@ pub struct Sample {
     pub processes: Vec<ProcessSample>,
     /// Processes that were not looked at, because the machine has too many.
     pub processes_left_out: usize,
-}
-
-/// Counters since boot, of which two make rates.
-#[derive(Debug, Clone, Copy, Default)]
-struct Counters {
-    cpu: CpuTicks,
-    /// Under our cgroup's CPU limit, where there is one.
-    cgroup_cpu_us: Option<u64>,
-    disk: Traffic,
-    network: Traffic,
-    major_faults: u64,
 }
 
 /// Measures. Each [`sample`](Self::sample) covers the time since the one before (the first: since
@@ -169,22 +159,7 @@ impl Sampler {
     }
 
     fn counters(&mut self) -> Option<Counters> {
-        let (proc, reader) = (&self.roots.proc, &mut self.reader);
-        let cpu = reader.read_text(&proc.join("stat")).and_then(parse::cpu_ticks)?;
-        let disk = reader.read_text(&proc.join("diskstats")).map(parse::disks);
-        // Our own network namespace, which is what a container sees of the network.
-        let network = reader.read_text(&proc.join("net/dev")).map(parse::networks);
-        let major_faults = reader
-            .read_text(&proc.join("vmstat"))
-            .and_then(|text| parse::named_number(text, "pgmajfault"));
-        let cgroup_cpu_us = self.cgroup.cpu_used_us(reader);
-        Some(Counters {
-            cpu,
-            cgroup_cpu_us,
-            disk: disk.unwrap_or_default(),
-            network: network.unwrap_or_default(),
-            major_faults: major_faults.unwrap_or_default(),
-        })
+        Counters::read(&self.roots, &self.cgroup, &mut self.reader)
     }
 
     fn memory(&mut self) -> Option<Memory> {
@@ -199,15 +174,8 @@ impl Sampler {
         time_ns: UnixNanos,
     ) -> Option<HostSample> {
         let memory = self.memory()?;
-        let machine_cpus = now.cpu.online_cpus.max(1);
-        let cores = |before: u64, now: u64| {
-            let cores = elapsed.rate(before, now) / self.units.ticks_per_s as f64;
-            cores.min(f64::from(machine_cpus))
-        };
-        let busy = match before.cgroup_cpu_us.zip(now.cgroup_cpu_us) {
-            Some((before, now)) => elapsed.rate(before, now) / 1e6,
-            None => cores(before.cpu.busy, now.cpu.busy),
-        };
+        let load_1m =
+            self.reader.read_text(&self.roots.proc.join("loadavg")).and_then(parse::load_1m);
         let limits = self.cgroup.limits();
         let used = self
             .cgroup
@@ -215,19 +183,14 @@ impl Sampler {
             .unwrap_or(memory.total.saturating_sub(memory.available));
         Some(HostSample {
             time_ns,
-            cpu_count: self.cgroup.cpu_count().unwrap_or(machine_cpus),
-            cpu_busy_cores: busy,
-            cpu_iowait_cores: cores(before.cpu.iowait, now.cpu.iowait),
-            cpu_steal_cores: cores(before.cpu.steal, now.cpu.steal),
+            cpu_count: self.cgroup.cpu_count().unwrap_or(now.cpu.online_cpus.max(1)),
+            load_1m,
             memory_total_bytes: limits.memory_bytes.unwrap_or(memory.total),
             memory_used_bytes: used,
+            memory_cached_bytes: Some(memory.cached),
             swap_total_bytes: memory.swap_total,
             swap_used_bytes: memory.swap_total.saturating_sub(memory.swap_free),
-            disk_read_bytes_per_s: elapsed.rate(before.disk.inward, now.disk.inward),
-            disk_write_bytes_per_s: elapsed.rate(before.disk.outward, now.disk.outward),
-            network_receive_bytes_per_s: elapsed.rate(before.network.inward, now.network.inward),
-            network_send_bytes_per_s: elapsed.rate(before.network.outward, now.network.outward),
-            major_faults_per_s: elapsed.rate(before.major_faults, now.major_faults),
+            ..Rates { before, now, elapsed, units: self.units }.sample()
         })
     }
 }

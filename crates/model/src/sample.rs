@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::UnixNanos;
 
-/// One look at the whole machine. Rates are per second since the sample before.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+/// One look at the whole machine. Rates are per second since the sample before; what the kernel does
+/// not say is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
 pub struct HostSample {
     #[schema(value_type = u64)]
     pub time_ns: UnixNanos,
@@ -24,6 +26,27 @@ pub struct HostSample {
     pub network_receive_bytes_per_s: f64,
     pub network_send_bytes_per_s: f64,
     pub major_faults_per_s: f64,
+    pub cpu_user_cores: Option<f64>,
+    pub cpu_system_cores: Option<f64>,
+    /// Tasks that ran or waited to run, averaged over a minute.
+    pub load_1m: Option<f64>,
+    /// File cache; the kernel gives it back when memory is wanted.
+    pub memory_cached_bytes: Option<u64>,
+    pub swap_in_bytes_per_s: Option<f64>,
+    pub swap_out_bytes_per_s: Option<f64>,
+    /// Share of the time in which some task waited for a CPU, 0 to 1 (pressure stall information,
+    /// <https://docs.kernel.org/accounting/psi.html>).
+    pub cpu_pressure: Option<f64>,
+    /// The same, for memory to come back from where it was put.
+    pub memory_pressure: Option<f64>,
+    /// Share of the time in which nothing could run for want of memory.
+    pub memory_stall: Option<f64>,
+    pub io_pressure: Option<f64>,
+    pub io_stall: Option<f64>,
+    /// Share of the time in which the limit on our CPU time held tasks back, 0 to 1.
+    pub cpu_throttled: Option<f64>,
+    /// Processes that the kernel ended for want of memory since the sample before.
+    pub oom_kills: Option<u64>,
 }
 
 /// One look at one process.

@@ -228,3 +228,13 @@ named! {
         Unknown = "unknown",
     }
 }
+
+impl Cause {
+    /// Whether the model was not in memory, for whatever reason.
+    pub fn is_load(self) -> bool {
+        matches!(
+            self,
+            Self::ColdStart | Self::KeepAliveExpired | Self::Evicted | Self::OptionsChanged
+        )
+    }
+}

@@ -17,6 +17,7 @@ fn memory_is_in_bytes() {
     let text = "MemTotal:       16000 kB\nMemFree: 1 kB\nMemAvailable: 9000 kB\n\
                 SwapTotal: 2000 kB\nSwapFree: 1500 kB\n";
     let expected = Memory {
+        cached: 0,
         total: 16000 << 10,
         available: 9000 << 10,
         swap_total: 2000 << 10,

@@ -85,6 +85,35 @@ fn rates_are_of_the_time_between_two_samples() {
     assert_eq!(host.disk_write_bytes_per_s, 100.0 * 512.0 / 2.0);
     assert_eq!((host.network_receive_bytes_per_s, host.network_send_bytes_per_s), (150.0, 50.0));
     assert_eq!(host.major_faults_per_s, 50.0);
+    assert_eq!((host.cpu_user_cores, host.cpu_system_cores), (Some(1.5), Some(0.0)));
+}
+
+#[test]
+fn pressure_and_swapping_are_shares_and_rates_and_unknown_where_the_kernel_is_silent() {
+    let machine = FakeMachine::new();
+    let mut sampler = machine.sampler(10, &RuntimePids::default());
+    let host = sampler.sample_at(machine.after(1), 1).host.unwrap();
+    assert_eq!((host.memory_pressure, host.swap_in_bytes_per_s), (None, None));
+    assert_eq!((host.cpu_throttled, host.oom_kills, host.load_1m), (None, None, None));
+
+    let count = |some: u64, full: u64, pages: u64, kills: u64| {
+        let averages = "avg10=0.00 avg60=0.00 avg300=0.00";
+        for of in ["cpu", "memory", "io"] {
+            let text = format!("some {averages} total={some}\nfull {averages} total={full}\n");
+            machine.file(&format!("pressure/{of}"), &text);
+        }
+        machine.file("vmstat", &format!("pswpin {pages}\npswpout 5\noom_kill {kills}\n"));
+    };
+    count(1_000_000, 10, 100, 3);
+    machine.file("loadavg", "1.25 0.9 0.5 2/300 4711\n");
+    sampler.sample_at(machine.after(2), 2);
+    count(1_500_000, 250_010, 110, 4);
+    let host = sampler.sample_at(machine.after(3), 3).host.unwrap();
+    assert_eq!((host.memory_pressure, host.memory_stall), (Some(0.5), Some(0.25)));
+    assert_eq!((host.io_pressure, host.cpu_pressure), (Some(0.5), Some(0.5)));
+    assert_eq!(host.swap_in_bytes_per_s, Some(40_960.0));
+    assert_eq!((host.swap_out_bytes_per_s, host.oom_kills), (Some(0.0), Some(1)));
+    assert_eq!(host.load_1m, Some(1.25));
 }
 
 #[test]

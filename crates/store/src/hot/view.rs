@@ -187,7 +187,7 @@ impl<'a> View<'a> {
             http_status: self.face.http_status.or(self.root.http_status),
             error_type: owned(self.error_type()),
             cause,
-            cold_start: cause == Some(Cause::ColdStart),
+            cold_start: cause.is_some_and(Cause::is_load),
             input_tokens: tokens.input,
             output_tokens: tokens.output,
             cached_tokens: tokens.cached,

@@ -218,8 +218,8 @@ columns! {
 }
 
 columns! {
-    HostSample, Table::Hosts, blank_host(),
-    |_host| 128;
+    HostSample, Table::Hosts, HostSample::default(),
+    |_host| 256;
     time_ns: Number,
     cpu_count: Number,
     cpu_busy_cores: Float,
@@ -234,6 +234,19 @@ columns! {
     network_receive_bytes_per_s: Float,
     network_send_bytes_per_s: Float,
     major_faults_per_s: Float,
+    cpu_user_cores: Float,
+    cpu_system_cores: Float,
+    load_1m: Float,
+    memory_cached_bytes: Number,
+    swap_in_bytes_per_s: Float,
+    swap_out_bytes_per_s: Float,
+    cpu_pressure: Float,
+    memory_pressure: Float,
+    memory_stall: Float,
+    io_pressure: Float,
+    io_stall: Float,
+    cpu_throttled: Float,
+    oom_kills: Number,
 }
 
 columns! {
@@ -336,25 +349,6 @@ fn blank_evaluation() -> Evaluation {
         reason: None,
         source: EvaluationSource::Builtin,
         duration_ns: None,
-    }
-}
-
-fn blank_host() -> HostSample {
-    HostSample {
-        time_ns: 0,
-        cpu_count: 0,
-        cpu_busy_cores: 0.0,
-        cpu_iowait_cores: 0.0,
-        cpu_steal_cores: 0.0,
-        memory_total_bytes: 0,
-        memory_used_bytes: 0,
-        swap_total_bytes: 0,
-        swap_used_bytes: 0,
-        disk_read_bytes_per_s: 0.0,
-        disk_write_bytes_per_s: 0.0,
-        network_receive_bytes_per_s: 0.0,
-        network_send_bytes_per_s: 0.0,
-        major_faults_per_s: 0.0,
     }
 }
 

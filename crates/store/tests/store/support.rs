@@ -94,17 +94,12 @@ pub(crate) fn host(time_s: u64) -> Record {
         time_ns: time_s * SECOND,
         cpu_count: 2,
         cpu_busy_cores: 1.5,
-        cpu_iowait_cores: 0.0,
-        cpu_steal_cores: 0.0,
         memory_total_bytes: 1 << 32,
         memory_used_bytes: 1 << 31,
-        swap_total_bytes: 0,
-        swap_used_bytes: 0,
-        disk_read_bytes_per_s: 0.0,
         disk_write_bytes_per_s: 1.0,
-        network_receive_bytes_per_s: 0.0,
-        network_send_bytes_per_s: 0.0,
-        major_faults_per_s: 0.0,
+        memory_pressure: Some(0.25),
+        oom_kills: Some(1),
+        ..HostSample::default()
     }])
 }
 

@@ -1,0 +1,100 @@
+//! A call to a model, as its span tells it.
+
+use andon_model::{AttributeValue, Phase, Span, UnixNanos};
+
+/// A load that took at least this long was one; below it the runtime looked a loaded model up.
+pub(crate) const LEAST_LOAD_NS: u64 = 100_000_000;
+
+/// What is asked of the span again and again.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a>(pub(crate) &'a Span);
+
+impl Call<'_> {
+    pub(crate) fn ns(self, phase: Phase) -> Option<u64> {
+        let timings = &self.0.timings;
+        match phase {
+            Phase::Queue => timings.queue_ns,
+            Phase::Load => timings.load_ns,
+            Phase::Prompt => timings.prompt_eval_ns,
+            Phase::Generate => timings.eval_ns,
+        }
+    }
+
+    /// When a phase ran. A runtime says how long each took, and they follow each other; what it does
+    /// not explain lies, as far as can be known, behind them.
+    pub(crate) fn extent(self, phase: Phase) -> (UnixNanos, UnixNanos) {
+        let phases = [Phase::Queue, Phase::Load, Phase::Prompt, Phase::Generate];
+        let before = phases.into_iter().take_while(|it| *it != phase);
+        let start = self.0.start_ns + before.filter_map(|it| self.ns(it)).sum::<u64>();
+        let start = start.min(self.0.end_ns());
+        (start, (start + self.ns(phase).unwrap_or(0)).min(self.0.end_ns()))
+    }
+
+    /// Tokens of the prompt that were read anew; `None` where the runtime does not tell them from
+    /// those in its cache.
+    pub(crate) fn read(self) -> Option<u64> {
+        let all = self.0.input_tokens?;
+        if let Some(cached) = self.0.cached_tokens {
+            return Some(all.saturating_sub(cached));
+        }
+        // Ollama counts the whole prompt, and has read what earlier prompts did not begin with.
+        Some(all - (all as f64 * self.shared().unwrap_or(0.0)) as u64)
+    }
+
+    /// The share of the prompt, 0 to 1, that earlier prompts for this model began with too; known of
+    /// captured calls.
+    pub(crate) fn shared(self) -> Option<f64> {
+        let shared = self.number("andon.prompt.shared_bytes")?;
+        let all = self.number("andon.prompt.bytes").filter(|all| *all > 0)?;
+        Some((shared as f64 / all as f64).min(1.0))
+    }
+
+    pub(crate) fn number(self, name: &str) -> Option<u64> {
+        match self.0.attributes.get(name)? {
+            AttributeValue::Int(value) => u64::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn share(self, name: &str) -> Option<f64> {
+        match self.0.attributes.get(name)? {
+            AttributeValue::Float(value) => Some(*value),
+            AttributeValue::Int(value) => Some(*value as f64),
+            _ => None,
+        }
+    }
+
+    /// A load, and no mere look at a loaded model.
+    pub(crate) fn loaded_ns(self) -> Option<u64> {
+        self.ns(Phase::Load).filter(|ns| *ns >= LEAST_LOAD_NS)
+    }
+
+    /// Time that no phase explains; `None` where the phases are not known.
+    pub(crate) fn rest_ns(self) -> Option<u64> {
+        self.ns(Phase::Generate)?;
+        let known = [Phase::Queue, Phase::Load, Phase::Prompt, Phase::Generate];
+        let known: u64 = known.into_iter().filter_map(|phase| self.ns(phase)).sum();
+        Some(self.0.duration_ns.saturating_sub(known))
+    }
+
+    /// Whether the model runs on the machine whose samples we have.
+    pub(crate) fn is_here(self) -> bool {
+        match self.word("server.address") {
+            Some(authority) => {
+                let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+                host == "localhost" || host == "[::1]" || host == "::1" || host.starts_with("127.")
+            }
+            None => true,
+        }
+    }
+}
+
+impl<'a> Call<'a> {
+    /// An attribute in words.
+    pub(crate) fn word(self, name: &str) -> Option<&'a str> {
+        match self.0.attributes.get(name)? {
+            AttributeValue::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}

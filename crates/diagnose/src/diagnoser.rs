@@ -1,0 +1,132 @@
+//! Hears of samples and of calls as they end, and says of each call why it took its time.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use andon_model::{Cause, HostSample, LiveCall, LlmKind, Phase, ProcessSample, Span, Status};
+
+use crate::{
+    call::Call,
+    judge::Scene,
+    machine::Machine,
+    past::{Beside, KeepAlive, Runtime, model_of},
+};
+
+const MOST_RUNTIMES: usize = 64;
+
+/// All that is remembered is bounded: some minutes of the machine, and of 64 runtimes with 64 models
+/// each what is usual and the last calls.
+pub struct Diagnoser {
+    /// What the runtimes keep an idle model for if a call says nothing.
+    kept: KeepAlive,
+    known: Mutex<Known>,
+}
+
+impl Default for Diagnoser {
+    fn default() -> Self {
+        Self { kept: KeepAlive::default(), known: Mutex::default() }
+    }
+}
+
+#[derive(Default)]
+struct Known {
+    machine: Machine,
+    /// By service and host.
+    runtimes: HashMap<(String, Option<String>), Runtime>,
+}
+
+impl Diagnoser {
+    /// `keep_alive`: what the runtimes keep an idle model for if a call says nothing, as Ollama writes
+    /// it (`5m`, `300`, `-1` for ever); Ollama's own default where it cannot be read.
+    pub fn keeping(keep_alive: &str) -> Self {
+        let kept = KeepAlive::parse(keep_alive).unwrap_or_default();
+        Self { kept, known: Mutex::default() }
+    }
+
+    /// A look at the machine and its processes.
+    pub fn note(&self, host: &HostSample, processes: &[ProcessSample]) {
+        self.lock().machine.note(host, processes);
+    }
+
+    /// Says why a call took its time, on its span, and learns from it. Other spans stay as they are.
+    /// `running`: the calls that run now.
+    pub fn judge(&self, span: &mut Span, running: impl FnOnce() -> Vec<LiveCall>) {
+        // An app that reports a call mostly says nothing of its phases: there is nothing to judge.
+        if !is_call(span) || (!has_phases(span) && span.status != Status::Error) {
+            return;
+        }
+        let running = beside(span, running());
+        let mut known = self.lock();
+        let Known { machine, runtimes } = &mut *known;
+        let runtime = runtime(runtimes, span);
+        let scene =
+            Scene { call: Call(span), machine, runtime, running: &running, kept: self.kept };
+        let (diagnosis, is_calm) = (scene.judge(), !scene.is_strained());
+        learn(runtime, span, is_calm);
+        diagnosis.put(span);
+    }
+
+    /// Learns what is usual from a call that was judged before.
+    pub fn learn(&self, span: &Span) {
+        if is_call(span) && has_phases(span) {
+            let mut known = self.lock();
+            let is_calm = span.cause.is_none_or(|cause| !is_of_the_machine(cause));
+            learn(runtime(&mut known.runtimes, span), span, is_calm);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_call(span: &Span) -> bool {
+    matches!(span.llm_kind, Some(LlmKind::Llm | LlmKind::Embedding))
+}
+
+fn has_phases(span: &Span) -> bool {
+    let timings = &span.timings;
+    [timings.eval_ns, timings.prompt_eval_ns, timings.load_ns].iter().any(Option::is_some)
+}
+
+fn is_of_the_machine(cause: Cause) -> bool {
+    use Cause::{CpuStarved, MemoryPressure, ParallelGeneration, Steal, Throttled};
+    matches!(cause, CpuStarved | Steal | Throttled | MemoryPressure | ParallelGeneration)
+}
+
+fn runtime<'a>(
+    runtimes: &'a mut HashMap<(String, Option<String>), Runtime>,
+    span: &Span,
+) -> &'a mut Runtime {
+    let key = (span.service.clone(), span.host.clone());
+    // Whoever has more is told less; all of them would be forgotten in a moment anyway.
+    if runtimes.len() >= MOST_RUNTIMES && !runtimes.contains_key(&key) {
+        runtimes.clear();
+    }
+    runtimes.entry(key).or_default()
+}
+
+fn learn(runtime: &mut Runtime, span: &Span, is_calm: bool) {
+    runtime.model_mut(model_of(span)).usual.learn(Call(span), is_calm);
+    runtime.note(Call(span));
+}
+
+/// The calls to the same runtime that compute now.
+fn beside(span: &Span, running: Vec<LiveCall>) -> Vec<Beside> {
+    let end_ns = span.end_ns();
+    let others = running.into_iter().filter(|call| {
+        call.service == span.service
+            && call.span_id != span.span_id
+            && call.trace_id != span.trace_id
+            && matches!(call.phase, Phase::Prompt | Phase::Generate)
+    });
+    let beside = |call: LiveCall| Beside {
+        trace_id: call.trace_id,
+        from_ns: call.phase_since_ns.min(end_ns),
+        to_ns: end_ns,
+        model: Some(call.model),
+    };
+    others.map(beside).collect()
+}

@@ -1,0 +1,84 @@
+//! Why a model was not in memory.
+
+use andon_model::{Cause, Phase, Span};
+
+use crate::{
+    call::Call,
+    diagnosis::{Fact, Finding},
+    machine::Machine,
+    past::{KeepAlive, LastUse, Runtime, model_of, options},
+};
+
+/// A model goes a moment before its time is up, by the clock of another process.
+const EARLY_NS: u64 = 250_000_000;
+
+/// The cause of a load, and its facts; `ns` is what it cost.
+pub(crate) fn finding(
+    call: Call<'_>,
+    ns: u64,
+    runtime: &Runtime,
+    kept: KeepAlive,
+    machine: &Machine,
+) -> Finding {
+    let span = call.0;
+    let last = runtime.model(model_of(span)).and_then(|model| model.last.as_ref());
+    let (cause, fact) = match last {
+        None => (Cause::ColdStart, Some(Fact::FirstCall { runtime_restarted: false })),
+        Some(last) => reason(span, last, runtime, kept),
+    };
+    let (from_ns, to_ns) = call.extent(Phase::Load);
+    let here = call.is_here();
+    let rise = machine.runtime_memory(from_ns, to_ns).filter(|(before, after)| after > before);
+    let rise = rise.map(|(before, after)| Fact::MemoryRise { before, after });
+    let room = rise.as_ref().and_then(|rise| room(rise, machine));
+    Finding::new(cause, Phase::Load, ns)
+        .with(fact)
+        .with(rise.filter(|_| here))
+        .with(room.filter(|_| here))
+        .with([Fact::When { from_ns, to_ns }])
+}
+
+fn room(rise: &Fact, machine: &Machine) -> Option<Fact> {
+    let Fact::MemoryRise { before, after } = rise else { return None };
+    Some(Fact::Room { free: machine.free_memory()?, model: after - before })
+}
+
+/// Which came first since the model was last used: another runtime, other options, another model, or
+/// the end of its time.
+fn reason(
+    span: &Span,
+    last: &LastUse,
+    runtime: &Runtime,
+    kept: KeepAlive,
+) -> (Cause, Option<Fact>) {
+    if last.pid.zip(span.pid).is_some_and(|(before, now)| before != now) {
+        return (Cause::ColdStart, Some(Fact::FirstCall { runtime_restarted: true }));
+    }
+    let idle = span.start_ns.saturating_sub(last.end_ns);
+    let kept = match last.keep_alive.unwrap_or(kept) {
+        KeepAlive::Always => u64::MAX,
+        KeepAlive::For(ns) => ns,
+    };
+    let gone_at = last.end_ns.saturating_add(kept);
+    let until = gone_at.min(span.end_ns());
+    if let Some(other) = runtime.loaded_between(model_of(span), last.end_ns, until) {
+        return (Cause::Evicted, Some(Fact::OtherModel { model: other.model.clone() }));
+    }
+    if idle.saturating_add(EARLY_NS) >= kept {
+        return (Cause::KeepAliveExpired, Some(Fact::Idle { ns: idle, kept_ns: kept }));
+    }
+    if let Some(option) = changed(&last.options, &options(span)) {
+        return (Cause::OptionsChanged, Some(option));
+    }
+    (Cause::ColdStart, None)
+}
+
+/// The first option that is another one than before, or there no more.
+fn changed(before: &[(&'static str, String)], now: &[(&'static str, String)]) -> Option<Fact> {
+    let get = |list: &[(&'static str, String)], name: &str| {
+        list.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    };
+    let mut names = before.iter().chain(now).map(|(name, _)| *name);
+    let name = names.find(|name| get(before, name) != get(now, name))?;
+    Some(Fact::Option { name: name.to_owned(), from: get(before, name), to: get(now, name) })
+}

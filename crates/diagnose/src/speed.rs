@@ -1,0 +1,129 @@
+//! Why a phase took longer than its tokens usually take.
+
+use andon_model::{Cause, Phase};
+
+use crate::{
+    call::Call,
+    diagnosis::{Fact, Finding},
+    machine::{During, Machine},
+    past::{Beside, Runtime},
+};
+
+/// What is weaker than this explains nothing.
+const LEAST_STRENGTH: f64 = 0.25;
+/// What would explain a phase that takes twice its time, each by itself.
+const ALL_OF_OTHERS: f64 = 0.4;
+const ALL_OF_STEAL: f64 = 0.25;
+const ALL_OF_THROTTLING: f64 = 0.3;
+const ALL_OF_MEMORY_PRESSURE: f64 = 0.2;
+const ALL_OF_SWAP_IN: f64 = 8.0 * 1024.0 * 1024.0;
+const ALL_OF_FAULTS: f64 = 1_000.0;
+const ALL_OF_OVERLAP: f64 = 0.5;
+
+/// Something that can slow a phase down, from 0 (not there) to 1 (enough for all of it).
+pub(crate) struct Strain {
+    cause: Cause,
+    pub(crate) strength: f64,
+    facts: Vec<Fact>,
+}
+
+/// Everything that strained the machine in a phase, the strongest first.
+pub(crate) fn strains(
+    call: Call<'_>,
+    phase: Phase,
+    machine: &Machine,
+    runtime: &Runtime,
+    running: &[Beside],
+) -> Vec<Strain> {
+    let (from_ns, to_ns) = call.extent(phase);
+    let during = machine.during(from_ns, to_ns).filter(|_| call.is_here());
+    let mut strains: Vec<Strain> = during.iter().flat_map(of_machine).collect();
+    strains.extend(beside(call, (from_ns, to_ns), runtime, running));
+    if let Some(share) = call.share("andon.model.on_gpu").filter(|it| (0.02..0.98).contains(it)) {
+        strains.push(Strain {
+            cause: Cause::PartlyOnCpu,
+            strength: 1.0 - share,
+            facts: vec![Fact::OnGpu { share }],
+        });
+    }
+    strains.retain(|strain| strain.strength >= LEAST_STRENGTH);
+    strains.sort_by(|a, b| b.strength.total_cmp(&a.strength));
+    strains
+}
+
+fn of_machine(during: &During) -> Vec<Strain> {
+    let cpus = f64::from(during.cpu_count.max(1));
+    let when = Fact::When { from_ns: during.from_ns, to_ns: during.to_ns };
+    let strain = |cause, strength: f64, facts: Vec<Fact>| {
+        let facts = facts.into_iter().chain([when.clone()]).collect();
+        Strain { cause, strength: strength.min(1.0), facts }
+    };
+    let others = during.others / cpus;
+    let mut of_cpu = vec![Fact::OtherPrograms { cores: during.others, of: during.cpu_count }];
+    if let Some((name, cores)) = &during.busiest {
+        of_cpu.push(Fact::Process { name: name.to_string(), cores: *cores });
+    }
+    let steal = during.steal / cpus;
+    let throttled = during.throttled.unwrap_or(0.0);
+    let memory = [
+        during.memory_pressure.unwrap_or(0.0) / ALL_OF_MEMORY_PRESSURE,
+        during.swap_in.unwrap_or(0.0) / ALL_OF_SWAP_IN,
+        // Faults alone may be a file that is read for the first time.
+        match during.swap_in {
+            Some(_) => 0.0,
+            None => during.major_faults / ALL_OF_FAULTS,
+        },
+    ];
+    let of_memory = Fact::Memory {
+        pressure: during.memory_pressure,
+        swap_in_bytes_per_s: during.swap_in,
+        used: during.memory_used,
+        total: during.memory_total,
+    };
+    vec![
+        strain(Cause::CpuStarved, others / ALL_OF_OTHERS, of_cpu),
+        strain(Cause::Steal, steal / ALL_OF_STEAL, vec![Fact::Steal { share: steal }]),
+        strain(
+            Cause::Throttled,
+            throttled / ALL_OF_THROTTLING,
+            vec![Fact::Throttled { share: throttled }],
+        ),
+        strain(Cause::MemoryPressure, memory.into_iter().fold(0.0, f64::max), vec![of_memory]),
+    ]
+}
+
+/// Other calls that computed at the same time.
+fn beside(
+    call: Call<'_>,
+    (from_ns, to_ns): (u64, u64),
+    runtime: &Runtime,
+    running: &[Beside],
+) -> Option<Strain> {
+    let length = to_ns.saturating_sub(from_ns).max(1) as f64;
+    let ended = runtime.beside(call.0, from_ns, to_ns);
+    let all = ended.iter().chain(running);
+    let overlap = |other: &&Beside| {
+        other.to_ns.min(to_ns).saturating_sub(other.from_ns.max(from_ns)) as f64 / length
+    };
+    let longest = all.max_by(|a, b| overlap(a).total_cmp(&overlap(b)))?;
+    Some(Strain {
+        cause: Cause::ParallelGeneration,
+        strength: (overlap(&longest) / ALL_OF_OVERLAP).min(1.0),
+        facts: vec![Fact::OtherCall { trace_id: longest.trace_id, model: longest.model.clone() }],
+    })
+}
+
+/// Shares out the time that a phase took too long, among what strained it.
+pub(crate) fn findings(
+    strains: Vec<Strain>,
+    phase: Phase,
+    slow_ns: u64,
+    pace: &Fact,
+) -> Vec<Finding> {
+    let all: f64 = strains.iter().map(|strain| strain.strength).sum();
+    let share = |strain: Strain| {
+        let ns = (slow_ns as f64 * strain.strength / all) as u64;
+        Finding::new(strain.cause, phase, ns).with([pace.clone()]).with(strain.facts)
+    };
+    strains.into_iter().map(share).collect()
+}

@@ -1,0 +1,390 @@
+//! The diagnoser over made-up calls whose causes are known.
+
+use andon_diagnose::{Diagnoser, Diagnosis, Fact, Language, explain};
+use andon_model::{
+    Cause, HostSample, LlmKind, ProcessSample, Span, SpanKind, Status, Timings, TraceId,
+};
+
+const MS: u64 = 1_000_000;
+const S: u64 = 1_000 * MS;
+/// What a token takes on this machine.
+const READ_NS: u64 = 2 * MS;
+const WRITE_NS: u64 = 40 * MS;
+
+/// A machine with a runtime, whose clock goes on from call to call.
+struct World {
+    diagnoser: Diagnoser,
+    now: u64,
+    calls: u64,
+}
+
+/// A call to be made.
+#[derive(Clone)]
+struct Ask {
+    model: &'static str,
+    load: u64,
+    read: u64,
+    cached: u64,
+    written: u64,
+    queue: u64,
+    slow: f64,
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        Self { model: "m", load: MS, read: 200, cached: 0, written: 50, queue: 0, slow: 1.0 }
+    }
+}
+
+impl Ask {
+    fn span(&self, at: u64) -> Span {
+        let mut span = Span::new(TraceId::random(), "ollama", "chat m");
+        let prompt = (self.read as f64 * READ_NS as f64 * self.slow) as u64;
+        let write = (self.written as f64 * WRITE_NS as f64 * self.slow) as u64;
+        span.start_ns = at;
+        span.duration_ns = self.queue + self.load + prompt + write + 5 * MS;
+        span.kind = SpanKind::Client;
+        span.llm_kind = Some(LlmKind::Llm);
+        span.status = Status::Ok;
+        span.model = Some(self.model.to_owned());
+        span.input_tokens = Some(self.read + self.cached);
+        span.cached_tokens = Some(self.cached);
+        span.output_tokens = Some(self.written);
+        span.pid = Some(7);
+        span.timings = Timings {
+            queue_ns: Some(self.queue),
+            load_ns: Some(self.load),
+            prompt_eval_ns: Some(prompt),
+            eval_ns: Some(write),
+            ..Timings::default()
+        };
+        span
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        Self { diagnoser: Diagnoser::default(), now: 1_000 * S, calls: 0 }
+    }
+
+    /// One that has answered some calls.
+    fn warm() -> Self {
+        let mut world = Self::new();
+        world.ask(Ask { load: 3 * S, ..Ask::default() });
+        for _ in 0..8 {
+            world.ask(Ask::default());
+        }
+        world
+    }
+
+    fn wait(&mut self, ns: u64) {
+        self.now += ns;
+    }
+
+    fn ask(&mut self, ask: Ask) -> Span {
+        self.see(ask.span(self.now), |_| {}, &[])
+    }
+
+    /// With what the machine is like meanwhile.
+    fn see(
+        &mut self,
+        mut span: Span,
+        machine: impl Fn(&mut HostSample),
+        processes: &[(&str, f64, Option<&str>)],
+    ) -> Span {
+        let end = span.end_ns();
+        while self.now < end + S {
+            let mut host = HostSample {
+                time_ns: self.now,
+                cpu_count: 4,
+                cpu_busy_cores: 2.0,
+                memory_total_bytes: 4 << 30,
+                memory_used_bytes: 2 << 30,
+                ..HostSample::default()
+            };
+            machine(&mut host);
+            let seen = processes.iter().map(|(name, cores, role)| ProcessSample {
+                time_ns: self.now,
+                pid: 1,
+                started_ns: 1,
+                name: (*name).to_owned(),
+                command: (*name).to_owned(),
+                role: role.map(str::to_owned),
+                cpu_cores: *cores,
+                rss_bytes: 1 << 20,
+                threads: 1,
+                read_bytes_per_s: None,
+                write_bytes_per_s: None,
+            });
+            self.diagnoser.note(&host, &seen.collect::<Vec<_>>());
+            self.now += S;
+        }
+        self.calls += 1;
+        self.diagnoser.judge(&mut span, Vec::new);
+        self.now = self.now.max(end);
+        span
+    }
+}
+
+fn cause(span: &Span) -> Cause {
+    span.cause.unwrap()
+}
+
+fn facts(span: &Span) -> Vec<Fact> {
+    Diagnosis::of(span).unwrap().findings.remove(0).facts
+}
+
+#[test]
+fn a_load_is_told_by_what_came_before_it() {
+    let mut world = World::new();
+    let load = Ask { load: 3 * S, ..Ask::default() };
+    let first = world.ask(load.clone());
+    assert_eq!(cause(&first), Cause::ColdStart);
+    assert!(facts(&first).contains(&Fact::FirstCall { runtime_restarted: false }));
+    assert_eq!(cause(&world.ask(Ask::default())), Cause::None);
+
+    world.wait(400 * S);
+    let expired = world.ask(load.clone());
+    assert_eq!(cause(&expired), Cause::KeepAliveExpired);
+    let idle = facts(&expired).into_iter().find_map(|fact| match fact {
+        Fact::Idle { ns, kept_ns } => Some((ns, kept_ns)),
+        _ => None,
+    });
+    let (ns, kept_ns) = idle.unwrap();
+    assert!((400 * S..405 * S).contains(&ns) && kept_ns == 300 * S, "{ns} {kept_ns}");
+
+    world.ask(Ask { model: "other", load: 2 * S, ..Ask::default() });
+    let evicted = world.ask(load.clone());
+    assert_eq!(cause(&evicted), Cause::Evicted);
+    assert!(facts(&evicted).contains(&Fact::OtherModel { model: "other".to_owned() }));
+
+    let mut options = load.span(world.now);
+    options.attributes.set("andon.request.options.num_ctx", 8192_u64);
+    let options = world.see(options, |_| {}, &[]);
+    assert_eq!(cause(&options), Cause::OptionsChanged);
+    let (name, to) = ("num_ctx".to_owned(), Some("8192".to_owned()));
+    assert!(facts(&options).contains(&Fact::Option { name, from: None, to }));
+
+    let mut restarted = load.span(world.now);
+    restarted.attributes.set("andon.request.options.num_ctx", 8192_u64);
+    restarted.pid = Some(8);
+    let restarted = world.see(restarted, |_| {}, &[]);
+    assert_eq!(cause(&restarted), Cause::ColdStart);
+    assert!(facts(&restarted).contains(&Fact::FirstCall { runtime_restarted: true }));
+}
+
+#[test]
+fn a_call_s_own_keep_alive_counts_for_the_next_one() {
+    let mut world = World::warm();
+    let mut short = Ask::default().span(world.now);
+    short.attributes.set("andon.request.keep_alive", "10s");
+    world.see(short, |_| {}, &[]);
+    world.wait(20 * S);
+    assert_eq!(cause(&world.ask(Ask { load: 3 * S, ..Ask::default() })), Cause::KeepAliveExpired);
+}
+
+#[test]
+fn what_is_asked_and_answered_is_compared_with_what_is_usual() {
+    let mut world = World::warm();
+    let long = world.ask(Ask { read: 4_000, ..Ask::default() });
+    assert_eq!(cause(&long), Cause::LongPrompt);
+    let fact = Fact::Prompt { read: 4_000, cached: 0, usual: Some(200) };
+    assert!(facts(&long).contains(&fact));
+    let talkative = world.ask(Ask { written: 400, ..Ask::default() });
+    assert_eq!(cause(&talkative), Cause::LongAnswer);
+    assert_eq!(cause(&world.ask(Ask { written: 70, ..Ask::default() })), Cause::None);
+    assert_eq!(cause(&world.ask(Ask { queue: 9 * S, ..Ask::default() })), Cause::Queue);
+}
+
+#[test]
+fn a_prompt_that_was_there_before_and_is_read_anew_has_lost_its_cache() {
+    let mut world = World::warm();
+    let mut lost = Ask { read: 3_000, ..Ask::default() }.span(world.now);
+    lost.attributes.set("andon.prompt.bytes", 12_000_u64);
+    lost.attributes.set("andon.prompt.shared_bytes", 0_u64);
+    lost.attributes.set("andon.prompt.parted_at", "system");
+    let lost = world.see(lost, |_| {}, &[]);
+    assert_eq!(cause(&lost), Cause::PromptCacheLost);
+    assert!(facts(&lost).contains(&Fact::Parted { at: "system".to_owned() }));
+
+    // Another conversation was answered in between: nothing parted, and nothing is cached.
+    let mut evicted = Ask { read: 3_000, ..Ask::default() }.span(world.now);
+    evicted.attributes.set("andon.prompt.bytes", 12_000_u64);
+    evicted.attributes.set("andon.prompt.shared_bytes", 11_000_u64);
+    assert_eq!(cause(&world.see(evicted, |_| {}, &[])), Cause::PromptCacheLost);
+}
+
+#[test]
+fn slow_tokens_are_explained_by_what_strained_the_machine() {
+    let slow = Ask { slow: 3.0, ..Ask::default() };
+    let strains: [(Cause, fn(&mut HostSample)); 4] = [
+        (Cause::Steal, |host| host.cpu_steal_cores = 1.5),
+        (Cause::Throttled, |host| host.cpu_throttled = Some(0.6)),
+        (Cause::MemoryPressure, |host| host.memory_pressure = Some(0.5)),
+        (Cause::MemoryPressure, |host| host.swap_in_bytes_per_s = Some(3e7)),
+    ];
+    for (expected, strain) in strains {
+        let mut world = World::warm();
+        let span = slow.span(world.now);
+        assert_eq!(cause(&world.see(span, strain, &[])), expected);
+    }
+    let mut world = World::warm();
+    let span = slow.span(world.now);
+    let hog = [("stress-ng", 2.5, None), ("ollama", 1.4, Some("runtime"))];
+    let starved = world.see(span, |host| host.cpu_busy_cores = 3.9, &hog);
+    assert_eq!(cause(&starved), Cause::CpuStarved);
+    let name = "stress-ng".to_owned();
+    assert!(facts(&starved).contains(&Fact::Process { name, cores: 2.5 }));
+    // The same strain on tokens as fast as ever is no cause.
+    let span = Ask::default().span(world.now);
+    assert_eq!(cause(&world.see(span, |host| host.cpu_busy_cores = 3.9, &hog)), Cause::None);
+    // Slow, and nothing to be seen: that is said, and no more.
+    assert_eq!(cause(&world.ask(slow)), Cause::Unknown);
+}
+
+#[test]
+fn the_machine_here_says_nothing_of_a_runtime_elsewhere() {
+    let mut world = World::warm();
+    let mut there = Ask { slow: 3.0, ..Ask::default() }.span(world.now);
+    there.attributes.set("server.address", "192.168.1.9:11434");
+    let there = world.see(there, |host| host.cpu_steal_cores = 2.0, &[]);
+    assert_eq!(cause(&there), Cause::Unknown);
+}
+
+#[test]
+fn answers_written_at_once_slow_each_other_down() {
+    let mut world = World::warm();
+    let slow = Ask { slow: 2.0, ..Ask::default() };
+    let (one, two) = (slow.span(world.now), slow.span(world.now + 10 * MS));
+    let first = one.trace_id;
+    world.see(one, |_| {}, &[]);
+    let two = world.see(two, |_| {}, &[]);
+    assert_eq!(cause(&two), Cause::ParallelGeneration);
+    let model = Some("m".to_owned());
+    assert!(facts(&two).contains(&Fact::OtherCall { trace_id: first, model }));
+}
+
+#[test]
+fn of_two_causes_the_dearer_one_is_the_main_one_and_both_are_said() {
+    let mut world = World::warm();
+    world.wait(400 * S);
+    let both = world.ask(Ask { load: 3 * S, read: 4_000, ..Ask::default() });
+    let diagnosis = Diagnosis::of(&both).unwrap();
+    let causes: Vec<Cause> = diagnosis.findings.iter().map(|finding| finding.cause).collect();
+    assert_eq!(causes, [Cause::LongPrompt, Cause::KeepAliveExpired]);
+    let ns: Vec<u64> = diagnosis.findings.iter().map(|finding| finding.ns / MS).collect();
+    assert_eq!(ns, [3_800 * READ_NS / MS, 3_000]);
+}
+
+#[test]
+fn a_failure_is_told_with_what_made_it_late() {
+    let mut world = World::warm();
+    let mut late = Ask { load: 22 * S, read: 0, written: 0, ..Ask::default() }.span(world.now);
+    late.status = Status::Error;
+    late.cause = Some(Cause::Timeout);
+    late.duration_ns = 30 * S;
+    late.attributes.set("andon.error.phase", "prompt");
+    world.wait(400 * S);
+    late.start_ns = world.now;
+    let late = world.see(late, |_| {}, &[]);
+    assert_eq!(cause(&late), Cause::Timeout);
+    let said = explain(std::slice::from_ref(&late), Language::English);
+    assert!(said.failed);
+    assert_eq!(
+        said.sentence,
+        "Stopped by the time limit after 30.0 s, while reading the prompt."
+    );
+    assert_eq!(said.causes[1].cause, Cause::KeepAliveExpired);
+
+    let mut told_by_an_app = Span::new(TraceId::random(), "app", "chat");
+    told_by_an_app.llm_kind = Some(LlmKind::Llm);
+    told_by_an_app.status = Status::Error;
+    told_by_an_app.error_type = Some("openai.APITimeoutError".to_owned());
+    world.diagnoser.judge(&mut told_by_an_app, Vec::new);
+    assert_eq!(cause(&told_by_an_app), Cause::Timeout);
+}
+
+#[test]
+fn a_runtime_that_the_kernel_ended_was_out_of_memory() {
+    let mut world = World::warm();
+    let mut dead = Ask::default().span(world.now);
+    dead.status = Status::Error;
+    dead.cause = Some(Cause::RuntimeDown);
+    let dead = world.see(dead, |host| host.oom_kills = Some(1), &[]);
+    assert_eq!(cause(&dead), Cause::OutOfMemory);
+}
+
+#[test]
+fn nothing_is_claimed_of_calls_that_differ_as_calls_do() {
+    let mut world = World::warm();
+    let mut random = 88_172_645_463_325_252_u64;
+    let mut next = |from: u64, to: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        from + random % (to - from)
+    };
+    let mut claimed = 0;
+    for _ in 0..500 {
+        let ask = Ask {
+            read: next(60, 400),
+            written: next(20, 80),
+            slow: next(85, 120) as f64 / 100.0,
+            ..Ask::default()
+        };
+        claimed += u32::from(cause(&world.ask(ask)) != Cause::None);
+        world.wait(next(1, 60) * S);
+    }
+    assert!(claimed <= 10, "{claimed} of 500");
+}
+
+#[test]
+fn a_clock_that_is_set_back_ends_nothing() {
+    let mut world = World::warm();
+    world.now -= 500 * S;
+    assert_eq!(cause(&world.ask(Ask { queue: 9 * S, ..Ask::default() })), Cause::Queue);
+    world.ask(Ask { load: 3 * S, ..Ask::default() });
+}
+
+#[test]
+fn a_sentence_tells_the_cause_in_both_languages() {
+    let mut world = World::new();
+    let mut root = Span::new(TraceId::random(), "gateway", "POST /granite");
+    root.kind = SpanKind::Server;
+    root.status = Status::Ok;
+    root.start_ns = world.now;
+    root.duration_ns = 29_600 * MS;
+    let mut call = Ask { load: 22_400 * MS, ..Ask::default() }.span(world.now);
+    call.trace_id = root.trace_id;
+    call.parent_id = Some(root.span_id);
+    let call = world.see(call, |_| {}, &[]);
+    let spans = [root, call];
+    let en = explain(&spans, Language::English);
+    assert_eq!(
+        en.sentence,
+        "Cold start (first call to this model). Loading the model took 22.4 s of 29.6 s (76 %)."
+    );
+    let ja = explain(&spans, Language::Japanese);
+    assert_eq!(
+        ja.sentence,
+        "コールドスタートです(このモデルへの最初の呼び出し)。\
+         29.6 秒のうち 22.4 秒(76 %)がモデルの読み込みです。"
+    );
+    assert_eq!(en.shares.iter().map(|share| share.ns).sum::<u64>(), 29_600 * MS);
+    assert_eq!(en.shares[0].phase, "load");
+}
+
+#[test]
+fn time_outside_of_the_model_is_the_app_s() {
+    let mut world = World::warm();
+    let mut root = Span::new(TraceId::random(), "web", "GET /");
+    root.start_ns = world.now;
+    root.duration_ns = 20 * S;
+    let mut call = Ask::default().span(world.now + S);
+    call.trace_id = root.trace_id;
+    call.parent_id = Some(root.span_id);
+    let call = world.see(call, |_| {}, &[]);
+    let said = explain(&[root, call], Language::English);
+    assert_eq!(said.cause, Cause::SlowApp);
+    assert!(said.sentence.contains("in web"), "{}", said.sentence);
+}
