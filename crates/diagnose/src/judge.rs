@@ -7,7 +7,7 @@ use crate::{
     diagnosis::{Diagnosis, Fact, Finding},
     failure, loads,
     machine::Machine,
-    past::{Beside, KeepAlive, Runtime, model_of},
+    past::{Beside, KeepAlive, Runtime, model_of, options},
     speed::{self, Strain},
     usual::Usual,
 };
@@ -150,6 +150,13 @@ impl Scene<'_> {
         }
         let ns = (read_ns as f64 * lost as f64 / read as f64) as u64;
         let facts = [Fact::Prompt { read, cached, usual: usual.read_tokens() }];
+        // With another size of context even a loaded model begins with an empty cache.
+        let last = self.runtime.model(model_of(call.0)).and_then(|model| model.last.as_ref());
+        let option = last.and_then(|last| loads::changed(&last.options, &options(call.0)));
+        if let Some(option) = option {
+            let finding = Finding::new(Cause::OptionsChanged, Phase::Prompt, ns);
+            return Some(finding.with([option]).with(facts));
+        }
         let parted = parted.map(|at| Fact::Parted { at: at.to_owned() });
         Some(Finding::new(Cause::PromptCacheLost, Phase::Prompt, ns).with(facts).with(parted))
     }

@@ -74,7 +74,10 @@ fn reason(
 }
 
 /// The first option that is another one than before, or there no more.
-fn changed(before: &[(&'static str, String)], now: &[(&'static str, String)]) -> Option<Fact> {
+pub(crate) fn changed(
+    before: &[(&'static str, String)],
+    now: &[(&'static str, String)],
+) -> Option<Fact> {
     let get = |list: &[(&'static str, String)], name: &str| {
         list.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
     };

@@ -290,10 +290,7 @@ fn a_failure_is_told_with_what_made_it_late() {
     assert_eq!(cause(&late), Cause::Timeout);
     let said = explain(std::slice::from_ref(&late), Language::English);
     assert!(said.failed);
-    assert_eq!(
-        said.sentence,
-        "Stopped by the time limit after 30.0 s, while reading the prompt."
-    );
+    assert_eq!(said.sentence, "Stopped by the time limit after 30.0 s, while reading the prompt.");
     assert_eq!(said.causes[1].cause, Cause::KeepAliveExpired);
 
     let mut told_by_an_app = Span::new(TraceId::random(), "app", "chat");

@@ -8,6 +8,7 @@ import type {
   ApiError,
   ConnectionsReply,
   ErrorCode,
+  Explanation,
   FeedbackReply,
   FeedbackRequest,
   HeatMap,
@@ -138,6 +139,13 @@ export const getTrace = (traceId: string, signal?: AbortSignal): Promise<TraceRe
 
 export const getTraceHost = (traceId: string, signal?: AbortSignal): Promise<TraceHostReply> =>
   get(`/api/v1/traces/${encodeURIComponent(traceId)}/host`, {}, signal);
+
+export const getTraceWhy = (
+  traceId: string,
+  lang: "ja" | "en",
+  signal?: AbortSignal,
+): Promise<Explanation> =>
+  get(`/api/v1/traces/${encodeURIComponent(traceId)}/why`, { lang }, signal);
 
 export const getAggregate = (query: AggregateQuery, signal?: AbortSignal): Promise<Aggregation> =>
   get("/api/v1/aggregate", { ...query }, signal);

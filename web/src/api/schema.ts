@@ -371,6 +371,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/{trace_id}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why a trace took its time, or failed: the cause in a sentence, the shares of the time, what was
+         *     measured, and what to do about it.
+         */
+        get: operations["why"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/chat": {
         parameters: {
             query?: never;
@@ -726,6 +746,45 @@ export interface components {
          * @enum {string}
          */
         EvaluationSource: "builtin" | "judge" | "human" | "sdk";
+        /** @description Something that was measured. */
+        Evidence: {
+            /** @description Of which cause. */
+            cause: components["schemas"]["Cause"];
+            /**
+             * Format: int64
+             * @description When it was measured, for the curves of the machine.
+             */
+            from_ns: number | null;
+            text: string;
+            /** Format: int64 */
+            to_ns: number | null;
+            trace_id: components["schemas"]["TraceId"] | null;
+        };
+        /** @description The straight answer to «why was this slow?». */
+        Explanation: {
+            /** @description What to do about it. */
+            advice: string[];
+            cause: components["schemas"]["Cause"];
+            /** @description All that took a good part of the time, the main cause first. */
+            causes: components["schemas"]["FoundCause"][];
+            /**
+             * Format: float
+             * @description 0 to 1.
+             */
+            confidence: number;
+            evidence: components["schemas"]["Evidence"][];
+            failed: boolean;
+            /** @description In the language that was asked for. */
+            sentence: string;
+            /** @description Together the whole time, in the order in which it passed. */
+            shares: components["schemas"]["Share"][];
+            span_id: components["schemas"]["SpanId"] | null;
+            /**
+             * Format: int64
+             * @description From the trace's first moment to its last.
+             */
+            total_ns: number;
+        };
         FacetCount: {
             /** Format: int64 */
             count: number;
@@ -857,6 +916,16 @@ export interface components {
             /** Format: int64 */
             traces: number;
         };
+        FoundCause: {
+            cause: components["schemas"]["Cause"];
+            /**
+             * Format: int64
+             * @description Nanoseconds that would not have passed without it.
+             */
+            ns: number;
+            phase: components["schemas"]["Phase"] | null;
+            text: string;
+        };
         /** @description Spans that have these values in common. */
         Group: {
             /** @description In the order of what was asked to tell apart; null where it is unknown. */
@@ -885,7 +954,10 @@ export interface components {
             /** Format: int64 */
             to_ns: number;
         };
-        /** @description One look at the whole machine. Rates are per second since the sample before. */
+        /**
+         * @description One look at the whole machine. Rates are per second since the sample before; what the kernel does
+         *     not say is `None`.
+         */
         HostSample: {
             /**
              * Format: double
@@ -896,14 +968,53 @@ export interface components {
             cpu_count: number;
             /** Format: double */
             cpu_iowait_cores: number;
+            /**
+             * Format: double
+             * @description Share of the time in which some task waited for a CPU, 0 to 1 (pressure stall information,
+             *     <https://docs.kernel.org/accounting/psi.html>).
+             */
+            cpu_pressure: number | null;
             /** Format: double */
             cpu_steal_cores: number;
+            /** Format: double */
+            cpu_system_cores: number | null;
+            /**
+             * Format: double
+             * @description Share of the time in which the limit on our CPU time held tasks back, 0 to 1.
+             */
+            cpu_throttled: number | null;
+            /** Format: double */
+            cpu_user_cores: number | null;
             /** Format: double */
             disk_read_bytes_per_s: number;
             /** Format: double */
             disk_write_bytes_per_s: number;
             /** Format: double */
+            io_pressure: number | null;
+            /** Format: double */
+            io_stall: number | null;
+            /**
+             * Format: double
+             * @description Tasks that ran or waited to run, averaged over a minute.
+             */
+            load_1m: number | null;
+            /** Format: double */
             major_faults_per_s: number;
+            /**
+             * Format: int64
+             * @description File cache; the kernel gives it back when memory is wanted.
+             */
+            memory_cached_bytes: number | null;
+            /**
+             * Format: double
+             * @description The same, for memory to come back from where it was put.
+             */
+            memory_pressure: number | null;
+            /**
+             * Format: double
+             * @description Share of the time in which nothing could run for want of memory.
+             */
+            memory_stall: number | null;
             /** Format: int64 */
             memory_total_bytes: number;
             /**
@@ -915,6 +1026,15 @@ export interface components {
             network_receive_bytes_per_s: number;
             /** Format: double */
             network_send_bytes_per_s: number;
+            /**
+             * Format: int64
+             * @description Processes that the kernel ended for want of memory since the sample before.
+             */
+            oom_kills: number | null;
+            /** Format: double */
+            swap_in_bytes_per_s: number | null;
+            /** Format: double */
+            swap_out_bytes_per_s: number | null;
             /** Format: int64 */
             swap_total_bytes: number;
             /** Format: int64 */
@@ -1298,6 +1418,13 @@ export interface components {
         };
         Sealed: {
             ok: boolean;
+        };
+        /** @description A part of the time. */
+        Share: {
+            /** Format: int64 */
+            ns: number;
+            /** @description `queue`, `load`, `prompt`, `generate`, or `app` for all that is not the model's. */
+            phase: string;
         };
         /**
          * @description How Andon came to know of a span.
@@ -2344,6 +2471,46 @@ export interface operations {
                 };
             };
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    why: {
+        parameters: {
+            query?: {
+                /** @description `ja` or `en`; without it the language that Andon was started in, else English. */
+                lang?: string;
+            };
+            header?: never;
+            path: {
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

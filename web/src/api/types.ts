@@ -62,6 +62,7 @@ export type FacetName = keyof Schemas["Facets"];
 
 export type HostSample = Schemas["HostSample"];
 export type HostProcess = Schemas["ProcessCurve"];
+export type Explanation = Schemas["Explanation"];
 export type TraceHostReply = Schemas["TraceHost"];
 export type LiveCall = Schemas["LiveCall"];
 export type LiveReply = Schemas["LiveCalls"];

@@ -37,6 +37,13 @@ pub(super) fn sentence(told: &Told<'_>) -> String {
             let other = told.other_model().unwrap_or("Another model");
             format!("{other} had pushed the model out of memory. {}", took("Loading it again"))
         }
+        Cause::OptionsChanged if told.phase == Some(Phase::Prompt) => {
+            format!(
+                "{}, and the cache was lost with it. {}",
+                option(told),
+                took("Reading the prompt anew")
+            )
+        }
         Cause::OptionsChanged => {
             format!("{}, so the model was loaded again. {}", option(told), took("That"))
         }

@@ -41,6 +41,9 @@ pub(super) fn sentence(told: &Told<'_>) -> String {
             let other = told.other_model().unwrap_or("別のモデル");
             format!("{other} に追い出され、メモリから外れていました。{}", took("再読み込み"))
         }
+        Cause::OptionsChanged if told.phase == Some(Phase::Prompt) => {
+            format!("{}、キャッシュが失われました。{}", option(told), took("プロンプトの読み直し"))
+        }
         Cause::OptionsChanged => {
             format!("{}、モデルを読み込み直しました。{}", option(told), took("読み込み"))
         }
@@ -142,7 +145,7 @@ pub(super) fn share(told: &Told<'_>) -> String {
 pub(super) fn fact(fact: &Fact) -> Option<String> {
     Some(match fact {
         Fact::Idle { ns, kept_ns } => {
-            format!("前回の使用から {}。保持時間は {}。", N.time(*ns), N.limit(*kept_ns))
+            format!("前回の使用から {}、保持時間は {}です。", N.time(*ns), N.limit(*kept_ns))
         }
         Fact::FirstCall { runtime_restarted: true } => {
             "前回の後にランタイムが再起動しています。".to_owned()
@@ -290,7 +293,7 @@ fn first(told: &Told<'_>) -> &'static str {
 fn idle(told: &Told<'_>) -> String {
     match told.idle() {
         Some((ns, kept)) => {
-            format!("{} 使われず、保持時間の {} が過ぎて", N.time(ns), N.limit(kept))
+            format!("{}使われず、保持時間の {}が過ぎて", N.time(ns), N.limit(kept))
         }
         None => "保持時間が過ぎ".to_owned(),
     }

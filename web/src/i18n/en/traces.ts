@@ -1,21 +1,5 @@
 import type { Cause } from "../../api/types";
 
-/** What a sentence about a trace is made of; every part already has its unit. */
-export interface WhyWords {
-  total: string;
-  /** Time of the phase, and its share of the total. */
-  part: string;
-  percent: string;
-  phase: string | null;
-  doing: string | null;
-  model: string;
-  message: string;
-  /** The part of the prompt that changed, in words; null where it isn't known. */
-  parted: string | null;
-  /** Tokens that the runtime left out of the prompt, what its context holds, and what would do. */
-  cut: { lost: string; limit: string; enough: string } | null;
-}
-
 const phases = {
   queue: "Waiting",
   load: "Loading",
@@ -30,9 +14,6 @@ const doing = {
   prompt: "reading the prompt",
   generate: "writing the answer",
 };
-
-const took = (what: string, w: WhyWords): string =>
-  `${what} took ${w.part} of ${w.total} (${w.percent}).`;
 
 const causes: Record<Cause, string> = {
   none: "Nothing unusual",
@@ -62,67 +43,6 @@ const causes: Record<Cause, string> = {
   context_exceeded: "Context exceeded",
   prompt_cut: "Prompt cut",
   unknown: "Unknown",
-};
-
-const why: Record<Cause, (w: WhyWords) => string> = {
-  none: (w) =>
-    w.phase === null
-      ? `Nothing unusual. It took ${w.total}.`
-      : `Nothing unusual: ${w.doing} took most of the time, ${w.part} of ${w.total} (${w.percent}).`,
-  cold_start: (w) => `Cold start. ${took("Loading the model", w)}`,
-  keep_alive_expired: (w) =>
-    `The model had left memory after its keep-alive time. ${took("Loading it again", w)}`,
-  evicted: (w) => `Another model had pushed this one out. ${took("Loading it again", w)}`,
-  options_changed: (w) => `Changed options made the model load again. ${took("That", w)}`,
-  queue: (w) => `Other calls were ahead. ${took("Waiting for its turn", w)}`,
-  long_prompt: (w) => `The prompt is long. ${took("Reading it", w)}`,
-  prompt_cache_lost: (w) =>
-    w.parted === null
-      ? `The prompt had to be read anew. ${took("Reading it", w)}`
-      : `The prompt had to be read anew, because ${w.parted} changed. ${took("Reading it", w)}`,
-  long_answer: (w) => `The answer is long. ${took("Writing it", w)}`,
-  cpu_starved: (w) => `Other processes held the CPU, so it took ${w.total}.`,
-  steal: (w) => `The machine's host gave its CPU to others, so it took ${w.total}.`,
-  throttled: (w) => `A CPU limit held the model back, so it took ${w.total}.`,
-  memory_pressure: (w) => `The machine was short of memory, so it took ${w.total}.`,
-  partly_on_cpu: (w) => `Only part of the model fitted on the GPU, so it took ${w.total}.`,
-  slow_disk: (w) => `The disk was slow. ${took("Loading the model", w)}`,
-  parallel_generation: (w) => `Several answers were written at once. ${took("This one", w)}`,
-  network: (w) => `The network between the parts took long, in all ${w.total}.`,
-  slow_app: (w) => `Most of the ${w.total} passed outside the model, in the app itself.`,
-  timeout: (w) =>
-    w.doing === null
-      ? `Stopped by the time limit after ${w.total}.`
-      : `Stopped by the time limit after ${w.total}, while ${w.doing}.`,
-  runtime_down: (w) => `The runtime could not be reached${w.message}.`,
-  out_of_memory: (w) => `The runtime ran out of memory${w.message}.`,
-  model_missing: (w) => `The model ${w.model} is not installed.`,
-  queue_full: () => "Turned away: too many calls were waiting already.",
-  client_gone: (w) => `The reader left after ${w.total}, before the answer was complete.`,
-  context_exceeded: (w) => `The text is longer than the model can take${w.message}.`,
-  prompt_cut: (w) =>
-    w.cut === null
-      ? `The start of the prompt was cut off to fit the context. It took ${w.total}.`
-      : `About ${w.cut.lost} tokens of the prompt were left out, because the context holds ${w.cut.limit}. ` +
-        `Set num_ctx to ${w.cut.enough} or more.`,
-  unknown: (w) => (w.message ? `It failed${w.message}.` : `It took ${w.total}; why is not known.`),
-};
-
-const advice: Partial<Record<Cause, string>> = {
-  cold_start: "The first call after a start loads the model; the next ones find it in memory.",
-  keep_alive_expired: "A longer keep_alive keeps the model in memory between calls.",
-  evicted: "Fewer models at a time, or more memory, would keep this one loaded.",
-  options_changed: "Calls with the same options share one loaded model.",
-  queue: "Shorter answers, or fewer calls at once, shorten the wait.",
-  long_prompt: "A prompt that begins like the one before is read from the cache.",
-  prompt_cache_lost: "Keep the beginning of the prompt the same from call to call.",
-  long_answer: "An output limit (num_predict) keeps answers short.",
-  timeout: "A shorter prompt or output limit, or a longer time limit, would let it finish.",
-  runtime_down: "andon doctor says what listens where, and starts from there.",
-  out_of_memory: "A smaller model or context needs less memory.",
-  model_missing: "Choose one of the installed models on the chat page.",
-  queue_full: "Ask again in a moment.",
-  context_exceeded: "Shorten the prompt or begin a new conversation.",
 };
 
 const errors: Record<string, string> = {
@@ -159,15 +79,8 @@ export const traces = {
   phases,
   doing,
   causes,
-  why,
-  advice,
   errors,
   errorNames,
-  promptPart: {
-    system: "the system text",
-    "tool definition": (number: number) => `the definition of tool ${number}`,
-    message: (number: number) => `message ${number}`,
-  },
   status: { ok: "OK", error: "Error", unset: "No status" },
   parts: {
     input: "Input",
@@ -308,6 +221,9 @@ export const traces = {
     cold: "Cold start",
     shares: "Where the time went",
     showSpan: "Show the span",
+    causes: "What took the time",
+    evidence: "Show the evidence",
+    otherCall: "that call",
     spans: (count: string, plural: boolean) => `${count} ${plural ? "spans" : "span"}`,
   },
   waterfall: {
@@ -329,6 +245,10 @@ export const traces = {
     memory: "Memory",
     rss: "Runtime memory",
     disk: "Disk read",
+    swap: "Swap used",
+    cpuPressure: "Waiting for CPU",
+    memoryPressure: "Waiting for memory",
+    ioPressure: "Waiting for the disk",
     max: "max",
     of: (total: string) => `of ${total}`,
     short:

@@ -1,4 +1,4 @@
-import type { traces as en, WhyWords } from "../en/traces";
+import type { traces as en } from "../en/traces";
 
 const phases = {
   queue: "順番待ち",
@@ -14,9 +14,6 @@ const doing = {
   prompt: "プロンプトの処理",
   generate: "回答の生成",
 };
-
-const took = (what: string, w: WhyWords): string =>
-  `${w.total}のうち ${w.part}(${w.percent})が${what}です。`;
 
 export const traces: typeof en = {
   title: "トレース",
@@ -50,73 +47,6 @@ export const traces: typeof en = {
     context_exceeded: "コンテキスト超過",
     prompt_cut: "プロンプト切り詰め",
     unknown: "不明",
-  },
-  why: {
-    none: (w) =>
-      w.phase === null
-        ? `特に変わった点はありません。所要時間は ${w.total}です。`
-        : `特に変わった点はありません。主な時間は${w.doing}で、${w.total}のうち ${w.part}(${w.percent})です。`,
-    cold_start: (w) => `コールドスタートです。${took("モデルの読み込み", w)}`,
-    keep_alive_expired: (w) =>
-      `保持時間が過ぎ、モデルはメモリから外れていました。${took("再読み込み", w)}`,
-    evicted: (w) => `別のモデルに追い出され、メモリから外れていました。${took("再読み込み", w)}`,
-    options_changed: (w) =>
-      `オプションが変わり、モデルを読み込み直しました。${took("読み込み", w)}`,
-    queue: (w) => `先に実行中の呼び出しがありました。${took("順番待ち", w)}`,
-    long_prompt: (w) => `プロンプトが長いためです。${took("プロンプトの処理", w)}`,
-    prompt_cache_lost: (w) =>
-      w.parted === null
-        ? `プロンプトを最初から読み直しました。${took("プロンプトの処理", w)}`
-        : `${w.parted}が変わったため、プロンプトを読み直しました。${took("プロンプトの処理", w)}`,
-    long_answer: (w) => `回答が長いためです。${took("回答の生成", w)}`,
-    cpu_starved: (w) => `ほかのプロセスが CPU を使っており、${w.total}かかりました。`,
-    steal: (w) => `ホスト側に CPU を取られ、${w.total}かかりました。`,
-    throttled: (w) => `CPU の使用上限に達し、${w.total}かかりました。`,
-    memory_pressure: (w) => `マシンのメモリが足りず、${w.total}かかりました。`,
-    partly_on_cpu: (w) => `モデルの一部しか GPU に載らず、${w.total}かかりました。`,
-    slow_disk: (w) => `ディスクが遅いためです。${took("モデルの読み込み", w)}`,
-    parallel_generation: (w) => `複数の回答を同時に生成していました。${took("回答の生成", w)}`,
-    network: (w) => `通信に時間がかかりました。全体で ${w.total}です。`,
-    slow_app: (w) => `${w.total}の大部分は、モデルの外、アプリ自身の時間です。`,
-    timeout: (w) =>
-      w.doing === null
-        ? `時間切れのため、${w.total}で打ち切りました。`
-        : `${w.doing}の途中で時間切れとなり、${w.total}で打ち切りました。`,
-    runtime_down: (w) => `ランタイムに接続できませんでした${w.message}。`,
-    out_of_memory: (w) => `ランタイムのメモリが足りなくなりました${w.message}。`,
-    model_missing: (w) => `モデル ${w.model} がインストールされていません。`,
-    queue_full: () => "待っている呼び出しが多すぎるため、受け付けませんでした。",
-    client_gone: (w) => `回答の完了前に、利用者が ${w.total}で離れました。`,
-    context_exceeded: (w) => `文章がモデルの扱える長さを超えています${w.message}。`,
-    prompt_cut: (w) =>
-      w.cut === null
-        ? `プロンプトの先頭が、長さの上限に合わせて切り捨てられました。所要時間は ${w.total}です。`
-        : `コンテキストは ${w.cut.limit} トークンまでのため、プロンプトのうち約 ${w.cut.lost} トークンが渡りませんでした。` +
-          `num_ctx を ${w.cut.enough} 以上にしてください。`,
-    unknown: (w) =>
-      w.message ? `失敗しました${w.message}。` : `${w.total}かかりました。理由は分かりません。`,
-  },
-  advice: {
-    cold_start:
-      "起動後の最初の呼び出しではモデルを読み込みます。次からはメモリにあるものを使います。",
-    keep_alive_expired: "keep_alive を長くすると、呼び出しの間もモデルがメモリに残ります。",
-    evicted: "同時に使うモデルを減らすか、メモリを増やすと、読み込まれたまま残ります。",
-    options_changed: "オプションをそろえると、読み込み済みのモデルを共有できます。",
-    queue: "回答を短くするか、同時の呼び出しを減らすと、待ち時間が縮みます。",
-    long_prompt: "前回と同じ書き出しのプロンプトは、キャッシュから読まれます。",
-    prompt_cache_lost: "プロンプトの先頭を毎回同じにしてください。",
-    long_answer: "出力の上限(num_predict)で回答を短くできます。",
-    timeout: "プロンプトや出力上限を短くするか、時間の上限を延ばすと、最後まで進みます。",
-    runtime_down: "andon doctor で、何がどこで待ち受けているかを確かめられます。",
-    out_of_memory: "小さなモデルや短いコンテキストなら、メモリが少なくて済みます。",
-    model_missing: "チャットのページで、インストール済みのモデルを選んでください。",
-    queue_full: "少し待ってから、もう一度お試しください。",
-    context_exceeded: "プロンプトを短くするか、新しい会話を始めてください。",
-  },
-  promptPart: {
-    system: "システムプロンプト",
-    "tool definition": (number) => `${number} 番目のツール定義`,
-    message: (number) => `${number} 番目のメッセージ`,
   },
   errorNames: {
     runtime_failed: "ランタイムのエラー",
@@ -280,6 +210,9 @@ export const traces: typeof en = {
     cold: "コールドスタート",
     shares: "時間の内訳",
     showSpan: "スパンを見る",
+    causes: "要因",
+    evidence: "根拠を見る",
+    otherCall: "その呼び出し",
     spans: (count) => `${count} スパン`,
   },
   waterfall: {
@@ -301,6 +234,10 @@ export const traces: typeof en = {
     memory: "メモリ",
     rss: "ランタイムのメモリ",
     disk: "ディスク読込",
+    swap: "スワップ使用",
+    cpuPressure: "CPU 待ち",
+    memoryPressure: "メモリ待ち",
+    ioPressure: "ディスク待ち",
     max: "最大",
     of: (total) => `全 ${total}`,
     short:

@@ -11,11 +11,18 @@ export interface Row {
 
 /** Columns that hold others; their parts are rows of their own. */
 const NESTED = new Set(["attributes", "timings"]);
+/** The answer stands in words above it all. */
+const TOLD = new Set(["andon.diagnosis"]);
 
 function rowsOf(fields: object, column: boolean): Row[] {
   return Object.entries(fields)
     .filter(
-      ([name, value]) => value !== null && value !== undefined && value !== "" && !NESTED.has(name),
+      ([name, value]) =>
+        value !== null &&
+        value !== undefined &&
+        value !== "" &&
+        !NESTED.has(name) &&
+        !TOLD.has(name),
     )
     .map(([name, value]) => ({ name, value: String(value), column }));
 }

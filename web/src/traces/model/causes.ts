@@ -52,25 +52,3 @@ const FAILURES: ReadonlySet<CauseName> = new Set([
 export function isFailure(cause: CauseName): boolean {
   return FAILURES.has(cause);
 }
-
-/** The phase whose time a cause explains. */
-export function explainedPhase(cause: CauseName): "queue" | "load" | "prompt" | "generate" | null {
-  switch (cause) {
-    case "cold_start":
-    case "keep_alive_expired":
-    case "evicted":
-    case "options_changed":
-    case "slow_disk":
-      return "load";
-    case "queue":
-      return "queue";
-    case "long_prompt":
-    case "prompt_cache_lost":
-      return "prompt";
-    case "long_answer":
-    case "parallel_generation":
-      return "generate";
-    default:
-      return null;
-  }
-}

@@ -9,7 +9,9 @@ export interface Point {
   value: number;
 }
 
-export type LaneKind = "cpu" | "memory" | "rss" | "disk";
+export type LaneKind = "cpu" | "memory" | "rss" | "disk" | "swap" | Pressure;
+/** Shares of the time in which tasks waited for something. */
+export type Pressure = "cpuPressure" | "memoryPressure" | "ioPressure";
 
 export interface Lane {
   kind: LaneKind;
@@ -31,6 +33,14 @@ const MOST_PADDING_NS = 10e9;
 const MOST_POINTS = 600;
 /** Memory curves that hardly move are not blown up to look like much. */
 const LEAST_SPREAD = 0.02;
+
+/** Pressure below this share of the time is noise. */
+const WORTH_A_LANE = 0.05;
+const PRESSURES: [Pressure, (sample: HostSample) => number | null][] = [
+  ["cpuPressure", (sample) => sample.cpu_pressure],
+  ["memoryPressure", (sample) => sample.memory_pressure],
+  ["ioPressure", (sample) => sample.io_pressure],
+];
 
 export interface Windows {
   waterfall: Axis;
@@ -117,6 +127,19 @@ export function buildLanes(host: TraceHostReply, traceStartNs: number): Lane[] {
     lanes.push({ kind: "rss", points: runtimeMemory(host, traceStartNs), top: 0, rate: false });
   }
   lanes.push({ kind: "disk", points: series((s) => s.disk_read_bytes_per_s), top: 0, rate: true });
+  if (samples.some((s) => s.swap_used_bytes !== first.swap_used_bytes)) {
+    lanes.push({ kind: "swap", points: series((s) => s.swap_used_bytes), top: 0, rate: false });
+  }
+  for (const [kind, share] of PRESSURES) {
+    const known = samples.flatMap((sample) => {
+      const value = share(sample);
+      return value === null ? [] : [{ ns: sample.time_ns - traceStartNs, value }];
+    });
+    // Calm is the rule, and says nothing.
+    if (known.some((point) => point.value >= WORTH_A_LANE)) {
+      lanes.push({ kind, points: known, top: 1, rate: true });
+    }
+  }
   return lanes;
 }
 

@@ -6,6 +6,11 @@ export const PHASES = ["queue", "load", "prompt", "generate"] as const;
 export type Phase = (typeof PHASES)[number];
 export type Part = Phase | "other";
 
+/** A part by the name that the server gives it; what this page does not know is `other`. */
+export function knownPart(name: string): Part {
+  return PHASES.find((phase) => phase === name) ?? "other";
+}
+
 export interface Stretch {
   part: Part;
   startNs: number;

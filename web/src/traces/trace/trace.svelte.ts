@@ -1,8 +1,9 @@
 // One trace's data: its spans, and what the machine did meanwhile. Both may still be arriving when
 // the page opens, for «why this time?» is clicked the moment an answer ends.
 
-import { ApiFailure, getTrace, getTraceHost } from "../../api/client";
-import type { StoredTraces, TraceHostReply, TraceReply } from "../../api/types";
+import { ApiFailure, getTrace, getTraceHost, getTraceWhy } from "../../api/client";
+import type { Explanation, StoredTraces, TraceHostReply, TraceReply } from "../../api/types";
+import { language } from "../../i18n/language.svelte";
 import { SAMPLE_INTERVAL_NS } from "../model/lanes";
 import { buildTree, type TraceTree } from "../model/tree";
 import { listen } from "../stream";
@@ -25,6 +26,8 @@ export class Trace {
   failure = $state.raw<ApiFailure | null>(null);
   reply = $state.raw<TraceReply | null>(null);
   tree = $state.raw<TraceTree>(EMPTY);
+  /** In the page's language; null until it is there, and where it could not be had. */
+  why = $state.raw<Explanation | null>(null);
   host = $state.raw<TraceHostReply | null>(null);
   hostState = $state<HostState>("loading");
   /** Whether a missing trace is still looked for. */
@@ -60,6 +63,8 @@ export class Trace {
   async load(): Promise<void> {
     try {
       const reply = await getTrace(this.id, this.#abort.signal);
+      // Together, so that what stands below the answer does not jump when that comes.
+      await this.loadWhy();
       this.reply = reply;
       this.tree = buildTree(reply.spans);
       this.state = "ready";
@@ -68,6 +73,14 @@ export class Trace {
       this.#settle();
     } catch (error) {
       this.#failed(error);
+    }
+  }
+
+  async loadWhy(): Promise<void> {
+    try {
+      this.why = await getTraceWhy(this.id, language(), this.#abort.signal);
+    } catch {
+      // The page says all else without it.
     }
   }
 
