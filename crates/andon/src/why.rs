@@ -75,7 +75,8 @@ fn text(explanation: &Explanation, language: Language) -> String {
         let bar = "█".repeat(usize::try_from(share.ns * BAR / total).unwrap_or(0));
         let (seconds, percent) = (share.ns as f64 / 1e9, share.ns * 100 / total);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {:<9}{seconds:>9.2} s {percent:>3} %  {bar}", share.phase);
+        let line = format!("  {:<9}{seconds:>9.2} s {percent:>3} %  {bar}", share.phase);
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     let mut list = |title: &str, lines: &mut dyn Iterator<Item = &String>| {
         let mut lines = lines.peekable();

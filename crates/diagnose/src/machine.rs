@@ -8,6 +8,8 @@ use andon_model::{HostSample, ProcessSample, UnixNanos};
 const MOST_LOOKS: usize = 900;
 /// A look speaks of the time since the one before, and no longer than this.
 const LONGEST_LOOK_NS: u64 = 2_500_000_000;
+/// A process that is not reported for longer has ended.
+const GONE_AFTER_NS: u64 = 35_000_000_000;
 const RUNTIME: &str = "runtime";
 const ANDON: &str = "andon";
 
@@ -15,6 +17,15 @@ const ANDON: &str = "andon";
 #[derive(Default)]
 pub(crate) struct Machine {
     looks: VecDeque<Look>,
+    runtimes: Vec<RuntimeProcess>,
+}
+
+/// A process of a runtime as it was last seen: one that idles is reported now and then only.
+struct RuntimeProcess {
+    pid: u32,
+    started_ns: UnixNanos,
+    rss: u64,
+    seen_ns: UnixNanos,
 }
 
 struct Look {
@@ -54,7 +65,9 @@ impl Machine {
         // A clock that was set back: what was seen before says nothing of now.
         if self.looks.back().is_some_and(|last| last.time_ns >= host.time_ns) {
             self.looks.clear();
+            self.runtimes.clear();
         }
+        self.note_runtimes(host.time_ns, processes);
         if self.looks.len() == MOST_LOOKS {
             self.looks.pop_front();
         }
@@ -66,8 +79,26 @@ impl Machine {
             host: host.clone(),
             others: of_others().map(|process| process.cpu_cores).sum(),
             busiest: busiest.map(|process| (Arc::from(process.name.as_str()), process.cpu_cores)),
-            runtime_rss: processes.iter().filter(|it| is(it, RUNTIME)).map(|it| it.rss_bytes).sum(),
+            runtime_rss: self.runtimes.iter().map(|process| process.rss).sum(),
         });
+    }
+
+    fn note_runtimes(&mut self, now: UnixNanos, processes: &[ProcessSample]) {
+        for process in processes.iter().filter(|it| it.role.as_deref() == Some(RUNTIME)) {
+            let seen = RuntimeProcess {
+                pid: process.pid,
+                started_ns: process.started_ns,
+                rss: process.rss_bytes,
+                seen_ns: now,
+            };
+            let is_same =
+                |it: &&mut RuntimeProcess| it.pid == seen.pid && it.started_ns == seen.started_ns;
+            match self.runtimes.iter_mut().find(is_same) {
+                Some(known) => *known = seen,
+                None => self.runtimes.push(seen),
+            }
+        }
+        self.runtimes.retain(|process| now - process.seen_ns <= GONE_AFTER_NS);
     }
 
     /// `None` where no look speaks of that time.

@@ -21,6 +21,31 @@ const host = (more: Partial<TraceHostReply> = {}): TraceHostReply => ({
   ...more,
 });
 
+describe("the lanes", () => {
+  const kinds = (more: Parameters<typeof hostSample>[1]) =>
+    buildLanes(host({ samples: [hostSample(0), hostSample(1, more), hostSample(2)] }), 0).map(
+      (lane) => lane.kind,
+    );
+
+  it("are few while the machine is calm", () => {
+    expect(kinds({ cpu_pressure: 0.01, memory_pressure: 0, io_pressure: null })).toEqual([
+      "cpu",
+      "memory",
+      "disk",
+    ]);
+  });
+
+  it("tell of swap and of waiting where there was some", () => {
+    expect(kinds({ swap_used_bytes: 5, memory_pressure: 0.3 })).toEqual([
+      "cpu",
+      "memory",
+      "disk",
+      "swap",
+      "memoryPressure",
+    ]);
+  });
+});
+
 describe("the window", () => {
   it("shows the time around a trace as far as it was sampled", () => {
     const both = windows(30 * SECOND, { fromNs: -0.5 * SECOND, toNs: 99 * SECOND });
