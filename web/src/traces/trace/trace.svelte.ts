@@ -77,8 +77,11 @@ export class Trace {
   }
 
   async loadWhy(): Promise<void> {
+    const asked = language();
     try {
-      this.why = await getTraceWhy(this.id, language(), this.#abort.signal);
+      const why = await getTraceWhy(this.id, asked, this.#abort.signal);
+      // The language may have changed meanwhile; then another answer is on its way.
+      if (asked === language()) this.why = why;
     } catch {
       // The page says all else without it.
     }
