@@ -29,6 +29,9 @@ const ODDLY_LEAST_NS: u64 = 1_000_000_000;
 const LONG_PROMPT_TOKENS: u64 = 256;
 /// A long prompt, or answer, is so many times the usual one.
 const LONG: u64 = 2;
+/// Answers differ; a long one is far beyond nine of ten, and not by a few words.
+const FAR_OUT: f64 = 1.5;
+const LEAST_EXCESS_TOKENS: u64 = 32;
 /// Where nothing is known to be usual: the share that reading must take.
 const LONG_PROMPT_SHARE: f64 = 0.4;
 /// A cache lost is worth saying from so many tokens on.
@@ -214,7 +217,10 @@ impl Scene<'_> {
             return None;
         }
         let (middle, long) = (usual.written_tokens()?, usual.long_answer_tokens()?);
-        if tokens < middle * LONG || tokens <= long || tokens == 0 {
+        let is_long = tokens >= middle * LONG
+            && tokens as f64 >= long as f64 * FAR_OUT
+            && tokens >= middle + LEAST_EXCESS_TOKENS;
+        if !is_long {
             return None;
         }
         let now = ns as f64 / tokens as f64;
