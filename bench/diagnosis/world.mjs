@@ -1,7 +1,7 @@
 // A runtime, a network before it and an Andon before that, in each of which something can be made to go
 // wrong; and calls whose diagnosis is read back.
 import { spawn } from "node:child_process";
-import { copyFile } from "node:fs/promises";
+import { appendFile, copyFile } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -75,6 +75,8 @@ export class World {
     world.folder = await temporaryFolder();
     world.other = path.join(world.folder, "other.gguf");
     await copyFile(MODEL, world.other);
+    // Another file of the same words: the runtime knows equal ones by their digests.
+    await appendFile(world.other, "\0".repeat(32));
     world.port = await freePort();
     await world.startRuntime();
     world.relay = await Relay.start(world.port);

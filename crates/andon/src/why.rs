@@ -1,7 +1,11 @@
 //! `andon why TRACE`: asks the Andon that holds the data folder, or opens the folder itself when none
 //! does.
 
-use std::{fmt::Write, process::ExitCode};
+use std::{
+    fmt::Write as _,
+    io::{self, ErrorKind, Write as _},
+    process::ExitCode,
+};
 
 use andon_diagnose::{Explanation, explain};
 use andon_model::TraceId;
@@ -31,9 +35,14 @@ pub(crate) async fn run(args: WhyArgs) -> anyhow::Result<ExitCode> {
         Reached::Running(running) => ask(&running, &args.trace, language).await?,
         Reached::Folder(store) => answer(&store, &args.trace, language)?,
     };
-    match args.format {
-        WhyFormat::Json => println!("{}", serde_json::to_string(&explanation)?),
-        WhyFormat::Text => print!("{}", text(&explanation, language)),
+    let answer = match args.format {
+        WhyFormat::Json => serde_json::to_string(&explanation)? + "\n",
+        WhyFormat::Text => text(&explanation, language),
+    };
+    match io::stdout().lock().write_all(answer.as_bytes()) {
+        // Whoever reads has seen enough, as `head` does.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -18,16 +18,11 @@ const MOST_RUNTIMES: usize = 64;
 
 /// All that is remembered is bounded: some minutes of the machine, and of 64 runtimes with 64 models
 /// each what is usual and the last calls.
+#[derive(Default)]
 pub struct Diagnoser {
     /// What the runtimes keep an idle model for if a call says nothing.
     kept: KeepAlive,
     known: Mutex<Known>,
-}
-
-impl Default for Diagnoser {
-    fn default() -> Self {
-        Self { kept: KeepAlive::default(), known: Mutex::default() }
-    }
 }
 
 #[derive(Default)]

@@ -1,4 +1,5 @@
 //! The diagnoser over made-up calls whose causes are known.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use andon_diagnose::{Diagnoser, Diagnosis, Fact, Language, explain};
 use andon_model::{
@@ -217,7 +218,8 @@ fn a_prompt_that_was_there_before_and_is_read_anew_has_lost_its_cache() {
 #[test]
 fn slow_tokens_are_explained_by_what_strained_the_machine() {
     let slow = Ask { slow: 3.0, ..Ask::default() };
-    let strains: [(Cause, fn(&mut HostSample)); 4] = [
+    type Strain = fn(&mut HostSample);
+    let strains: [(Cause, Strain); 4] = [
         (Cause::Steal, |host| host.cpu_steal_cores = 1.5),
         (Cause::Throttled, |host| host.cpu_throttled = Some(0.6)),
         (Cause::MemoryPressure, |host| host.memory_pressure = Some(0.5)),

@@ -54,8 +54,11 @@ struct Said {
 
 impl Default for Heard {
     fn default() -> Self {
+        // Hashes of 32 bits are alike by chance once in some millions of messages, and eight characters
+        // of an error are hidden for nothing. A fuzzer gets that far, and is to find the same each time.
+        let key = if cfg!(fuzzing) { 0x9e37_79b9_7f4a_7c15 } else { rand::random::<u64>() };
         // Odd, so that no character is lost in the product.
-        Self { key: Key(rand::random::<u64>() | 1), traces: Mutex::default() }
+        Self { key: Key(key | 1), traces: Mutex::default() }
     }
 }
 
