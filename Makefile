@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench fmt lint build web model deps
+.PHONY: help run test fuzz bench bench-diagnosis fmt lint build web model deps
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 CARGO := scripts/cargo.sh
@@ -11,7 +11,7 @@ CARGO := scripts/cargo.sh
 ARGS ?=
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## everything: tools, pages, model, build, and Andon itself (ARGS="…" go to it)
 	@scripts/deps.sh
@@ -29,6 +29,9 @@ fuzz: ## the receivers, with what no client would send (ARGS="SECONDS TARGET…"
 bench: deps ## measures Andon on this machine; results in bench/RESULTS.md
 	@bench/run.sh
 	@bench/store.sh
+
+bench-diagnosis: deps ## makes calls slow in known ways and counts what Andon says (ARGS="--seeds 20")
+	@bench/diagnosis.sh $(ARGS)
 
 fmt: ## formats Rust and the pages
 	@cargo fmt --all

@@ -48,7 +48,7 @@ export const SCENARIOS = {
   async "options changed"(world, random) {
     const content = random.words(random.whole(300, 600));
     await world.call({ content });
-    const said = await world.call({ content, options: { num_ctx: random.whole(5, 8) * 512 } });
+    const said = await world.call({ content, options: { num_ctx: random.whole(4, 7) * 512 } });
     // And back, so that the next one has no reason of this kind.
     await world.call(ordinary(random));
     return { said, right: ["options_changed"] };

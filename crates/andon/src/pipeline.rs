@@ -176,9 +176,22 @@ impl Keeper {
 /// Traces of before the start that are learned from.
 const LEARNED_TRACES: usize = 300;
 
-/// What is usual was learned before the last stop as well: learns it anew from the newest traces. On a
-/// thread that may wait for the disk.
-pub(crate) fn learn_from_past(diagnoser: &Diagnoser, store: &dyn Store) {
+/// What is usual was learned before the last stop as well: learns it anew from the newest traces, on a
+/// thread of its own that gives way to all others.
+pub(crate) fn spawn_learner(
+    diagnoser: Arc<Diagnoser>,
+    store: Arc<dyn Store>,
+) -> std::io::Result<()> {
+    let learn = move || {
+        if let Err(error) = andon_host::give_way() {
+            tracing::debug!(%error, "the learner has the priority of all others");
+        }
+        learn_from_past(&diagnoser, &*store);
+    };
+    thread::Builder::new().name("andon-learn".to_owned()).spawn(learn).map(drop)
+}
+
+fn learn_from_past(diagnoser: &Diagnoser, store: &dyn Store) {
     let query = TraceQuery { limit: LEARNED_TRACES, ..TraceQuery::default() };
     let page = match store.traces(&query) {
         Ok(page) => page,

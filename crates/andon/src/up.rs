@@ -175,8 +175,7 @@ impl House {
         let sampling = andon_host::Config { runtime_pids: pids, ..andon_host::Config::default() };
         let samples = andon_host::spawn(sampling, 8)?;
         tokio::spawn(pipeline::keep_samples(samples, Arc::clone(&diagnoser), Arc::clone(&store)));
-        let past = Arc::clone(&store);
-        tokio::task::spawn_blocking(move || pipeline::learn_from_past(&diagnoser, &*past));
+        pipeline::spawn_learner(diagnoser, Arc::clone(&store))?;
 
         let host = machine.host_name.clone();
         let proxy = Proxy::new(

@@ -4,7 +4,9 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
-export const BINARY = path.resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", "debug/andon");
+export const BINARY =
+  process.env.ANDON_TESTED ??
+  path.resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", "debug/andon");
 export const MODEL = path.join(ROOT, "data/models/gemma-3-270m-q4_k_m.gguf");
 export const MODEL_NAME = "gemma3:270m";
 export const PYTHON = path.join(ROOT, ".cache/venv/bin/python");
