@@ -135,12 +135,16 @@ export function buildLanes(host: TraceHostReply, traceStartNs: number): Lane[] {
       const value = share(sample);
       return value === null ? [] : [{ ns: sample.time_ns - traceStartNs, value }];
     });
-    // Calm is the rule, and says nothing.
-    if (known.some((point) => point.value >= WORTH_A_LANE)) {
-      lanes.push({ kind, points: known, top: 1, rate: true });
-    }
+    if (known.length > 0) lanes.push({ kind, points: known, top: 1, rate: true });
   }
   return lanes;
+}
+
+/** Whether a lane has anything to show in a window: calm is the rule, and says nothing. */
+export function isWorthShowing(lane: Lane, axis: Axis): boolean {
+  const points = pointsWithin(lane.points, axis);
+  const isPressure = PRESSURES.some(([kind]) => kind === lane.kind);
+  return points.length > 1 && (!isPressure || points.some((it) => it.value >= WORTH_A_LANE));
 }
 
 /** The points of a lane in a window, with one on either side so that the curve reaches its edges. */
