@@ -5,6 +5,11 @@ use andon_model::{AttributeValue, Phase, Span, UnixNanos};
 /// A load that took at least this long was one; below it the runtime looked a loaded model up.
 pub(crate) const LEAST_LOAD_NS: u64 = 100_000_000;
 
+/// A sum of numbers that others have sent, which may be any.
+pub(crate) fn total(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
+}
+
 /// What is asked of the span again and again.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'a>(pub(crate) &'a Span);
@@ -25,9 +30,10 @@ impl Call<'_> {
     pub(crate) fn extent(self, phase: Phase) -> (UnixNanos, UnixNanos) {
         let phases = [Phase::Queue, Phase::Load, Phase::Prompt, Phase::Generate];
         let before = phases.into_iter().take_while(|it| *it != phase);
-        let start = self.0.start_ns + before.filter_map(|it| self.ns(it)).sum::<u64>();
-        let start = start.min(self.0.end_ns());
-        (start, (start + self.ns(phase).unwrap_or(0)).min(self.0.end_ns()))
+        let before = total(before.filter_map(|it| self.ns(it)));
+        let start = self.0.start_ns.saturating_add(before).min(self.0.end_ns());
+        let end = start.saturating_add(self.ns(phase).unwrap_or(0));
+        (start, end.min(self.0.end_ns()))
     }
 
     /// Tokens of the prompt that were read anew; `None` where the runtime does not tell them from
@@ -38,7 +44,7 @@ impl Call<'_> {
             return Some(all.saturating_sub(cached));
         }
         // Ollama counts the whole prompt, and has read what earlier prompts did not begin with.
-        Some(all - (all as f64 * self.shared().unwrap_or(0.0)) as u64)
+        Some(all.saturating_sub((all as f64 * self.shared().unwrap_or(0.0)) as u64))
     }
 
     /// The share of the prompt, 0 to 1, that earlier prompts for this model began with too; known of
@@ -73,7 +79,7 @@ impl Call<'_> {
     pub(crate) fn rest_ns(self) -> Option<u64> {
         self.ns(Phase::Generate)?;
         let known = [Phase::Queue, Phase::Load, Phase::Prompt, Phase::Generate];
-        let known: u64 = known.into_iter().filter_map(|phase| self.ns(phase)).sum();
+        let known = total(known.into_iter().filter_map(|phase| self.ns(phase)));
         Some(self.0.duration_ns.saturating_sub(known))
     }
 

@@ -1,11 +1,13 @@
 //! A whole trace explained: the call to the model that matters, what was found about it, and what of
 //! the time passed outside of the model.
 
+use std::collections::{HashMap, HashSet};
+
 use andon_model::{Cause, LlmKind, Phase, Span, SpanId, SpanKind, Status, UnixNanos};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    call::Call,
+    call::{Call, total},
     diagnosis::{Diagnosis, Fact, Finding},
     words::{Language, Told},
 };
@@ -100,7 +102,7 @@ pub fn explain(spans: &[Span], language: Language) -> Explanation {
         total_ns: trace.total_ns,
         shares: trace.shares(),
         causes,
-        evidence: diagnosis.findings.iter().flat_map(|it| evidence(it, language)).collect(),
+        evidence: all_evidence(&diagnosis, language),
         advice: language.advice(&told).into_iter().collect(),
         span_id: span.or(spans.first()).map(|span| span.span_id),
     }
@@ -109,6 +111,17 @@ pub fn explain(spans: &[Span], language: Language) -> Explanation {
 fn found<'a>(finding: &'a Finding, told: &Told<'a>, language: Language) -> FoundCause {
     let Finding { cause, phase, ns, .. } = *finding;
     FoundCause { cause, phase, ns, text: language.share(&told.of(finding)) }
+}
+
+/// What several causes rest on is said once, for the first of them.
+fn all_evidence(diagnosis: &Diagnosis, language: Language) -> Vec<Evidence> {
+    let mut all: Vec<Evidence> = Vec::new();
+    for found in diagnosis.findings.iter().flat_map(|it| evidence(it, language)) {
+        if all.iter().all(|known| known.text != found.text) {
+            all.push(found);
+        }
+    }
+    all
 }
 
 fn evidence(finding: &Finding, language: Language) -> Vec<Evidence> {
@@ -150,6 +163,7 @@ fn message(span: &Span, language: Language) -> Option<String> {
 /// The spans of a trace, as a whole.
 struct Whole<'a> {
     spans: &'a [Span],
+    by_id: HashMap<SpanId, &'a Span>,
     /// The calls to models; where one repeats the other's, the inner one.
     calls: Vec<&'a Span>,
     total_ns: u64,
@@ -157,12 +171,13 @@ struct Whole<'a> {
 
 impl<'a> Whole<'a> {
     fn new(spans: &'a [Span]) -> Self {
-        let of_model: Vec<&Span> = spans.iter().filter(|it| is_call(it)).collect();
-        let has_inner = |span: &&Span| of_model.iter().any(|it| it.parent_id == Some(span.span_id));
-        let calls = of_model.iter().copied().filter(|span| !has_inner(span)).collect();
+        let of_model = || spans.iter().filter(|it| is_call(it));
+        let outer: HashSet<SpanId> = of_model().filter_map(|span| span.parent_id).collect();
+        let calls = of_model().filter(|span| !outer.contains(&span.span_id)).collect();
+        let by_id = spans.iter().map(|span| (span.span_id, span)).collect();
         let start = spans.iter().map(|span| span.start_ns).min().unwrap_or(0);
         let end = spans.iter().map(Span::end_ns).max().unwrap_or(start);
-        Self { spans, calls, total_ns: end - start }
+        Self { spans, by_id, calls, total_ns: end - start }
     }
 
     /// The call that explains the trace: of several the longest.
@@ -190,7 +205,7 @@ impl<'a> Whole<'a> {
     }
 
     fn find(&self, id: SpanId) -> Option<&'a Span> {
-        self.spans.iter().find(|span| span.span_id == id)
+        self.by_id.get(&id).copied()
     }
 
     fn depth(&self, span: &Span) -> usize {
@@ -243,10 +258,15 @@ impl<'a> Whole<'a> {
 
     /// The span that took most time by itself, outside of calls to models.
     fn busiest(&self) -> Option<&'a Span> {
-        let own = |span: &Span| {
-            let inner = self.spans.iter().filter(|it| it.parent_id == Some(span.span_id));
-            span.duration_ns.saturating_sub(inner.map(|it| it.duration_ns).sum())
-        };
+        let mut inner: HashMap<SpanId, u64> = HashMap::new();
+        for span in self.spans {
+            if let Some(parent) = span.parent_id {
+                let sum = inner.entry(parent).or_default();
+                *sum = sum.saturating_add(span.duration_ns);
+            }
+        }
+        let inner = |span: &Span| inner.get(&span.span_id).copied().unwrap_or(0);
+        let own = |span: &Span| span.duration_ns.saturating_sub(inner(span));
         self.spans.iter().filter(|span| !is_call(span)).max_by_key(|span| own(span))
     }
 
@@ -262,17 +282,21 @@ impl<'a> Whole<'a> {
     /// The times of all calls' phases; a runtime counts on a clock of its own, so that they may come to
     /// more than the trace took.
     fn shares(&self) -> Vec<Share> {
-        let of = |phase| self.calls.iter().filter_map(|call| Call(call).ns(phase)).sum::<u64>();
+        let of = |phase| total(self.calls.iter().filter_map(|call| Call(call).ns(phase)));
         let known: Vec<(Phase, u64)> = PHASES.into_iter().map(|phase| (phase, of(phase))).collect();
-        let sum: u64 = known.iter().map(|(_, ns)| ns).sum();
         if self.calls.is_empty() || self.total_ns == 0 {
             return Vec::new();
         }
-        let scale = if sum > self.total_ns { self.total_ns as f64 / sum as f64 } else { 1.0 };
-        let known =
-            known.into_iter().map(|(phase, ns)| (phase.as_str(), (ns as f64 * scale) as u64));
-        let rest = self.total_ns.saturating_sub((sum as f64 * scale) as u64);
-        let all = known.chain([("app", rest)]).filter(|(_, ns)| *ns > 0);
+        let sum: f64 = known.iter().map(|(_, ns)| *ns as f64).sum();
+        let scale = (self.total_ns as f64 / sum.max(1.0)).min(1.0);
+        let mut rest = self.total_ns;
+        let mut fitted = Vec::new();
+        for (phase, ns) in known {
+            let ns = ((ns as f64 * scale) as u64).min(rest);
+            rest -= ns;
+            fitted.push((phase.as_str(), ns));
+        }
+        let all = fitted.into_iter().chain([("app", rest)]).filter(|(_, ns)| *ns > 0);
         all.map(|(phase, ns)| Share { phase: phase.to_owned(), ns }).collect()
     }
 

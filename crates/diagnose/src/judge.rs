@@ -3,7 +3,7 @@
 use andon_model::{AttributeValue, Cause, Phase, Status};
 
 use crate::{
-    call::Call,
+    call::{Call, total},
     diagnosis::{Diagnosis, Fact, Finding},
     failure, loads,
     machine::Machine,
@@ -112,7 +112,7 @@ impl Scene<'_> {
                 cost = usual_ns;
             }
         }
-        cost += lost.map_or(0, |lost| lost.ns);
+        cost = cost.saturating_add(lost.map_or(0, |lost| lost.ns));
         let load = loads::finding(self.call, cost, self.runtime, self.kept, self.machine);
         slow.push(load);
         slow
@@ -145,7 +145,7 @@ impl Scene<'_> {
         let known = (all as f64 * call.shared()?) as u64;
         let lost = match parted {
             // What follows the part that changed was there before too.
-            Some(_) if cached * 2 < all => read.saturating_sub(usual.read_tokens().unwrap_or(0)),
+            Some(_) if cached < all / 2 => read.saturating_sub(usual.read_tokens().unwrap_or(0)),
             _ => known.saturating_sub(cached),
         };
         if lost < LEAST_LOST_TOKENS || read == 0 {
@@ -181,7 +181,7 @@ impl Scene<'_> {
         if times < SLOW {
             return Vec::new();
         }
-        let slow_ns = ns - expected as u64;
+        let slow_ns = ns.saturating_sub(expected as u64);
         let fact = Fact::Pace { now: tokens as f64 * 1e9 / ns as f64, usual: 1e9 / pace };
         let strains = self.strains(phase);
         if strains.is_empty() && times >= ODDLY_SLOW && slow_ns >= ODDLY_LEAST_NS {
@@ -197,7 +197,7 @@ impl Scene<'_> {
         }
         let usual_tokens = usual.read_tokens();
         let extra_tokens = match usual_tokens {
-            Some(usual) if read < usual * LONG => return None,
+            Some(usual) if read < usual.saturating_mul(LONG) => return None,
             Some(usual) => read - usual,
             None if (ns as f64) < self.call.0.duration_ns as f64 * LONG_PROMPT_SHARE => {
                 return None;
@@ -217,9 +217,9 @@ impl Scene<'_> {
             return None;
         }
         let (middle, long) = (usual.written_tokens()?, usual.long_answer_tokens()?);
-        let is_long = tokens >= middle * LONG
+        let is_long = tokens >= middle.saturating_mul(LONG)
             && tokens as f64 >= long as f64 * FAR_OUT
-            && tokens >= middle + LEAST_EXCESS_TOKENS;
+            && tokens >= middle.saturating_add(LEAST_EXCESS_TOKENS);
         if !is_long {
             return None;
         }
@@ -234,9 +234,9 @@ impl Scene<'_> {
     fn outside(&self, usual: &Usual) -> Option<Finding> {
         let rest = self.call.rest_ns().filter(|rest| *rest >= LEAST_NS)?;
         let usual_ns = usual.rest_ns();
-        let inside = self.call.number("andon.runtime.total_ns").map(|total| {
+        let inside = self.call.number("andon.runtime.total_ns").map(|all| {
             let phases = [Phase::Load, Phase::Prompt, Phase::Generate];
-            total.saturating_sub(phases.into_iter().filter_map(|it| self.call.ns(it)).sum())
+            all.saturating_sub(total(phases.into_iter().filter_map(|it| self.call.ns(it))))
         });
         let outside = rest.saturating_sub(inside.unwrap_or(0));
         let ns = outside.saturating_sub(usual_ns.unwrap_or(0));
@@ -319,8 +319,8 @@ fn together(findings: Vec<Finding>) -> Vec<Finding> {
     let mut all: Vec<Finding> = Vec::new();
     for finding in findings {
         match all.iter_mut().find(|known| known.cause == finding.cause) {
-            Some(known) if known.ns >= finding.ns => known.ns += finding.ns,
-            Some(known) => *known = Finding { ns: known.ns + finding.ns, ..finding },
+            Some(known) if known.ns >= finding.ns => known.ns = known.ns.saturating_add(finding.ns),
+            Some(known) => *known = Finding { ns: known.ns.saturating_add(finding.ns), ..finding },
             None => all.push(finding),
         }
     }

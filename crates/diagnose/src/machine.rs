@@ -4,6 +4,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use andon_model::{HostSample, ProcessSample, UnixNanos};
 
+use crate::call::total;
+
 /// Looks that are remembered: at one a second, a quarter of an hour.
 const MOST_LOOKS: usize = 900;
 /// A look speaks of the time since the one before, and no longer than this.
@@ -56,7 +58,6 @@ pub(crate) struct During {
     /// At the end.
     pub(crate) memory_used: u64,
     pub(crate) memory_total: u64,
-    pub(crate) oom_kills: u64,
 }
 
 impl Machine {
@@ -79,7 +80,7 @@ impl Machine {
             host: host.clone(),
             others: of_others().map(|process| process.cpu_cores).sum(),
             busiest: busiest.map(|process| (Arc::from(process.name.as_str()), process.cpu_cores)),
-            runtime_rss: self.runtimes.iter().map(|process| process.rss).sum(),
+            runtime_rss: total(self.runtimes.iter().map(|process| process.rss)),
         });
     }
 
@@ -138,7 +139,7 @@ impl Machine {
     /// Processes that the kernel ended for want of memory in that time.
     pub(crate) fn oom_kills(&self, from_ns: UnixNanos, to_ns: UnixNanos) -> u64 {
         let within = |look: &&Look| (from_ns..=to_ns).contains(&look.time_ns);
-        self.looks.iter().filter(within).filter_map(|look| look.host.oom_kills).sum()
+        total(self.looks.iter().filter(within).filter_map(|look| look.host.oom_kills))
     }
 
     /// Bytes of memory that nobody uses, as last seen.
@@ -189,7 +190,6 @@ impl Sums {
         sum.others += look.others * weight;
         sum.memory_used = host.memory_used_bytes;
         sum.memory_total = host.memory_total_bytes;
-        sum.oom_kills += host.oom_kills.unwrap_or(0);
         self.throttled.add(host.cpu_throttled, weight);
         self.memory_pressure.add(host.memory_pressure, weight);
         self.io_pressure.add(host.io_pressure, weight);

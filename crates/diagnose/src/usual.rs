@@ -77,7 +77,9 @@ impl Usual {
         if tokens < LEAST_READ {
             return None;
         }
-        let alike = |pace: &Pace| pace.tokens <= tokens * ALIKE && pace.tokens >= tokens / ALIKE;
+        let alike = |pace: &Pace| {
+            pace.tokens <= tokens.saturating_mul(ALIKE) && pace.tokens >= tokens / ALIKE
+        };
         median_pace(&self.reads, alike).or_else(|| median_pace(&self.reads, |_| true))
     }
 

@@ -6,6 +6,8 @@ use andon_model::{
     Cause, HostSample, LlmKind, ProcessSample, Span, SpanKind, Status, Timings, TraceId,
 };
 
+use proptest::prelude::*;
+
 const MS: u64 = 1_000_000;
 const S: u64 = 1_000 * MS;
 /// What a token takes on this machine.
@@ -386,4 +388,58 @@ fn time_outside_of_the_model_is_the_app_s() {
     let said = explain(&[root, call], Language::English);
     assert_eq!(said.cause, Cause::SlowApp);
     assert!(said.sentence.contains("in web"), "{}", said.sentence);
+}
+
+/// Any number that a runtime, or an app, may have sent.
+fn any_number() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![
+        Just(None),
+        (0_u64..1_000).prop_map(Some),
+        (0_u64..100 * S).prop_map(Some),
+        any::<u64>().prop_map(Some),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_numbers_come_nothing_ends_and_the_shares_are_the_whole(
+        calls in prop::collection::vec(prop::collection::vec(any_number(), 12), 1..24),
+    ) {
+        let mut world = World::new();
+        let mut spans = Vec::new();
+        for numbers in calls {
+            let mut span = Ask::default().span(world.now);
+            span.start_ns = numbers[0].unwrap_or(span.start_ns);
+            span.duration_ns = numbers[1].unwrap_or(span.duration_ns);
+            span.input_tokens = numbers[2];
+            span.cached_tokens = numbers[3];
+            span.output_tokens = numbers[4];
+            span.timings = Timings {
+                queue_ns: numbers[5],
+                load_ns: numbers[6],
+                prompt_eval_ns: numbers[7],
+                eval_ns: numbers[8],
+                ..Timings::default()
+            };
+            for (name, number) in [
+                ("andon.prompt.bytes", numbers[9]),
+                ("andon.prompt.shared_bytes", numbers[10]),
+                ("andon.runtime.total_ns", numbers[11]),
+            ] {
+                if let Some(number) = number {
+                    span.attributes.set(name, number);
+                }
+            }
+            world.diagnoser.judge(&mut span, Vec::new);
+            for language in [Language::English, Language::Japanese] {
+                let said = explain(std::slice::from_ref(&span), language);
+                prop_assert!(!said.sentence.is_empty());
+                let sum: u64 = said.shares.iter().map(|share| share.ns).sum();
+                prop_assert!(said.shares.is_empty() || sum == said.total_ns);
+            }
+            spans.push(span);
+            world.now += S;
+        }
+        explain(&spans, Language::English);
+    }
 }
