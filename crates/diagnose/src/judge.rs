@@ -56,13 +56,13 @@ impl Scene<'_> {
         let mut findings: Vec<Finding> = Vec::new();
         findings.extend(self.queue());
         let lost = self.lost_cache(usual);
+        let has_lost = lost.is_some();
         findings.extend(self.load(usual, lost.as_ref()));
         if self.call.loaded_ns().is_none() {
             findings.extend(lost);
         }
         findings.extend(self.slow(Phase::Prompt, usual));
         findings.extend(self.slow(Phase::Generate, usual));
-        let has_lost = findings.iter().any(|it| it.cause == Cause::PromptCacheLost);
         findings.extend(self.long_prompt(usual).filter(|_| !has_lost));
         findings.extend(self.long_answer(usual));
         findings.extend(self.outside(usual));
@@ -114,7 +114,8 @@ impl Scene<'_> {
         }
         cost = cost.saturating_add(lost.map_or(0, |lost| lost.ns));
         let load = loads::finding(self.call, cost, self.runtime, self.kept, self.machine);
-        slow.push(load);
+        // The cache went with the model, and what it had held was read anew.
+        slow.push(load.with(lost.into_iter().flat_map(|lost| lost.facts.clone())));
         slow
     }
 

@@ -218,6 +218,21 @@ fn a_prompt_that_was_there_before_and_is_read_anew_has_lost_its_cache() {
 }
 
 #[test]
+fn a_cache_that_went_with_the_model_is_the_load_s_cost_and_counted_once() {
+    let mut world = World::warm();
+    world.wait(400 * S);
+    let mut again = Ask { load: 3 * S, read: 3_000, ..Ask::default() }.span(world.now);
+    again.attributes.set("andon.prompt.bytes", 12_000_u64);
+    again.attributes.set("andon.prompt.shared_bytes", 12_000_u64);
+    let again = world.see(again, |_| {}, &[]);
+    let findings = Diagnosis::of(&again).unwrap().findings;
+    let told: Vec<_> = findings.iter().map(|it| (it.cause, it.ns)).collect();
+    assert_eq!(told, [(Cause::KeepAliveExpired, 3 * S + 3_000 * READ_NS)]);
+    let said = explain(std::slice::from_ref(&again), Language::English).sentence;
+    assert!(said.contains("Loading it again and reading the prompt anew took 9.00 s"), "{said}");
+}
+
+#[test]
 fn slow_tokens_are_explained_by_what_strained_the_machine() {
     let slow = Ask { slow: 3.0, ..Ask::default() };
     type Strain = fn(&mut HostSample);

@@ -29,13 +29,22 @@ pub(super) fn sentence(told: &Told<'_>) -> String {
             Some(phase) => format!("Nothing unusual. {}", took(&sentence_case(doing(phase)))),
             None => format!("Nothing unusual. It took {total}."),
         },
-        Cause::ColdStart => format!("Cold start{}. {}", first(told), took("Loading the model")),
+        Cause::ColdStart => {
+            format!("Cold start{}. {}", first(told), took(&reread(told, "Loading the model")))
+        }
         Cause::KeepAliveExpired => {
-            format!("The model had left memory{}. {}", idle(told), took("Loading it again"))
+            format!(
+                "The model had left memory{}. {}",
+                idle(told),
+                took(&reread(told, "Loading it again"))
+            )
         }
         Cause::Evicted => {
             let other = told.other_model().unwrap_or("Another model");
-            format!("{other} had pushed the model out of memory. {}", took("Loading it again"))
+            format!(
+                "{other} had pushed the model out of memory. {}",
+                took(&reread(told, "Loading it again"))
+            )
         }
         Cause::OptionsChanged if told.phase == Some(Phase::Prompt) => {
             format!(
@@ -288,6 +297,12 @@ pub(super) fn advice(told: &Told<'_>) -> Option<String> {
 fn sentence_case(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// A load whose cost holds the prompt that had been in the cache.
+fn reread(told: &Told<'_>, loading: &str) -> String {
+    let more = if told.read().is_some() { " and reading the prompt anew" } else { "" };
+    format!("{loading}{more}")
 }
 
 fn first(told: &Told<'_>) -> &'static str {

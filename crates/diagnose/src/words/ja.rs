@@ -1,4 +1,4 @@
-//! 日本語で。
+//! In Japanese.
 
 use andon_model::{Cause, Phase};
 
@@ -32,14 +32,25 @@ pub(super) fn sentence(told: &Told<'_>) -> String {
             None => format!("特に変わった点はありません。所要時間は {total}です。"),
         },
         Cause::ColdStart => {
-            format!("コールドスタートです{}。{}", first(told), took("モデルの読み込み"))
+            format!(
+                "コールドスタートです{}。{}",
+                first(told),
+                took(&reread(told, "モデルの読み込み"))
+            )
         }
         Cause::KeepAliveExpired => {
-            format!("{}、モデルはメモリから外れていました。{}", idle(told), took("再読み込み"))
+            format!(
+                "{}、モデルはメモリから外れていました。{}",
+                idle(told),
+                took(&reread(told, "再読み込み"))
+            )
         }
         Cause::Evicted => {
             let other = told.other_model().unwrap_or("別のモデル");
-            format!("{other} に追い出され、メモリから外れていました。{}", took("再読み込み"))
+            format!(
+                "{other} に追い出され、メモリから外れていました。{}",
+                took(&reread(told, "再読み込み"))
+            )
         }
         Cause::OptionsChanged if told.phase == Some(Phase::Prompt) => {
             format!("{}、キャッシュが失われました。{}", option(told), took("プロンプトの読み直し"))
@@ -280,6 +291,12 @@ pub(super) fn advice(told: &Told<'_>) -> Option<String> {
         Cause::None | Cause::ClientGone | Cause::PromptCut | Cause::Unknown => return None,
     };
     Some(text)
+}
+
+/// A load whose cost holds the prompt that had been in the cache.
+fn reread(told: &Told<'_>, loading: &str) -> String {
+    let more = if told.read().is_some() { "とプロンプトの読み直し" } else { "" };
+    format!("{loading}{more}")
 }
 
 fn first(told: &Told<'_>) -> &'static str {
