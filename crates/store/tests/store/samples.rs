@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use andon_store::{Config, EmbeddedStore, Retention, Store, StoreError};
+use andon_model::HostSample;
+use andon_store::{Config, EmbeddedStore, Record, Retention, Store, StoreError};
 
 use crate::support::*;
 
@@ -30,6 +31,26 @@ fn samples_of_a_range_are_found_before_and_after_opening_again() {
     let processes = store.process_samples((now_s - 30) * SECOND, (now_s - 30) * SECOND).unwrap();
     assert_eq!(processes.iter().map(|sample| sample.pid).collect::<Vec<_>>(), [1, 2, 3]);
     assert!(times(&store, 0, 5).is_empty());
+}
+
+#[test]
+fn what_a_kernel_tells_of_pressure_is_kept_and_what_it_does_not_stays_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(folder.path(), small_files()).unwrap();
+    let told = HostSample {
+        time_ns: 5 * SECOND,
+        load_1m: Some(1.5),
+        memory_pressure: Some(0.25),
+        swap_in_bytes_per_s: Some(4096.0),
+        oom_kills: Some(1),
+        ..HostSample::default()
+    };
+    put(&store, Record::Host(vec![told.clone()]));
+    let read = |store: &EmbeddedStore| store.host_samples(5 * SECOND, 5 * SECOND).unwrap();
+    assert_eq!(read(&store), [told.clone()]);
+    store.seal().unwrap();
+    drop(store);
+    assert_eq!(read(&open(folder.path())), [told]);
 }
 
 #[test]

@@ -97,8 +97,6 @@ pub(crate) fn host(time_s: u64) -> Record {
         memory_total_bytes: 1 << 32,
         memory_used_bytes: 1 << 31,
         disk_write_bytes_per_s: 1.0,
-        memory_pressure: Some(0.25),
-        oom_kills: Some(1),
         ..HostSample::default()
     }])
 }
