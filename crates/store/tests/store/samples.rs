@@ -47,7 +47,7 @@ fn what_a_kernel_tells_of_pressure_is_kept_and_what_it_does_not_stays_unknown() 
     };
     put(&store, Record::Host(vec![told.clone()]));
     let read = |store: &EmbeddedStore| store.host_samples(5 * SECOND, 5 * SECOND).unwrap();
-    assert_eq!(read(&store), [told.clone()]);
+    assert_eq!(read(&store), std::slice::from_ref(&told));
     store.seal().unwrap();
     drop(store);
     assert_eq!(read(&open(folder.path())), [told]);
