@@ -153,9 +153,9 @@ describe("causes that lie around a call", () => {
   });
 
   test("a program that takes the CPU is named", async () => {
-    const story = () => why("Tell a story of a lantern.", { num_predict: 60 });
+    const story = () => why(ENDLESS, { ...ENDLESSLY, num_predict: 60 });
     for (let call = 0; call < 4; call += 1) await story();
-    const hogs = Array.from({ length: 2 * os.availableParallelism() }, () =>
+    const hogs = Array.from({ length: 4 * os.availableParallelism() }, () =>
       spawn("yes", { stdio: ["ignore", "ignore", "ignore"] }),
     );
     try {
