@@ -1,9 +1,16 @@
 //! A call to a model, as its span tells it.
 
-use andon_model::{AttributeValue, Phase, Span, UnixNanos};
+use andon_model::{AttributeValue, LlmKind, Phase, Span, UnixNanos};
 
 /// A load that took at least this long was one; below it the runtime looked a loaded model up.
 pub(crate) const LEAST_LOAD_NS: u64 = 100_000_000;
+
+/// In the order in which a call goes through them.
+pub(crate) const PHASES: [Phase; 4] = [Phase::Queue, Phase::Load, Phase::Prompt, Phase::Generate];
+
+pub(crate) fn is_call(span: &Span) -> bool {
+    matches!(span.llm_kind, Some(LlmKind::Llm | LlmKind::Embedding))
+}
 
 /// A sum of numbers that others have sent, which may be any.
 pub(crate) fn total(numbers: impl Iterator<Item = u64>) -> u64 {
@@ -28,8 +35,7 @@ impl Call<'_> {
     /// When a phase ran. A runtime says how long each took, and they follow each other; what it does
     /// not explain lies, as far as can be known, behind them.
     pub(crate) fn extent(self, phase: Phase) -> (UnixNanos, UnixNanos) {
-        let phases = [Phase::Queue, Phase::Load, Phase::Prompt, Phase::Generate];
-        let before = phases.into_iter().take_while(|it| *it != phase);
+        let before = PHASES.into_iter().take_while(|it| *it != phase);
         let before = total(before.filter_map(|it| self.ns(it)));
         let start = self.0.start_ns.saturating_add(before).min(self.0.end_ns());
         let end = start.saturating_add(self.ns(phase).unwrap_or(0));
@@ -78,8 +84,7 @@ impl Call<'_> {
     /// Time that no phase explains; `None` where the phases are not known.
     pub(crate) fn rest_ns(self) -> Option<u64> {
         self.ns(Phase::Generate)?;
-        let known = [Phase::Queue, Phase::Load, Phase::Prompt, Phase::Generate];
-        let known = total(known.into_iter().filter_map(|phase| self.ns(phase)));
+        let known = total(PHASES.into_iter().filter_map(|phase| self.ns(phase)));
         Some(self.0.duration_ns.saturating_sub(known))
     }
 

@@ -5,10 +5,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use andon_model::{Cause, HostSample, LiveCall, LlmKind, Phase, ProcessSample, Span, Status};
+use andon_model::{Cause, HostSample, LiveCall, Phase, ProcessSample, Span, Status};
 
 use crate::{
-    call::Call,
+    call::{Call, is_call},
     judge::Scene,
     machine::Machine,
     past::{Beside, KeepAlive, Runtime, model_of},
@@ -75,10 +75,6 @@ impl Diagnoser {
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_call(span: &Span) -> bool {
-    matches!(span.llm_kind, Some(LlmKind::Llm | LlmKind::Embedding))
 }
 
 fn has_phases(span: &Span) -> bool {

@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use andon_model::{Cause, LlmKind, Phase, Span, SpanId, SpanKind, Status, UnixNanos};
+use andon_model::{Cause, Phase, Span, SpanId, SpanKind, Status, UnixNanos};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    call::{Call, total},
+    call::{Call, PHASES, is_call, total},
     diagnosis::{Diagnosis, Fact, Finding},
     words::{Language, Told},
 };
@@ -17,7 +17,6 @@ const APP_SHARE: f64 = 0.6;
 const APP_LEAST_NS: u64 = 300_000_000;
 /// Longest text of a failure that a sentence quotes, in characters.
 const MOST_QUOTED: usize = 200;
-const PHASES: [Phase; 4] = [Phase::Queue, Phase::Load, Phase::Prompt, Phase::Generate];
 
 /// The straight answer to «why was this slow?».
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -342,8 +341,4 @@ fn of_failure(span: &Span) -> Diagnosis {
         confidence: if cause == Cause::Unknown { 0.3 } else { 0.9 },
         findings: vec![Finding::new(cause, phase, span.duration_ns)],
     }
-}
-
-fn is_call(span: &Span) -> bool {
-    matches!(span.llm_kind, Some(LlmKind::Llm | LlmKind::Embedding))
 }

@@ -3,7 +3,7 @@
 use andon_model::{AttributeValue, Cause, Phase, Status};
 
 use crate::{
-    call::{Call, total},
+    call::{Call, PHASES, total},
     diagnosis::{Diagnosis, Fact, Finding},
     failure, loads,
     machine::Machine,
@@ -312,8 +312,6 @@ impl Scene<'_> {
         told.or_else(|| PHASES.into_iter().rfind(|it| self.call.ns(*it).is_some_and(|ns| ns > 0)))
     }
 }
-
-const PHASES: [Phase; 4] = [Phase::Queue, Phase::Load, Phase::Prompt, Phase::Generate];
 
 /// One finding for each cause: what starved the prompt starved the answer too.
 fn together(findings: Vec<Finding>) -> Vec<Finding> {

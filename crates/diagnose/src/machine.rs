@@ -45,7 +45,6 @@ pub(crate) struct During {
     pub(crate) from_ns: UnixNanos,
     pub(crate) to_ns: UnixNanos,
     pub(crate) cpu_count: u32,
-    pub(crate) busy: f64,
     pub(crate) steal: f64,
     pub(crate) throttled: Option<f64>,
     pub(crate) memory_pressure: Option<f64>,
@@ -183,7 +182,6 @@ impl Sums {
     fn add(&mut self, look: &Look, weight: f64) {
         let (sum, host) = (&mut self.during, &look.host);
         sum.cpu_count = sum.cpu_count.max(host.cpu_count);
-        sum.busy += host.cpu_busy_cores * weight;
         sum.steal += host.cpu_steal_cores * weight;
         sum.major_faults += host.major_faults_per_s * weight;
         sum.disk_read += host.disk_read_bytes_per_s * weight;
@@ -213,7 +211,6 @@ impl Sums {
         Some(During {
             from_ns,
             to_ns,
-            busy: sum.busy / weight,
             steal: sum.steal / weight,
             major_faults: sum.major_faults / weight,
             disk_read: sum.disk_read / weight,
