@@ -81,7 +81,7 @@ pub(crate) async fn aggregate(
     params: Result<Query<AggregateParams>, QueryRejection>,
 ) -> Result<Json<Aggregation>, ApiError> {
     let Query(params) = params.map_err(|error| ApiError::BadRequest(error.body_text()))?;
-    let (from_ns, to_ns) = range(params.from.as_deref(), params.to.as_deref())?;
+    let (from_ns, to_ns) = range(params.from.as_deref(), params.to.as_deref(), DEFAULT_RANGE_NS)?;
     let query = AggregateQuery {
         from_ns,
         to_ns,
@@ -109,7 +109,7 @@ pub(crate) async fn heat_map(
     params: Result<Query<HeatMapParams>, QueryRejection>,
 ) -> Result<Json<HeatMap>, ApiError> {
     let Query(params) = params.map_err(|error| ApiError::BadRequest(error.body_text()))?;
-    let (from_ns, to_ns) = range(params.from.as_deref(), params.to.as_deref())?;
+    let (from_ns, to_ns) = range(params.from.as_deref(), params.to.as_deref(), DEFAULT_RANGE_NS)?;
     let query = HeatMapQuery {
         from_ns,
         to_ns,
@@ -126,10 +126,14 @@ pub(crate) async fn heat_map(
     .map(Json)
 }
 
-fn range(from: Option<&str>, to: Option<&str>) -> Result<(UnixNanos, UnixNanos), ApiError> {
+pub(crate) fn range(
+    from: Option<&str>,
+    to: Option<&str>,
+    default_ns: u64,
+) -> Result<(UnixNanos, UnixNanos), ApiError> {
     let to_ns = time_param("to", to)?.unwrap_or_else(Span::now_ns);
     let from_ns = time_param("from", from)?;
-    let from_ns = from_ns.unwrap_or_else(|| to_ns.saturating_sub(DEFAULT_RANGE_NS));
+    let from_ns = from_ns.unwrap_or_else(|| to_ns.saturating_sub(default_ns));
     if from_ns > to_ns {
         return Err(ApiError::BadRequest("from: it is after to".to_owned()));
     }
@@ -155,7 +159,12 @@ fn dimensions(text: &str) -> Result<Vec<Dimension>, ApiError> {
     names.into_iter().map(dimension).collect()
 }
 
-fn bounded(name: &str, value: usize, least: usize, most: usize) -> Result<usize, ApiError> {
+pub(crate) fn bounded(
+    name: &str,
+    value: usize,
+    least: usize,
+    most: usize,
+) -> Result<usize, ApiError> {
     if (least..=most).contains(&value) {
         return Ok(value);
     }
@@ -174,7 +183,7 @@ mod tests {
         assert!(error.contains("modell") && error.contains("`model`"), "{error}");
         assert!(dimensions("model,cause,service").is_err());
         assert!(bounded("top", 51, 1, 50).unwrap_err().to_string().contains("51"));
-        assert!(range(Some("2"), Some("1")).is_err());
-        assert_eq!(range(Some("1"), Some("2")).unwrap(), (1, 2));
+        assert!(range(Some("2"), Some("1"), 1).is_err());
+        assert_eq!(range(Some("1"), Some("2"), 1).unwrap(), (1, 2));
     }
 }

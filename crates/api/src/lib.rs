@@ -12,6 +12,7 @@ mod feedback;
 mod forget;
 mod intake;
 mod live;
+mod machine;
 mod models;
 mod notes;
 mod openapi;
@@ -105,6 +106,7 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(traces::one))
         .routes(routes!(traces::host))
         .routes(routes!(why::why))
+        .routes(routes!(machine::machine))
         .routes(routes!(query::query))
         .routes(routes!(aggregate::aggregate))
         .routes(routes!(aggregate::heat_map))

@@ -16,6 +16,7 @@ mod hot;
 mod interrupt;
 mod lock;
 mod log;
+mod machine;
 mod matching;
 mod query;
 mod record;
@@ -46,6 +47,7 @@ pub use embedded::{
 pub use error::StoreError;
 pub use interrupt::{Interrupt, RaiseOnDrop};
 pub use lock::{Holder, holder};
+pub use machine::{Machine, MachineQuery, ProcessUse};
 pub use query::{
     Cursor, CursorError, FacetCount, Facets, Filter, QueryError, TracePage, TraceQuery,
     TraceSummary,
@@ -107,6 +109,10 @@ pub trait Store: Send + Sync {
         from_ns: UnixNanos,
         to_ns: UnixNanos,
     ) -> Result<Vec<ProcessSample>, StoreError>;
+
+    /// The machine in steps of time, and what processes used; memory is that of the answer, whatever
+    /// the length.
+    fn machine(&self, query: &MachineQuery) -> Result<Machine, StoreError>;
 
     /// Hears of traces that were added or changed, once they are durable and visible.
     fn subscribe(&self) -> broadcast::Receiver<Arc<[TraceId]>>;

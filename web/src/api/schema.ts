@@ -112,6 +112,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/machine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** CPU, memory, disk and network of the machine over time, and the processes that used most of it. */
+        get: operations["machine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -1150,6 +1167,26 @@ export interface components {
             /** Format: int64 */
             files: number;
         };
+        /** @description The machine over a stretch of time. */
+        Machine: {
+            /** Format: int64 */
+            from_ns: number;
+            /** @description Something was left out: a file could not be read, or there were too many processes. */
+            is_partial: boolean;
+            /**
+             * @description Means of the samples in each step that has some; `time_ns` is where the step begins, and
+             *     `oom_kills` all of the step.
+             */
+            mean: components["schemas"]["HostSample"][];
+            /** @description The greatest of the same samples, each figure by itself. */
+            peak: components["schemas"]["HostSample"][];
+            /** @description Those that used most of the CPU, and those that held most of the memory. */
+            processes: components["schemas"]["ProcessUse"][];
+            /** Format: int64 */
+            step_ns: number;
+            /** Format: int64 */
+            to_ns: number;
+        };
         /**
          * @description What an evaluation says.
          * @enum {string}
@@ -1253,6 +1290,33 @@ export interface components {
             rss_bytes: number;
             /** Format: int64 */
             time_ns: number;
+        };
+        /** @description What one process used. */
+        ProcessUse: {
+            /** @description Command line with secrets removed. */
+            command: string;
+            /**
+             * Format: double
+             * @description Mean over the whole time in which the machine was looked at.
+             */
+            cpu_cores: number;
+            /** Format: double */
+            cpu_cores_peak: number;
+            /** Format: int64 */
+            first_seen_ns: number;
+            /** Format: int64 */
+            last_seen_ns: number;
+            name: string;
+            /** Format: int32 */
+            pid: number;
+            /** @description What it is to Andon: `andon`, `runtime` or nothing. */
+            role: string | null;
+            /** Format: int64 */
+            rss_bytes_peak: number;
+            /** Format: int64 */
+            started_ns: number;
+            /** Format: int32 */
+            threads_peak: number;
         };
         /**
          * @description By which door something came.
@@ -1953,6 +2017,42 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["LiveCalls"];
                     "text/event-stream": components["schemas"]["LiveCalls"];
+                };
+            };
+        };
+    };
+    machine: {
+        parameters: {
+            query?: {
+                /** @description Samples of this time or later: UTC nanoseconds or RFC 3339; a quarter of an hour before `to`. */
+                from?: string;
+                /** @description Samples before this; now. */
+                to?: string;
+                /** @description Points in time that are wanted, about; 120. */
+                points?: number;
+                /** @description Processes that are wanted by CPU, and as many by memory; 20, at most 200. */
+                top?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Machine"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };

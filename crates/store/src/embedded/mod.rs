@@ -15,6 +15,7 @@ mod export;
 mod forget;
 mod known;
 mod list;
+mod machine;
 mod open;
 mod parallel;
 mod repair;
@@ -50,8 +51,9 @@ pub use self::{
     verify::{Damaged, Verification, Wrong, verify},
 };
 use crate::{
-    Ack, AggregateQuery, Aggregation, Answering, Config, HeatMap, HeatMapQuery, Record,
-    ReplayReport, SqlError, Store, StoreError, StoreState, Trace, TracePage, TraceQuery,
+    Ack, AggregateQuery, Aggregation, Answering, Config, HeatMap, HeatMapQuery, Machine,
+    MachineQuery, Record, ReplayReport, SqlError, Store, StoreError, StoreState, Trace, TracePage,
+    TraceQuery,
     hot::Hot,
     lock::FolderLock,
     log::Log,
@@ -157,6 +159,10 @@ impl Store for EmbeddedStore {
         to_ns: UnixNanos,
     ) -> Result<Vec<ProcessSample>, StoreError> {
         self.shared.samples(from_ns, to_ns)
+    }
+
+    fn machine(&self, query: &MachineQuery) -> Result<Machine, StoreError> {
+        self.shared.machine(query)
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<[TraceId]>> {

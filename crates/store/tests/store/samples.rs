@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use andon_model::HostSample;
-use andon_store::{Config, EmbeddedStore, Record, Retention, Store, StoreError};
+use andon_model::{HostSample, ProcessSample};
+use andon_store::{Config, EmbeddedStore, MachineQuery, Record, Retention, Store, StoreError};
 
 use crate::support::*;
 
@@ -105,4 +105,81 @@ fn the_samples_log_of_earlier_versions_is_taken_over_once() {
         put(&store, spans(vec![span(1, 1)]));
         assert!(store.trace(id(1)).unwrap().is_some());
     }
+}
+
+fn process(time_s: u64, pid: u32) -> ProcessSample {
+    ProcessSample {
+        time_ns: time_s * SECOND,
+        pid,
+        started_ns: 7,
+        name: "a program".to_owned(),
+        command: "a program --of some".to_owned(),
+        role: None,
+        cpu_cores: 0.25,
+        rss_bytes: 1 << 20,
+        threads: 3,
+        read_bytes_per_s: None,
+        write_bytes_per_s: None,
+    }
+}
+
+#[test]
+fn the_machine_in_steps_has_means_and_peaks_wherever_its_samples_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(folder.path(), small_files()).unwrap();
+    let sample = |second: u64| HostSample {
+        time_ns: second * SECOND,
+        cpu_count: 4,
+        cpu_busy_cores: if second % 10 == 3 { 3.0 } else { 1.0 },
+        memory_used_bytes: second,
+        // Of the first step only: what is not measured stays unknown, and is no 0.
+        cpu_pressure: (second < 1_010).then_some(0.5),
+        oom_kills: Some(u64::from(second == 1_025)),
+        ..HostSample::default()
+    };
+    let busy = |second: u64| ProcessSample {
+        cpu_cores: if second < 1_015 { 2.0 } else { 0.0 },
+        role: Some("runtime".to_owned()),
+        ..process(second, 7)
+    };
+    for second in 1_000..1_030 {
+        put(&store, Record::Host(vec![sample(second)]));
+        put(&store, Record::Processes(vec![process(second, 1), busy(second)]));
+        if second == 1_012 {
+            store.seal().unwrap();
+        }
+    }
+    let query = MachineQuery {
+        from_ns: 1_000 * SECOND,
+        to_ns: 1_030 * SECOND,
+        points: 3,
+        top: 10,
+        ..MachineQuery::default()
+    };
+    let machine = store.machine(&query).unwrap();
+    assert_eq!(machine.step_ns, 10 * SECOND);
+    let begins: Vec<_> = machine.mean.iter().map(|sample| sample.time_ns / SECOND).collect();
+    assert_eq!(begins, [1_000, 1_010, 1_020]);
+    for (mean, peak) in machine.mean.iter().zip(&machine.peak) {
+        assert_eq!((mean.cpu_busy_cores, peak.cpu_busy_cores), (1.2, 3.0));
+        assert_eq!((mean.cpu_count, mean.time_ns), (4, peak.time_ns));
+    }
+    assert_eq!(machine.peak[2].memory_used_bytes, 1_029);
+    let pressures: Vec<_> = machine.mean.iter().map(|sample| sample.cpu_pressure).collect();
+    assert_eq!(pressures, [Some(0.5), None, None]);
+    let killed: Vec<_> = machine.mean.iter().map(|sample| sample.oom_kills).collect();
+    assert_eq!(killed, [Some(0), Some(0), Some(1)]);
+    assert_eq!(machine.processes[0].pid, 7);
+    assert_eq!((machine.processes[0].cpu_cores, machine.processes[0].cpu_cores_peak), (1.0, 2.0));
+    assert!(!machine.is_partial);
+
+    // One process is wanted: the busiest, and the largest if that is another.
+    let query = MachineQuery { top: 1, points: 10, from_ns: 1_020 * SECOND, ..query };
+    let later = store.machine(&query).unwrap();
+    assert_eq!(later.mean.len(), 10, "steps of a second");
+    assert!(later.processes.iter().any(|process| process.pid == 7), "the runtime always");
+    let interrupt = andon_store::Interrupt::default();
+    drop(interrupt.when_dropped());
+    let query = MachineQuery { interrupt, ..query };
+    assert_eq!(store.machine(&query), Err(StoreError::Interrupted));
 }
