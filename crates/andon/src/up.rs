@@ -175,7 +175,7 @@ impl House {
         let sampling = andon_host::Config { runtime_pids: pids, ..andon_host::Config::default() };
         let samples = andon_host::spawn(sampling, 8)?;
         tokio::spawn(pipeline::keep_samples(samples, Arc::clone(&diagnoser), Arc::clone(&store)));
-        pipeline::spawn_learner(diagnoser, Arc::clone(&store))?;
+        pipeline::spawn_learner(Arc::clone(&diagnoser), Arc::clone(&store))?;
 
         let host = machine.host_name.clone();
         let proxy = Proxy::new(
@@ -213,6 +213,7 @@ impl House {
             protector,
             recorder,
             live,
+            diagnoser,
             catalog: catalog.clone(),
             runtimes,
             intake: intake.clone(),

@@ -28,6 +28,7 @@ mod why;
 use std::{sync::Arc, time::Instant};
 
 use andon_connect::Place;
+use andon_diagnose::Diagnoser;
 use andon_gateway::{LiveCalls, Recorder, Route, RuntimeCatalog};
 use andon_model::Policy;
 use andon_privacy::Protector;
@@ -59,6 +60,8 @@ pub struct Parts {
     pub protector: Protector,
     pub recorder: Recorder,
     pub live: LiveCalls,
+    /// Says what the calls that run wait for.
+    pub diagnoser: Arc<Diagnoser>,
     /// That of the main runtime.
     pub catalog: RuntimeCatalog,
     /// All runtimes, the main one first.

@@ -32,14 +32,17 @@ pub(crate) async fn why(
     params: Result<Query<WhyParams>, QueryRejection>,
 ) -> Result<Json<Explanation>, ApiError> {
     let Query(params) = params.map_err(|error| ApiError::BadRequest(error.body_text()))?;
-    let language = match params.lang.as_deref() {
-        Some(name) => Language::from_name(name)
-            .ok_or_else(|| ApiError::BadRequest(format!("lang: {name:?} is neither ja nor en")))?,
-        None => {
-            let own = state.0.language.as_deref().and_then(Language::from_name);
-            own.unwrap_or_default()
-        }
-    };
+    let language = language(&state, params.lang.as_deref())?;
     let trace = find(&state, &id).await?;
     Ok(Json(explain(&trace.spans, language)))
+}
+
+/// The language that was asked for, else the one that Andon was started in.
+pub(crate) fn language(state: &ApiState, asked: Option<&str>) -> Result<Language, ApiError> {
+    let Some(name) = asked else {
+        let own = state.0.language.as_deref().and_then(Language::from_name);
+        return Ok(own.unwrap_or_default());
+    };
+    Language::from_name(name)
+        .ok_or_else(|| ApiError::BadRequest(format!("lang: {name:?} is neither ja nor en")))
 }

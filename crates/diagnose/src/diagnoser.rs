@@ -5,13 +5,17 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use andon_model::{Cause, HostSample, LiveCall, Phase, ProcessSample, Span, Status};
+use andon_model::{
+    Cause, HostSample, LiveCall, Phase, ProcessSample, Span, Status, TraceId, UnixNanos,
+};
 
 use crate::{
     call::{Call, is_call},
     judge::Scene,
     machine::Machine,
+    now::{Present, Waiting},
     past::{Beside, KeepAlive, Runtime, model_of},
+    words::Language,
 };
 
 const MOST_RUNTIMES: usize = 64;
@@ -52,7 +56,7 @@ impl Diagnoser {
         if !is_call(span) || (!has_phases(span) && span.status != Status::Error) {
             return;
         }
-        let running = beside(span, running());
+        let running = beside(span, &running());
         let mut known = self.lock();
         let Known { machine, runtimes } = &mut *known;
         let runtime = runtime(runtimes, span);
@@ -61,6 +65,33 @@ impl Diagnoser {
         let (diagnosis, is_calm) = (scene.judge(), !scene.is_strained());
         learn(runtime, span, is_calm);
         diagnosis.put(span);
+    }
+
+    /// Why calls that run now, among `running`, take their time; in the order of `running`.
+    pub fn waiting(
+        &self,
+        running: &[LiveCall],
+        now_ns: UnixNanos,
+        language: Language,
+    ) -> Vec<Option<Waiting>> {
+        let known = self.lock();
+        let why = |call: &LiveCall| {
+            let beside = others(running, (&call.service, call.trace_id), now_ns);
+            let of_service = |(key, _): &(&(String, Option<String>), _)| key.0 == call.service;
+            let nothing = Runtime::default();
+            // Calls that run are of this machine, which spans name as their host, or name none.
+            let runtime = known.runtimes.iter().find(of_service);
+            Present {
+                call,
+                now_ns,
+                machine: &known.machine,
+                runtime: runtime.map_or(&nothing, |(_, runtime)| runtime),
+                running: &beside,
+                kept: self.kept,
+            }
+            .waiting(language)
+        };
+        running.iter().map(why).collect()
     }
 
     /// Learns what is usual from a call that was judged before.
@@ -105,19 +136,25 @@ fn learn(runtime: &mut Runtime, span: &Span, is_calm: bool) {
 }
 
 /// The calls to the same runtime that compute now.
-fn beside(span: &Span, running: Vec<LiveCall>) -> Vec<Beside> {
-    let end_ns = span.end_ns();
-    let others = running.into_iter().filter(|call| {
-        call.service == span.service
-            && call.span_id != span.span_id
-            && call.trace_id != span.trace_id
+fn beside(span: &Span, running: &[LiveCall]) -> Vec<Beside> {
+    others(running, (&span.service, span.trace_id), span.end_ns())
+}
+
+fn others(
+    running: &[LiveCall],
+    (service, trace_id): (&str, TraceId),
+    now_ns: UnixNanos,
+) -> Vec<Beside> {
+    let is_other = |call: &&LiveCall| {
+        call.service == service
+            && call.trace_id != trace_id
             && matches!(call.phase, Phase::Prompt | Phase::Generate)
-    });
-    let beside = |call: LiveCall| Beside {
-        trace_id: call.trace_id,
-        from_ns: call.phase_since_ns.min(end_ns),
-        to_ns: end_ns,
-        model: Some(call.model),
     };
-    others.map(beside).collect()
+    let beside = |call: &LiveCall| Beside {
+        trace_id: call.trace_id,
+        from_ns: call.phase_since_ns.min(now_ns),
+        to_ns: now_ns,
+        model: Some(call.model.clone()),
+    };
+    running.iter().filter(is_other).map(beside).collect()
 }

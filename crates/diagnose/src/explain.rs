@@ -87,6 +87,7 @@ pub fn explain(spans: &[Span], language: Language) -> Explanation {
         model: trace.model(),
         service: trace.busiest_service(),
         message: quoted.as_deref(),
+        is_reckoned: false,
     };
     let told = match main {
         Some(_) => told,

@@ -21,16 +21,16 @@ const LEAST_RECKONED: f64 = 0.25;
 /// A load is worth saying where nothing else is.
 const LEAST_LOAD: f64 = 0.05;
 /// A phase is slow when it takes so many times what its tokens usually take.
-const SLOW: f64 = 1.35;
+pub(crate) const SLOW: f64 = 1.35;
 /// And this slow when nothing explains it.
 const ODDLY_SLOW: f64 = 2.0;
 const ODDLY_LEAST_NS: u64 = 1_000_000_000;
 /// Reading fewer tokens than these is no long prompt, however slow it was.
-const LONG_PROMPT_TOKENS: u64 = 256;
+pub(crate) const LONG_PROMPT_TOKENS: u64 = 256;
 /// A long prompt, or answer, is so many times the usual one.
-const LONG: u64 = 2;
+pub(crate) const LONG: u64 = 2;
 /// Answers differ; a long one is far beyond nine of ten, and not by a few words.
-const FAR_OUT: f64 = 1.5;
+pub(crate) const FAR_OUT: f64 = 1.5;
 const LEAST_EXCESS_TOKENS: u64 = 32;
 /// Where nothing is known to be usual: the share that reading must take.
 const LONG_PROMPT_SHARE: f64 = 0.4;

@@ -20,11 +20,23 @@ pub(crate) fn finding(
     kept: KeepAlive,
     machine: &Machine,
 ) -> Finding {
+    finding_of(call, Some(&options(call.0)), ns, runtime, kept, machine)
+}
+
+/// The same where what the call `asked` for may not be known.
+pub(crate) fn finding_of(
+    call: Call<'_>,
+    asked: Option<&[(&'static str, String)]>,
+    ns: u64,
+    runtime: &Runtime,
+    kept: KeepAlive,
+    machine: &Machine,
+) -> Finding {
     let span = call.0;
     let last = runtime.model(model_of(span)).and_then(|model| model.last.as_ref());
     let (cause, fact) = match last {
         None => (Cause::ColdStart, Some(Fact::FirstCall { runtime_restarted: false })),
-        Some(last) => reason(span, last, runtime, kept),
+        Some(last) => reason(span, asked, last, runtime, kept),
     };
     let (from_ns, to_ns) = call.extent(Phase::Load);
     let here = call.is_here();
@@ -47,6 +59,7 @@ fn room(rise: &Fact, machine: &Machine) -> Option<Fact> {
 /// the end of its time.
 fn reason(
     span: &Span,
+    asked: Option<&[(&'static str, String)]>,
     last: &LastUse,
     runtime: &Runtime,
     kept: KeepAlive,
@@ -67,7 +80,7 @@ fn reason(
     if idle.saturating_add(EARLY_NS) >= kept {
         return (Cause::KeepAliveExpired, Some(Fact::Idle { ns: idle, kept_ns: kept }));
     }
-    if let Some(option) = changed(&last.options, &options(span)) {
+    if let Some(option) = asked.and_then(|asked| changed(&last.options, asked)) {
         return (Cause::OptionsChanged, Some(option));
     }
     (Cause::ColdStart, None)

@@ -35,7 +35,17 @@ pub(crate) fn strains(
     runtime: &Runtime,
     running: &[Beside],
 ) -> Vec<Strain> {
-    let (from_ns, to_ns) = call.extent(phase);
+    strains_between(call, call.extent(phase), machine, runtime, running)
+}
+
+/// The same for a stretch of time.
+pub(crate) fn strains_between(
+    call: Call<'_>,
+    (from_ns, to_ns): (u64, u64),
+    machine: &Machine,
+    runtime: &Runtime,
+    running: &[Beside],
+) -> Vec<Strain> {
     let during = machine.during(from_ns, to_ns).filter(|_| call.is_here());
     let mut strains: Vec<Strain> = during.iter().flat_map(of_machine).collect();
     strains.extend(beside(call, (from_ns, to_ns), runtime, running));

@@ -52,6 +52,9 @@ pub struct LiveCall {
     pub prompt_total: Option<u64>,
     /// Prompt tokens taken from the runtime's cache.
     pub prompt_cached: Option<u64>,
+    /// The part of the prompt that was another one before, so that the cache after it was of no use:
+    /// `system`, `message 3`; known of captured calls, once somebody looks.
+    pub prompt_parted_at: Option<String>,
     /// Pieces of the answer received so far; a runtime sends about one token a piece.
     pub tokens: u64,
     pub tokens_per_s: Option<f64>,

@@ -14,6 +14,9 @@ import type {
   HeatMap,
   HeatMapQuery,
   IntakeReply,
+  LiveReply,
+  Machine,
+  MachineQuery,
   ModelsReply,
   Note,
   NotesReply,
@@ -117,6 +120,10 @@ export function post<Reply>(path: string, body: unknown, init: RequestInit = {})
 export const getModels = (signal?: AbortSignal): Promise<ModelsReply> =>
   get("/api/v1/models", {}, signal);
 
+/** The calls that run now, and what they wait for, in a language. */
+export const getLive = (lang: "ja" | "en", signal?: AbortSignal): Promise<LiveReply> =>
+  get("/api/v1/live", { lang }, signal);
+
 export const getRuntimes = (signal?: AbortSignal): Promise<RuntimesReply> =>
   get("/api/v1/runtimes", {}, signal);
 
@@ -152,6 +159,9 @@ export const getAggregate = (query: AggregateQuery, signal?: AbortSignal): Promi
 
 export const getHeatMap = (query: HeatMapQuery, signal?: AbortSignal): Promise<HeatMap> =>
   get("/api/v1/heatmap", { ...query }, signal);
+
+export const getMachine = (query: MachineQuery, signal?: AbortSignal): Promise<Machine> =>
+  get("/api/v1/machine", { ...query }, signal);
 
 export const sendFeedback = (spanId: string, body: FeedbackRequest): Promise<FeedbackReply> =>
   post(`/api/v1/spans/${encodeURIComponent(spanId)}/feedback`, body);

@@ -1130,6 +1130,11 @@ export interface components {
              * @description Prompt tokens read so far, cached ones included.
              */
             prompt_done: number | null;
+            /**
+             * @description The part of the prompt that was another one before, so that the cache after it was of no use:
+             *     `system`, `message 3`; known of captured calls, once somebody looks.
+             */
+            prompt_parted_at: string | null;
             /** Format: int64 */
             prompt_total: number | null;
             /**
@@ -1152,8 +1157,12 @@ export interface components {
             tokens_per_s: number | null;
             trace_id: components["schemas"]["TraceId"];
         };
+        /** @description A call that runs, and what it waits for. */
+        LiveCallNow: components["schemas"]["LiveCall"] & {
+            waiting?: components["schemas"]["Waiting"] | null;
+        };
         LiveCalls: {
-            calls: components["schemas"]["LiveCall"][];
+            calls: components["schemas"]["LiveCallNow"][];
         };
         /**
          * @description What an LLM application did in this span.
@@ -1806,6 +1815,12 @@ export interface components {
             content: string;
             role: components["schemas"]["Role"];
         };
+        /** @description What a call waits for now, and why that takes long. */
+        Waiting: {
+            cause: components["schemas"]["Cause"];
+            /** @description In words. */
+            sentence: string;
+        };
         /** Format: int64 */
         i64: number;
         /** Format: int64 */
@@ -2003,7 +2018,10 @@ export interface operations {
     };
     live: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `ja` or `en`; without it the language that Andon was started in, else English. */
+                lang?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2017,6 +2035,14 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["LiveCalls"];
                     "text/event-stream": components["schemas"]["LiveCalls"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };

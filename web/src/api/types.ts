@@ -64,7 +64,7 @@ export type HostSample = Schemas["HostSample"];
 export type HostProcess = Schemas["ProcessCurve"];
 export type Explanation = Schemas["Explanation"];
 export type TraceHostReply = Schemas["TraceHost"];
-export type LiveCall = Schemas["LiveCall"];
+export type LiveCall = Schemas["LiveCallNow"];
 export type LiveReply = Schemas["LiveCalls"];
 /** The event `stored` of the traces' stream. */
 export type StoredTraces = Schemas["StoredTraces"];
@@ -79,6 +79,12 @@ export type Aggregation = Schemas["Aggregation"];
 export type AggregateQuery = NonNullable<operations["aggregate"]["parameters"]["query"]>;
 export type HeatMap = Schemas["HeatMap"];
 export type HeatMapQuery = NonNullable<operations["heat_map"]["parameters"]["query"]>;
+
+// ---- the machine ----------------------------------------------------------------------------
+
+export type Machine = Schemas["Machine"];
+export type MachineQuery = NonNullable<operations["machine"]["parameters"]["query"]>;
+export type ProcessUse = Schemas["ProcessUse"];
 
 // ---- feedback and the browser's own spans ---------------------------------------------------
 

@@ -127,6 +127,59 @@ pub(super) fn sentence(told: &Told<'_>) -> String {
     }
 }
 
+pub(super) fn waiting(told: &Told<'_>) -> Option<String> {
+    let loading = |why: &str| {
+        let usual = told.usual_time().map(|ns| format!(" It usually takes {}.", N.time(ns)));
+        format!("{why}.{}", usual.unwrap_or_default())
+    };
+    let slow = |why: String| format!("Slow, because {why}.{}", pace(told));
+    Some(match told.cause {
+        Cause::Queue => match told.other_call() {
+            Some(model) => format!("Another call to {model} is being answered first."),
+            None => "Other calls are answered first.".to_owned(),
+        },
+        Cause::ColdStart => match told.first_call() {
+            Some(true) => loading("The model is loaded anew: the runtime has restarted"),
+            Some(false) => loading("The model is loaded: it is the first call to it"),
+            None => loading("The model is not in memory, so it is loaded"),
+        },
+        Cause::KeepAliveExpired => {
+            loading(&format!("The model is loaded again, since it had left memory{}", idle(told)))
+        }
+        Cause::Evicted => {
+            let other = told.other_model().unwrap_or("another model");
+            loading(&format!("The model is loaded again: {other} had pushed it out of memory"))
+        }
+        Cause::LongPrompt | Cause::PromptCacheLost => {
+            let (read, usual) = told.read()?;
+            let usual = usual.map(|usual| format!(", where {} are usual", N.count(usual)));
+            let cached = told.is_nothing_cached().then_some("; nothing was cached");
+            let parted = told.parted().map(|it| format!(", because {} has changed", part(it)));
+            let about = if told.is_reckoned { "About " } else { "" };
+            format!(
+                "{about}{} tokens are to be read{}{}{}.",
+                N.count(read),
+                usual.unwrap_or_default(),
+                cached.or(parted.as_ref().map(|_| "; the cache was lost")).unwrap_or_default(),
+                parted.unwrap_or_default()
+            )
+        }
+        Cause::LongAnswer => format!("The answer is long{}.", answer(told)),
+        Cause::CpuStarved => slow(format!("other programs hold the CPU{}", programs(told))),
+        Cause::Steal => slow("the machine's host gives its CPU to others".to_owned()),
+        Cause::Throttled => slow("a limit on CPU time holds the model back".to_owned()),
+        Cause::MemoryPressure => slow("the machine is short of memory".to_owned()),
+        Cause::PartlyOnCpu => slow("only a part of the model is on the GPU".to_owned()),
+        Cause::ParallelGeneration => slow("another answer is written at the same time".to_owned()),
+        _ => return None,
+    })
+}
+
+fn pace(told: &Told<'_>) -> String {
+    let Some((now, usual)) = told.pace() else { return String::new() };
+    format!(" {} tokens/s, where {} are usual.", N.figure(now), N.figure(usual))
+}
+
 pub(super) fn share(told: &Told<'_>) -> String {
     let what = match told.cause {
         Cause::ColdStart => "Loading the model",

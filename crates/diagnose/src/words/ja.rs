@@ -128,6 +128,60 @@ pub(super) fn sentence(told: &Told<'_>) -> String {
     }
 }
 
+pub(super) fn waiting(told: &Told<'_>) -> Option<String> {
+    let loading = |why: &str| {
+        let usual = told.usual_time().map(|ns| format!("いつもは {}かかります。", N.time(ns)));
+        format!("{why}。{}", usual.unwrap_or_default())
+    };
+    let slow = |why: String| format!("{why}、遅くなっています。{}", pace(told));
+    Some(match told.cause {
+        Cause::Queue => match told.other_call() {
+            Some(model) => format!("先に {model} への別の呼び出しに答えています。"),
+            None => "先に別の呼び出しに答えています。".to_owned(),
+        },
+        Cause::ColdStart => match told.first_call() {
+            Some(true) => loading("ランタイムが再起動したため、モデルを読み込み直しています"),
+            Some(false) => loading("このモデルへの最初の呼び出しのため、読み込んでいます"),
+            None => loading("モデルがメモリにないため、読み込んでいます"),
+        },
+        Cause::KeepAliveExpired => {
+            loading(&format!("{}メモリから外れたため、モデルを読み込み直しています", idle(told)))
+        }
+        Cause::Evicted => {
+            let other = told.other_model().unwrap_or("別のモデル");
+            loading(&format!("{other} に追い出されたため、モデルを読み込み直しています"))
+        }
+        Cause::LongPrompt | Cause::PromptCacheLost => {
+            let (read, usual) = told.read()?;
+            let usual = usual.map(|usual| format!("(いつもは {})", N.count(usual)));
+            let cached = told.is_nothing_cached().then_some("キャッシュはありません。");
+            let parted = told
+                .parted()
+                .map(|it| format!("{}が変わったため、キャッシュが使えません。", part(it)));
+            let about = if told.is_reckoned { "約 " } else { "" };
+            format!(
+                "{about}{} トークンを読んでいます{}。{}",
+                N.count(read),
+                usual.unwrap_or_default(),
+                parted.as_deref().or(cached).unwrap_or_default()
+            )
+        }
+        Cause::LongAnswer => format!("回答が長くなっています{}。", answer(told)),
+        Cause::CpuStarved => slow(format!("ほかのプログラムが CPU を使っていて{}", programs(told))),
+        Cause::Steal => slow("ホストがほかのマシンに CPU を回していて".to_owned()),
+        Cause::Throttled => slow("CPU 時間の制限がかかっていて".to_owned()),
+        Cause::MemoryPressure => slow("メモリが足りず".to_owned()),
+        Cause::PartlyOnCpu => slow("モデルの一部しか GPU に載っておらず".to_owned()),
+        Cause::ParallelGeneration => slow("別の回答を同時に生成していて".to_owned()),
+        _ => return None,
+    })
+}
+
+fn pace(told: &Told<'_>) -> String {
+    let Some((now, usual)) = told.pace() else { return String::new() };
+    format!("毎秒 {} トークン(いつもは {})です。", N.figure(now), N.figure(usual))
+}
+
 pub(super) fn share(told: &Told<'_>) -> String {
     let what = match told.cause {
         Cause::ColdStart => "モデルの読み込み",

@@ -37,6 +37,14 @@ impl Language {
         }
     }
 
+    /// What a call that runs waits for; `None` where there is nothing to say.
+    pub(crate) fn waiting(self, told: &Told<'_>) -> Option<String> {
+        match self {
+            Self::Japanese => ja::waiting(told),
+            Self::English => en::waiting(told),
+        }
+    }
+
     /// One cause among several, shortly.
     pub(crate) fn share(self, told: &Told<'_>) -> String {
         match self {

@@ -17,6 +17,8 @@ pub(crate) struct Told<'a> {
     pub(crate) service: Option<&'a str>,
     /// Of a failure, as its span says it.
     pub(crate) message: Option<&'a str>,
+    /// Tokens are reckoned from earlier prompts, not counted.
+    pub(crate) is_reckoned: bool,
 }
 
 impl<'a> Told<'a> {
@@ -93,6 +95,27 @@ impl<'a> Told<'a> {
     pub(super) fn pace(&self) -> Option<(f64, f64)> {
         self.find(|fact| match fact {
             Fact::Pace { now, usual } => Some((*now, *usual)),
+            _ => None,
+        })
+    }
+
+    /// What it usually takes, in ns.
+    pub(super) fn usual_time(&self) -> Option<u64> {
+        self.find(|fact| match fact {
+            Fact::UsualTime { ns } => Some(*ns),
+            _ => None,
+        })
+    }
+
+    /// Whether nothing of the prompt was in the cache.
+    pub(super) fn is_nothing_cached(&self) -> bool {
+        self.facts.iter().any(|fact| matches!(fact, Fact::Prompt { cached: 0, .. }))
+    }
+
+    /// Of another call at the same time; `None` where there is none, or its model is unknown.
+    pub(super) fn other_call(&self) -> Option<&'a str> {
+        self.find(|fact| match fact {
+            Fact::OtherCall { model, .. } => model.as_deref(),
             _ => None,
         })
     }

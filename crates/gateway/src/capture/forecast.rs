@@ -113,7 +113,7 @@ impl Subject for Call {
 
     fn outlook(self: Arc<Self>) -> Option<Outlook> {
         if let Some(outlook) = self.forecast.outlook.get() {
-            return *outlook;
+            return outlook.clone();
         }
         if self.request.get().is_some() && !self.forecast.asked.swap(true, Relaxed) {
             let recorder = self.shared.common.recorder.clone();
@@ -157,6 +157,7 @@ fn outlook(call: &Call) -> Option<Outlook> {
         load: if is_loaded { Duration::ZERO } else { past.paces.loading(call.service(), name) },
         prompt: Duration::from_nanos((new * ns_a_token) as u64),
         streams: asked.stream == Some(true),
+        parted_at: before.parted_at,
     })
 }
 

@@ -81,6 +81,8 @@ pub(super) struct Before {
     /// In bytes, 0 to 1.
     pub(super) share: f64,
     pub(super) start: Option<(Shape, u64)>,
+    /// The part that was another one before.
+    pub(super) parted_at: Option<String>,
 }
 
 /// One part of a prompt, in the order in which templates put them.
@@ -184,16 +186,18 @@ impl Threads {
         read_by: (&str, &str),
         contents: &[RawContent],
     ) -> Before {
-        let blocks: Vec<Block> =
-            self.pieces(contents).into_iter().flat_map(|piece| piece.blocks).collect();
+        let pieces = self.pieces(contents);
+        let blocks: Vec<Block> = pieces.iter().flat_map(|piece| piece.blocks.clone()).collect();
         let asker = self.key.hash_one(asker);
-        let chains = self.chains(self.key.hash_one((asker, read_by)), &blocks);
+        let scope = self.key.hash_one((asker, read_by));
+        let chains = self.chains(scope, &blocks);
         let shared = self.shared(&chains);
         let bytes = |blocks: &[Block]| blocks.iter().map(|block| block.bytes).sum::<u64>();
         let all = bytes(&blocks).max(1);
         Before {
             share: bytes(&blocks[..shared]) as f64 / all as f64,
             start: self.counted_start(&chains),
+            parted_at: self.parted(scope, &pieces, shared),
         }
     }
 

@@ -260,7 +260,7 @@ impl CallState {
 
     pub(crate) fn look(&self) -> LiveCall {
         let mut now = self.phase_event();
-        self.foresee(&mut now);
+        let prompt_parted_at = self.foresee(&mut now);
         LiveCall {
             trace_id: self.subject.trace_id(),
             span_id: self.span_id,
@@ -276,6 +276,7 @@ impl CallState {
             prompt_done: now.prompt_done,
             prompt_total: now.prompt_total,
             prompt_cached: now.prompt_cached,
+            prompt_parted_at,
             tokens: now.tokens,
             tokens_per_s: now.tokens_per_s,
             eta_ms: now.eta_ms,
@@ -283,15 +284,18 @@ impl CallState {
         }
     }
 
-    /// Fills in from what was learned where the runtime says nothing.
-    fn foresee(&self, now: &mut PhaseEvent) {
+    /// Fills in from what was learned where the runtime says nothing; the part of the prompt that was
+    /// another one before.
+    fn foresee(&self, now: &mut PhaseEvent) -> Option<String> {
         let in_phase = self.in_phase();
-        if now.phase != Phase::Prompt || now.prompt_total.is_some() || in_phase < FORESEEN_AFTER {
-            return;
+        if now.phase != Phase::Prompt || in_phase < FORESEEN_AFTER {
+            return None;
         }
-        if let Some(outlook) = Arc::clone(&self.subject).outlook() {
+        let outlook = Arc::clone(&self.subject).outlook()?;
+        if now.prompt_total.is_none() {
             outlook.after(in_phase, now);
         }
+        outlook.parted_at
     }
 
     /// Where the call stands now. Copies no text: a stream says it at each change of phase.

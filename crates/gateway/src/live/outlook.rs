@@ -10,7 +10,7 @@ use super::PhaseEvent;
 const MOST_FORESEEN: f64 = 0.99;
 
 /// What a call should take, learned from earlier ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outlook {
     pub(crate) prompt_tokens: u64,
     pub(crate) cached_tokens: u64,
@@ -20,6 +20,8 @@ pub(crate) struct Outlook {
     pub(crate) prompt: Duration,
     /// Its first token will be seen.
     pub(crate) streams: bool,
+    /// The part of the prompt that was another one before.
+    pub(crate) parted_at: Option<String>,
 }
 
 impl Outlook {
@@ -63,21 +65,22 @@ mod tests {
             load: Duration::from_secs(2),
             prompt: Duration::from_secs(8),
             streams: true,
+            parted_at: None,
         };
-        let at = |seconds, outlook: Outlook| {
+        let at = |seconds, outlook: &Outlook| {
             let mut now = LiveCalls::default().begin(fixed()).state.phase_event();
             now.phase = Phase::Prompt;
             outlook.after(Duration::from_secs(seconds), &mut now);
             now
         };
-        let loading = at(1, outlook);
+        let loading = at(1, &outlook);
         assert_eq!((loading.phase, loading.load_progress), (Phase::Load, Some(0.5)));
-        let reading = at(6, outlook);
+        let reading = at(6, &outlook);
         assert_eq!((reading.prompt_done, reading.prompt_total), (Some(600), Some(1_000)));
         assert_eq!((reading.eta_ms, reading.eta_exact), (Some(4_000), false));
-        let late = at(60, outlook);
+        let late = at(60, &outlook);
         assert_eq!((late.phase, late.prompt_done), (Phase::Prompt, Some(992)));
         assert_eq!(late.eta_ms, None);
-        assert_eq!(at(60, Outlook { streams: false, ..outlook }).phase, Phase::Generate);
+        assert_eq!(at(60, &Outlook { streams: false, ..outlook }).phase, Phase::Generate);
     }
 }
