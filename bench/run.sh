@@ -16,6 +16,7 @@ scripts/web.sh
 # Apart, so that the binary is the one that `make build` makes.
 scripts/cargo.sh build --profile "$profile" -p andon
 scripts/cargo.sh build --profile "$profile" -p andon-runtime --example bench_direct
+scripts/cargo.sh build --profile "$profile" -p andon-host --example collect
 CARGO_TARGET_DIR="$target/bench" cargo build --release --locked --manifest-path bench/harness/Cargo.toml
 scripts/model.sh
 # What the capture is measured beside; without it, only Andon is.
@@ -47,5 +48,6 @@ exec "$target/bench/release/andon-bench" \
     --andon "$target/$profile/andon" \
     --direct "$target/$profile/examples/bench_direct" \
     --model data/models/gemma-3-270m-q4_k_m.gguf \
+    --collect "$target/$profile/examples/collect" \
     --card crates/runtime/cards/gemma-3-270m.toml \
     --out "$out" ${peers[@]+"${peers[@]}"} ${more[@]+"${more[@]}"}

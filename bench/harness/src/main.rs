@@ -1,14 +1,15 @@
 //! `make bench`: Andon against baselines that are taken in the same run, on the same machine, by
 //! turns. Absolute figures of a shared machine say little a day later; ratios do.
 //!
-//! Usage: `andon-bench --andon FILE --direct FILE --model FILE --card FILE --out DIR
+//! Usage: `andon-bench --andon FILE --direct FILE --model FILE --card FILE --collect FILE --out DIR
 //! [--litellm FILE] [--phoenix FILE] [--test-agent FILE]
-//! [--parts overhead,start,memory,capture,receive,soak,throughput] [--pairs N] [--threads N] [--calls N]`.
+//! [--parts overhead,start,collection,memory,capture,receive,soak,throughput] [--pairs N] [--threads N] [--calls N]`.
 //! Prints a Markdown table and writes it to `DIR/table.md`, with all numbers in
 //! `DIR/results.json`. Exit status 1: a part could not be measured. A missed target is a result,
 //! not a failure.
 
 mod capture;
+mod collection;
 mod fake;
 mod http;
 mod memory;
@@ -35,8 +36,8 @@ use anyhow::{Context, Result, bail, ensure};
 use report::Part;
 use serde_json::{Map, Value, json};
 
-const PARTS: [&str; 7] =
-    ["overhead", "start", "memory", "capture", "receive", "soak", "throughput"];
+const PARTS: [&str; 8] =
+    ["overhead", "start", "collection", "memory", "capture", "receive", "soak", "throughput"];
 const MOST_PAIRS: usize = 100;
 const MOST_CALLS: usize = 1_000_000;
 
@@ -47,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) direct: PathBuf,
     pub(crate) model: PathBuf,
     pub(crate) card: PathBuf,
+    /// Looks at the machine and does nothing else.
+    pub(crate) collect: PathBuf,
     /// LiteLLM's program, to be measured beside the capture.
     pub(crate) litellm: Option<PathBuf>,
     /// Phoenix's and the Datadog test agent's programs, to be measured beside the receivers.
@@ -72,6 +75,7 @@ impl Settings {
                 "direct",
                 "model",
                 "card",
+                "collect",
                 "litellm",
                 "phoenix",
                 "test-agent",
@@ -109,6 +113,7 @@ impl Settings {
             direct: path("direct")?,
             model: path("model")?,
             card: path("card")?,
+            collect: path("collect")?,
             litellm: text("litellm").map(PathBuf::from),
             phoenix: text("phoenix").map(std::path::absolute).transpose()?,
             test_agent: text("test-agent").map(std::path::absolute).transpose()?,
@@ -157,6 +162,7 @@ fn run() -> Result<bool> {
         let measured = match name {
             "overhead" => overhead::measure(&settings, &filled),
             "start" => startup::measure(&settings, &filled),
+            "collection" => collection::measure(&settings),
             "capture" => capture::measure(&settings),
             "receive" => receive::measure(&settings),
             "soak" => soak::measure(&settings),
@@ -221,7 +227,20 @@ mod tests {
     use super::*;
 
     fn settings(extra: &[&str]) -> Result<Settings> {
-        let needed = ["--andon", "a", "--direct", "d", "--model", "m", "--card", "c", "--out", "o"];
+        let needed = [
+            "--andon",
+            "a",
+            "--direct",
+            "d",
+            "--model",
+            "m",
+            "--card",
+            "c",
+            "--collect",
+            "l",
+            "--out",
+            "o",
+        ];
         Settings::from_arguments(needed.iter().chain(extra).map(|text| (*text).to_owned()))
     }
 

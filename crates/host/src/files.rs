@@ -2,7 +2,7 @@
 //! sampler, because a sample opens a few hundred of them.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// No file that we parse comes near this; one that does is cut here.
@@ -63,11 +63,8 @@ impl FileReader {
 
     /// Reads a short file that is kept open from its beginning; what it read is
     /// [`content`](Self::content). False when it says nothing any more: its process has ended.
-    pub(crate) fn fill(&mut self, file: &mut File) -> bool {
-        self.length = file
-            .seek(SeekFrom::Start(0))
-            .and_then(|_| file.read(&mut self.buffer[..FIRST_BUFFER_BYTES]))
-            .unwrap_or(0);
+    pub(crate) fn fill(&mut self, file: &File) -> bool {
+        self.length = read_at_start(file, &mut self.buffer[..FIRST_BUFFER_BYTES]).unwrap_or(0);
         self.length > 0
     }
 
@@ -79,6 +76,19 @@ impl FileReader {
     pub(crate) fn read_text(&mut self, path: &Path) -> Option<&str> {
         std::str::from_utf8(self.read(path)?).ok()
     }
+}
+
+/// In one call to the kernel, of which a look makes hundreds.
+#[cfg(unix)]
+fn read_at_start(file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, 0)
+}
+
+#[cfg(not(unix))]
+fn read_at_start(mut file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {
+    use std::io::{Seek, SeekFrom};
+    file.seek(SeekFrom::Start(0))?;
+    file.read(buffer)
 }
 
 /// `/proc/<pid>/<file>` without a new allocation for each process.

@@ -37,6 +37,10 @@ const REPORT_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 /// many looks, and once at the look after the first: that one may have met a fork before its exec.
 const DESCRIBE_EVERY_LOOKS: u64 = 30;
 
+/// One that was idle at so many looks is read at every other one: most of a machine's processes sleep,
+/// and what such a one used is spread over two looks when it wakes.
+const LONG_IDLE_LOOKS: u32 = 10;
+
 /// What the kernel counts in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Units {
@@ -58,6 +62,9 @@ struct Process {
     /// The look at which the command is to be read (again).
     describe_at: u64,
     cpu_ticks: u64,
+    /// When its numbers were read.
+    read_at: Instant,
+    idle_looks: u32,
     cpu_cores: f64,
     rss_bytes: u64,
     threads: u32,
@@ -184,6 +191,9 @@ impl Processes {
     }
 
     fn read(&mut self, pid: u32, look: &Look<'_>, reader: &mut FileReader) {
+        if self.rests(pid) {
+            return;
+        }
         let Some(file) = self.read_stat(pid, reader) else { return };
         let Some(stat) = process_stat(reader.content()) else { return };
         if stat.is_zombie {
@@ -196,11 +206,17 @@ impl Processes {
             self.known.insert(pid, born);
         }
         let Some(process) = self.known.get_mut(&pid) else { return };
+        let since = look.at.saturating_duration_since(process.read_at);
         process.cpu_cores = look.elapsed.map_or(0.0, |elapsed| {
+            // It may have rested at the look before.
+            let elapsed = if is_known { Elapsed::new(since) } else { elapsed };
             let ticks_per_s = elapsed.rate(process.cpu_ticks, stat.cpu_ticks);
             // The kernel's numbers are not all of one instant: no more than the machine has.
             (ticks_per_s / self.units.ticks_per_s as f64).min(f64::from(look.machine_cpus.max(1)))
         });
+        let is_idle = process.cpu_ticks == stat.cpu_ticks;
+        process.idle_looks = if is_idle { process.idle_looks.saturating_add(1) } else { 0 };
+        process.read_at = look.at;
         process.cpu_ticks = stat.cpu_ticks;
         process.rss_bytes = stat.rss_pages.saturating_mul(self.units.page_bytes);
         process.threads = stat.threads;
@@ -218,16 +234,29 @@ impl Processes {
         }
     }
 
+    /// Whether a process sleeps for so long that it need not be read at this look.
+    fn rests(&mut self, pid: u32) -> bool {
+        let Some(process) = self.known.get_mut(&pid) else { return false };
+        // By number, so that each look reads half of them.
+        let is_its_turn = (self.look + u64::from(pid)).is_multiple_of(2);
+        let rests = process.idle_looks >= LONG_IDLE_LOOKS && !is_its_turn;
+        if rests {
+            process.look = self.look;
+            self.kept_files += usize::from(process.stat_file.is_some());
+        }
+        rests
+    }
+
     /// Leaves the process's numbers in `reader`; returns the file they came from.
     fn read_stat(&mut self, pid: u32, reader: &mut FileReader) -> Option<File> {
         let kept = self.known.get_mut(&pid).and_then(|process| process.stat_file.take());
-        if let Some(mut file) = kept
-            && reader.fill(&mut file)
+        if let Some(file) = kept
+            && reader.fill(&file)
         {
             return Some(file);
         }
-        let mut file = self.path.with(pid, "stat", |path| File::open(path).ok())?;
-        reader.fill(&mut file).then_some(file)
+        let file = self.path.with(pid, "stat", |path| File::open(path).ok())?;
+        reader.fill(&file).then_some(file)
     }
 
     /// A process that was not there at the last look began since then, so all of its CPU time
@@ -245,6 +274,8 @@ impl Processes {
             is_runtime: false,
             describe_at: self.look,
             cpu_ticks: if look.elapsed.is_some() { 0 } else { stat.cpu_ticks },
+            read_at: look.at,
+            idle_looks: 0,
             cpu_cores: 0.0,
             rss_bytes: 0,
             threads: 0,

@@ -265,3 +265,29 @@ fn without_proc_a_sample_is_empty() {
     let sample = sampler.sample();
     assert_eq!((sample.host, sample.processes, sample.processes_left_out), (None, vec![], 0));
 }
+
+#[test]
+fn one_that_slept_long_loses_no_cpu_time_when_it_wakes() {
+    let machine = FakeMachine::new();
+    let mut sampler = machine.sampler(10, &RuntimePids::default());
+    let sleepers = [200, 201];
+    let set = |cpu: u64| sleepers.map(|pid| machine.process(pid, "nap", "nap", 20, cpu, 50));
+    set(500);
+    for second in 1..=20 {
+        sampler.sample_at(machine.after(second), second);
+    }
+    // Half a core for two seconds. One is read after the first of them, and speaks then of the second
+    // before it as well; the other is read after both.
+    let mut used = [0.0; 2];
+    for second in 21..=24 {
+        set(500 + 50 * (second - 20).min(2));
+        let sample = sampler.sample_at(machine.after(second), second);
+        for (used, pid) in used.iter_mut().zip(sleepers) {
+            let seen = sample.processes.iter().find(|process| process.pid == pid);
+            let cores = seen.map_or(0.0, |process| process.cpu_cores);
+            assert!(cores <= 0.5, "{cores}");
+            *used += cores;
+        }
+    }
+    assert_eq!(used, [0.25 + 0.5, 0.5]);
+}
