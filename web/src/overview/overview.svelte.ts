@@ -2,7 +2,7 @@
 
 import { ApiFailure } from "../api/client";
 import { throttled } from "../traces/list/throttle";
-import { overviewTimes, type OverviewRoute } from "../traces/route";
+import { endedTimes, type OverviewRoute } from "../traces/route";
 import { listen } from "../traces/stream";
 import { askOverview, type Overview } from "./ask";
 
@@ -51,7 +51,7 @@ export class OverviewData {
     if (!route || this.#asking) return;
     this.#asking = true;
     try {
-      const asked = overviewTimes(route, Date.now());
+      const asked = endedTimes(route, Date.now());
       const answer = await askOverview(asked, route.q, this.#points, signal);
       if (signal.aborted) return;
       this.shown = { ...answer, route };
@@ -67,7 +67,7 @@ export class OverviewData {
 
   /** Follows the server while the page is seen; returns how to end it. */
   follow(route: OverviewRoute): () => void {
-    const { fromMs, toMs } = overviewTimes(route, Date.now());
+    const { fromMs, toMs } = endedTimes(route, Date.now());
     // What is over changes no more.
     if (route.stretch && toMs < Date.now()) return () => undefined;
     const everyMs = toMs - fromMs > DAY_MS ? TICK_MS : SHORT_MS;

@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import {
   askedTimes,
   EMPTY_LIST,
+  EMPTY_MACHINE,
   EMPTY_OVERVIEW,
-  overviewTimes,
+  endedTimes,
   parseRoute,
   routeHref,
   type Route,
@@ -28,7 +29,16 @@ describe("addresses", () => {
       { ...EMPTY_LIST, q: 'model:"a b" -status:error 東京', range: "all" as const },
       { ...EMPTY_LIST, stretch: { fromMs: 1_700_000_000_000, toMs: 1_700_000_060_000 } },
       { page: "trace" as const, traceId: ID, spanId: "00f067aa0ba902b7", tab: "json" as const },
+      {
+        page: "trace" as const,
+        traceId: ID,
+        spanId: null,
+        tab: "infrastructure" as const,
+      },
       { page: "runtimes" as const },
+      EMPTY_MACHINE,
+      { ...EMPTY_MACHINE, range: "24h" as const },
+      { ...EMPTY_MACHINE, stretch: { fromMs: 1_700_000_000_000, toMs: 1_700_000_060_000 } },
       EMPTY_OVERVIEW,
       { ...EMPTY_OVERVIEW, q: 'cause:cold_start model:"a b"', range: "30d" as const },
       { ...EMPTY_OVERVIEW, stretch: { fromMs: 1_700_000_000_000, toMs: 1_700_000_060_000 } },
@@ -42,6 +52,15 @@ describe("addresses", () => {
     expect(at("/andon/overview?range=15m&from=x")).toEqual(EMPTY_OVERVIEW);
     expect(at("/andon/traces?range=30d")).toEqual(EMPTY_LIST);
     expect(routeHref(EMPTY_OVERVIEW)).toBe("/andon/overview");
+  });
+
+  it("gives the machine ranges of its own, of which the shortest is the usual one", () => {
+    expect(at("/andon/machine")).toEqual(EMPTY_MACHINE);
+    expect(at("/andon/machine/?range=24h")).toEqual({ ...EMPTY_MACHINE, range: "24h" });
+    expect(at("/andon/machine?range=30d&from=x")).toEqual(EMPTY_MACHINE);
+    expect(routeHref(EMPTY_MACHINE)).toBe("/andon/machine");
+    expect(routeHref({ ...EMPTY_MACHINE, range: "24h" })).toBe("/andon/machine?range=24h");
+    expect(at("/andon/machines")).toMatchObject({ page: "unknown" });
   });
 
   it("falls back where a part is not what it should be", () => {
@@ -68,17 +87,18 @@ describe("the asked times", () => {
     expect(askedTimes({ ...EMPTY_LIST, stretch }, 1_000_000)).toEqual(stretch);
   });
 
-  it("of the overview have an end too, so that all its questions mean the same", () => {
-    expect(overviewTimes({ ...EMPTY_OVERVIEW, range: "24h" }, 86_400_005)).toEqual({
+  it("of overview and machine have an end too, so that all its questions mean the same", () => {
+    expect(endedTimes({ ...EMPTY_OVERVIEW, range: "24h" }, 86_400_005)).toEqual({
       fromMs: 5,
       toMs: 86_400_005,
     });
     // A month begins with an hour.
-    expect(overviewTimes({ ...EMPTY_OVERVIEW, range: "30d" }, 2_595_600_005)).toEqual({
+    expect(endedTimes({ ...EMPTY_OVERVIEW, range: "30d" }, 2_595_600_005)).toEqual({
       fromMs: 3_600_000,
       toMs: 2_595_600_005,
     });
+    expect(endedTimes(EMPTY_MACHINE, 1_000_000)).toEqual({ fromMs: 100_000, toMs: 1_000_000 });
     const stretch = { fromMs: 5, toMs: 9 };
-    expect(overviewTimes({ ...EMPTY_OVERVIEW, stretch }, 1_000_000)).toEqual(stretch);
+    expect(endedTimes({ ...EMPTY_OVERVIEW, stretch }, 1_000_000)).toEqual(stretch);
   });
 });

@@ -10,7 +10,18 @@ export const DEFAULT_RANGE: Range = "24h";
 export const OVERVIEW_RANGES = ["1h", "24h", "7d", "30d"] as const;
 export type OverviewRange = (typeof OVERVIEW_RANGES)[number];
 
-export const TABS = ["io", "overview", "attributes", "processes", "feedback", "json"] as const;
+export const MACHINE_RANGES = ["15m", "1h", "24h", "7d"] as const;
+export type MachineRange = (typeof MACHINE_RANGES)[number];
+
+export const TABS = [
+  "io",
+  "overview",
+  "attributes",
+  "infrastructure",
+  "processes",
+  "feedback",
+  "json",
+] as const;
 export type Tab = (typeof TABS)[number];
 
 /** A fixed stretch of time in milliseconds since 1970; set by dragging over a chart. */
@@ -31,6 +42,13 @@ export interface OverviewRoute {
   page: "overview";
   q: string;
   range: OverviewRange;
+  /** Holds instead of `range` when set. */
+  stretch: Stretch | null;
+}
+
+export interface MachineRoute {
+  page: "machine";
+  range: MachineRange;
   /** Holds instead of `range` when set. */
   stretch: Stretch | null;
 }
@@ -58,7 +76,8 @@ export interface UnknownRoute {
 }
 
 /** A page that there is. */
-export type KnownRoute = OverviewRoute | ListRoute | TraceRoute | RuntimesRoute | ConnectRoute;
+export type KnownRoute =
+  OverviewRoute | ListRoute | MachineRoute | TraceRoute | RuntimesRoute | ConnectRoute;
 export type Route = KnownRoute | UnknownRoute;
 
 export const EMPTY_LIST: ListRoute = { page: "list", q: "", range: DEFAULT_RANGE, stretch: null };
@@ -69,6 +88,8 @@ export const EMPTY_OVERVIEW: OverviewRoute = {
   range: DEFAULT_RANGE,
   stretch: null,
 };
+
+export const EMPTY_MACHINE: MachineRoute = { page: "machine", range: "15m", stretch: null };
 
 const TRACE_PATH = /^traces\/([0-9a-f]{32})$/i;
 const SPAN_ID = /^[0-9a-f]{16}$/i;
@@ -105,6 +126,13 @@ export function parseRoute(url: { pathname: string; search: string }): Route {
       stretch: readStretch(params),
     };
   }
+  if (/^machine\/?$/.test(path)) {
+    return {
+      page: "machine",
+      range: oneOf(MACHINE_RANGES, params.get("range"), EMPTY_MACHINE.range),
+      stretch: readStretch(params),
+    };
+  }
   if (/^runtimes\/?$/.test(path)) return { page: "runtimes" };
   if (/^connect\/?$/.test(path)) return { page: "connect", app: params.get("app") };
   if (path !== "" && path !== "index.html" && !/^traces\/?$/.test(path)) {
@@ -129,15 +157,16 @@ export function routeHref(route: KnownRoute): string {
     if (route.spanId) params.set("span", route.spanId);
     if (route.tab !== "io") params.set("tab", route.tab);
   } else {
-    if (route.q) params.set("q", route.q);
+    if (route.page !== "machine" && route.q) params.set("q", route.q);
+    const usual = route.page === "machine" ? EMPTY_MACHINE.range : DEFAULT_RANGE;
     if (route.stretch) {
       params.set("from", new Date(route.stretch.fromMs).toISOString());
       params.set("to", new Date(route.stretch.toMs).toISOString());
-    } else if (route.range !== DEFAULT_RANGE) {
+    } else if (route.range !== usual) {
       params.set("range", route.range);
     }
   }
-  const name = route.page === "overview" ? "overview" : "traces";
+  const name = route.page === "list" ? "traces" : route.page;
   const path = route.page === "trace" ? `${BASE}traces/${route.traceId}` : `${BASE}${name}`;
   const query = params.toString();
   return query ? `${path}?${query}` : path;
@@ -166,8 +195,14 @@ export function askedTimes(
   return { fromMs: nowMs - RANGE_MS[route.range], toMs: null };
 }
 
-/** The times of the overview. They end at a moment, so that all of its questions mean the same. */
-export function overviewTimes(route: OverviewRoute, nowMs: number): Stretch {
+/**
+ * The times of overview and machine. They end at a moment, so that all questions of a page mean the
+ * same.
+ */
+export function endedTimes(
+  route: Pick<OverviewRoute | MachineRoute, "range" | "stretch">,
+  nowMs: number,
+): Stretch {
   if (route.stretch) return route.stretch;
   const fromMs = nowMs - RANGE_MS[route.range];
   // Days begin with an hour: the server has whole hours added up already.

@@ -5,6 +5,7 @@ export const shell = {
   chat: "Chat",
   overview: "Overview",
   traces: "Traces",
+  machine: "Machine",
   runtimes: "Runtimes",
   connect: "Connect",
   language: "Language: English. Switch to Japanese",

@@ -7,6 +7,7 @@ export const shell: typeof en = {
   chat: "チャット",
   overview: "概要",
   traces: "トレース",
+  machine: "マシン",
   runtimes: "ランタイム",
   connect: "接続",
   language: "表示言語: 日本語。英語に切り替える",

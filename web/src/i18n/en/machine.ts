@@ -1,0 +1,86 @@
+export const machine = {
+  title: "Machine",
+  loading: "Reading what the machine did …",
+  failed: "What the machine did could not be loaded",
+  partial: "May be incomplete: a part of what is kept could not be read, or was too much.",
+  retry: "Try again",
+  traces: "Traces of this time",
+
+  ranges: { "15m": "15 min", "1h": "1 h", "24h": "24 h", "7d": "7 days" },
+
+  empty: {
+    title: "The machine was not looked at in this time",
+    text: "Andon takes a sample once a second for as long as it runs.",
+    since: (moment: string): string => `This time it has been running since ${moment}.`,
+    now: "Look at the last 15 min",
+  },
+
+  oom: (count: string, one: boolean, last: string): string =>
+    `The kernel ended ${one ? "a process" : `${count} processes`} for want of memory in this time${one ? ", at" : ", the last one at"} ${last}.`,
+
+  facts: {
+    now: "The machine now",
+    end: "The machine at the end of this time",
+    cpu: "CPU",
+    memory: "Memory",
+    swap: "Swap",
+    load: "Load",
+    pressure: "Pressure",
+    cores: "Cores",
+    of: (part: string, total: string): string => `${part} of ${total}`,
+    noSwap: "none",
+    minute: "tasks, mean of a minute",
+    waits: (cpu: string, memory: string, disk: string): string =>
+      `CPU ${cpu} · memory ${memory} · disk ${disk}`,
+    memoryTotal: (total: string): string => `${total} of memory`,
+  },
+
+  charts: {
+    label: "Over time",
+    hint: "means of this time; drag to narrow it",
+    titles: {
+      cpu: "CPU, cores",
+      memory: "Memory",
+      pressure: "Time spent waiting for",
+      disk: "Disk",
+      network: "Network",
+      swap: "Swap",
+    },
+    series: {
+      user: "programs",
+      system: "kernel",
+      steal: "stolen",
+      iowait: "waiting for disk",
+      peak: "peak",
+      used: "used",
+      cached: "file cache",
+      cpu: "CPU",
+      memory: "memory",
+      disk: "disk",
+      read: "read",
+      write: "written",
+      receive: "in",
+      send: "out",
+      swapIn: "in",
+      swapOut: "out",
+    },
+    peaks: (values: string): string => `peak ${values}`,
+  },
+
+  processes: {
+    title: "Processes",
+    note: "mean and peak over this time",
+    order: "Sort",
+    orders: { cpu: "by CPU", memory: "by memory" },
+    name: "Process",
+    cpu: "CPU, cores",
+    cpuPeak: "peak",
+    memory: "Memory, peak",
+    threads: "Threads",
+    seen: "Seen",
+    pid: (pid: number): string => `pid ${pid}`,
+    none: "No process was sampled in this time.",
+    more: (rows: number): string => `${rows} more`,
+    fewer: "Fewer",
+  },
+};

@@ -1,0 +1,31 @@
+import { describe, expect, it } from "vitest";
+import { rateScale, wholeScale } from "./scales";
+import { mark } from "./words";
+
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+
+describe("a scale", () => {
+  it("ends at exactly what there is", () => {
+    expect(wholeScale(2)).toEqual({ top: 2, marks: [1, 2] });
+    expect(wholeScale(1)).toEqual({ top: 1, marks: [0.5, 1] });
+    expect(wholeScale(64)).toEqual({ top: 64, marks: [32, 64] });
+    expect(wholeScale(23.5 * GIB).marks).toEqual([8 * GIB, 16 * GIB, 23.5 * GIB]);
+    // 8 GiB less what the kernel keeps: no mark just below the top.
+    expect(wholeScale(7.7 * GIB).marks).toEqual([4 * GIB, 7.7 * GIB]);
+    expect(wholeScale(0)).toEqual({ top: 1, marks: [] });
+  });
+
+  it("of rates ends above the greatest, and lets a quiet disk be flat", () => {
+    expect(rateScale(5 * MIB)).toEqual({ top: 6 * MIB, marks: [2 * MIB, 4 * MIB, 6 * MIB] });
+    expect(rateScale(MIB)).toEqual({ top: MIB, marks: [MIB / 2, MIB] });
+    expect(rateScale(0).top).toBe(64 * 1024);
+  });
+
+  it("is marked as short as it is round", () => {
+    expect(mark("bytes", 8 * GIB, "en")).toBe("8 GiB");
+    expect(mark("rate", 1.5 * MIB, "ja")).toBe("1.5 MiB/秒");
+    expect(mark("cores", 0.5, "en")).toBe("0.5");
+    expect(mark("share", 0.5, "en")).toBe("50 %");
+  });
+});
