@@ -141,6 +141,8 @@ pub(crate) struct CallState {
     queue_position: AtomicU32,
     load_permille: AtomicU64,
     prompt_done: AtomicU64,
+    /// When that was, since `started`: a runtime reads many tokens at a time, and says nothing meanwhile.
+    prompt_done_ns: AtomicU64,
     prompt_total: AtomicU64,
     prompt_cached: AtomicU64,
     tokens: AtomicU64,
@@ -177,6 +179,7 @@ impl CallState {
             queue_position: AtomicU32::new(0),
             load_permille: AtomicU64::new(UNKNOWN),
             prompt_done: AtomicU64::new(UNKNOWN),
+            prompt_done_ns: AtomicU64::new(0),
             prompt_total: AtomicU64::new(UNKNOWN),
             prompt_cached: AtomicU64::new(UNKNOWN),
             tokens: AtomicU64::new(0),
@@ -245,7 +248,9 @@ impl CallState {
     }
 
     pub(crate) fn set_prompt(&self, done: u64, total: u64, cached: u64) {
-        self.prompt_done.store(done, Relaxed);
+        if self.prompt_done.swap(done, Relaxed) != done {
+            self.prompt_done_ns.store(self.elapsed_ns(), Relaxed);
+        }
         self.prompt_total.store(total, Relaxed);
         self.prompt_cached.store(cached, Relaxed);
     }
@@ -308,10 +313,13 @@ impl CallState {
         let load_progress = known(&self.load_permille).map(|permille| permille as f64 / 1_000.0);
         let (done, total, cached) =
             (known(&self.prompt_done), known(&self.prompt_total), known(&self.prompt_cached));
-        let share = match phase {
-            Phase::Load => load_progress,
-            Phase::Prompt => prompt_share(done, total, cached),
-            Phase::Queue | Phase::Generate => None,
+        let (share, since_share) = match phase {
+            Phase::Load => (load_progress, Duration::ZERO),
+            Phase::Prompt => {
+                let since = self.elapsed_ns().saturating_sub(self.prompt_done_ns.load(Relaxed));
+                (prompt_share(done, total, cached), Duration::from_nanos(since).min(in_phase))
+            }
+            Phase::Queue | Phase::Generate => (None, Duration::ZERO),
         };
         PhaseEvent {
             phase,
@@ -325,7 +333,7 @@ impl CallState {
             tokens,
             tokens_per_s: (phase == Phase::Generate && tokens > 1)
                 .then(|| (tokens - 1) as f64 / in_phase.as_secs_f64().max(0.001)),
-            eta_ms: share.and_then(|share| remaining_ms(share, in_phase)),
+            eta_ms: share.and_then(|share| remaining_ms(share, in_phase, since_share)),
             eta_exact: phase == Phase::Prompt && share.is_some(),
         }
     }
@@ -338,10 +346,13 @@ fn prompt_share(done: Option<u64>, total: Option<u64>, cached: Option<u64>) -> O
     Some(done?.saturating_sub(cached) as f64 / new as f64)
 }
 
-fn remaining_ms(share: f64, elapsed: Duration) -> Option<u64> {
+/// `share` was done `since` so long, and the whole has taken `elapsed`.
+fn remaining_ms(share: f64, elapsed: Duration, since: Duration) -> Option<u64> {
     // Below a twentieth the estimate jumps about more than it tells.
-    (share >= 0.05)
-        .then(|| (elapsed.as_secs_f64() * 1_000.0 * (1.0 - share).max(0.0) / share) as u64)
+    (share >= 0.05).then(|| {
+        let all = elapsed.saturating_sub(since).as_secs_f64() / share;
+        ((all - elapsed.as_secs_f64()).max(0.0) * 1_000.0) as u64
+    })
 }
 
 #[cfg(test)]
@@ -376,8 +387,14 @@ mod tests {
 
     #[test]
     fn time_left_follows_from_the_share_done() {
-        assert_eq!(remaining_ms(0.5, Duration::from_secs(2)), Some(2_000));
-        assert_eq!(remaining_ms(0.01, Duration::from_secs(2)), None);
+        let remaining = |share, elapsed, since| {
+            remaining_ms(share, Duration::from_secs(elapsed), Duration::from_secs(since))
+        };
+        assert_eq!(remaining(0.5, 2, 0), Some(2_000));
+        // Half was done after two seconds, and one has passed since.
+        assert_eq!(remaining(0.5, 3, 1), Some(1_000));
+        assert_eq!(remaining(0.5, 9, 7), Some(0));
+        assert_eq!(remaining(0.01, 2, 0), None);
         assert_eq!(prompt_share(Some(60), Some(110), Some(10)), Some(0.5));
         assert_eq!(prompt_share(Some(10), Some(10), Some(10)), None);
     }
