@@ -7,6 +7,7 @@
 // name.
 import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { spanOf, startAndon, temporaryFolder } from "./harness/andon.mjs";
 import { launch, openPage } from "./harness/browser.mjs";
@@ -26,6 +27,8 @@ import {
 import { until } from "./harness/wait.mjs";
 
 const HEX_32 = /^[0-9a-f]{32}$/;
+/** How long the runtime keeps an idle model; five minutes (300) in the article. */
+const KEPT_S = Number(process.env.ANDON_TEST_KEEP_ALIVE_S ?? 4);
 const NOTICE = "*11文字目以降を非表示にしています*";
 
 let browser;
@@ -260,6 +263,50 @@ function testsOf(programs) {
       assert.equal(beside.status, 200, beside.text);
       assert.equal(beside.json.model, "tinyllama:latest", "the store has what the route names");
       assert.equal(beside.json.note ?? null, null);
+    },
+  );
+
+  programTest(
+    "all three before Andon's capture: why the first answer, the second and a later one took so long",
+    programs,
+    ["gateway", "proxy", "runtime"],
+    async (ended, ports) => {
+      const andon = ended(
+        await startAndon({
+          options: {
+            "capture-listen": `127.0.0.1:${ports.runtime}`,
+            "keep-alive": `${KEPT_S}s`,
+            lang: "en",
+          },
+          env: { OLLAMA_MODELS: await store() },
+        }),
+      );
+      ended(await startProxy(programs, ports, folder));
+      ended(await startGateway(programs, ports, folder));
+      let asked = 0;
+      const why = async () => {
+        const answer = await ask(`${local(ports.gateway)}/chat`, { json: { message: SHORT } });
+        assert.equal(answer.status, 200, answer.text);
+        asked += 1;
+        const [trace] = await until("its trace is stored", async () => {
+          const traces = await andon.traces("name:generate");
+          return traces.length === asked && traces;
+        });
+        return (await andon.get(`/api/v1/traces/${trace.trace_id}/why?lang=en`)).json;
+      };
+      // The machine is looked at once a second: a rise needs a look before it.
+      await sleep(2_500);
+      const cold = await why();
+      assert.equal(cold.cause, "cold_start");
+      assert.match(cold.sentence, /^Cold start .*Loading the model took [\d.]+ m?s of [\d.]+ m?s/);
+      const evidence = cold.evidence.map(({ text }) => text).join(" ");
+      assert.match(evidence, /The runtime's memory rose from .* to .* meanwhile/);
+      const warm = await why();
+      assert.equal(warm.cause, "none", warm.sentence);
+      await sleep(KEPT_S * 1_000 + 1_500);
+      const later = await why();
+      assert.equal(later.cause, "keep_alive_expired");
+      assert.match(later.sentence, /The model had left memory: unused for .*, it is kept for /);
     },
   );
 }

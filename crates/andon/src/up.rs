@@ -9,8 +9,8 @@ use std::{
 use andon_api::{Access, ApiState, Parts};
 use andon_diagnose::Diagnoser;
 use andon_gateway::{
-    CaptureConfig, Gateway, GatewayConfig, HttpClient, LiveCalls, Proxy, ProxyConfig, ProxyLink,
-    Recorder, RecorderConfig, RuntimeCatalog, http_client,
+    CaptureConfig, Gateway, GatewayConfig, HttpClient, LiveCalls, ModelKeeper, Proxy, ProxyConfig,
+    ProxyLink, Recorder, RecorderConfig, RuntimeCatalog, http_client,
 };
 use andon_host::{Machine, RuntimePids};
 use andon_model::Span;
@@ -196,7 +196,9 @@ impl House {
             recorder.clone(),
         );
         let runtimes = captured.watched(config, &catalog, &client, &last);
-        let catalogs = runtimes.iter().map(|runtime| runtime.catalog.clone()).collect();
+        let catalogs: Vec<_> = runtimes.iter().map(|runtime| runtime.catalog.clone()).collect();
+        let models = models_kept(&state, client.clone(), &catalogs);
+        tokio::spawn(models.clone().run());
         tokio::spawn(capture::follow_log(config.clone(), catalogs, live.clone()));
         let captured = CaptureConfig { host: host.clone(), ..config.capture.clone() };
         let entrances =
@@ -214,6 +216,7 @@ impl House {
             recorder,
             live,
             diagnoser,
+            keeper: models,
             catalog: catalog.clone(),
             runtimes,
             intake: intake.clone(),
@@ -264,6 +267,16 @@ impl House {
             tracing::warn!(%error, "the store could not write everything");
         }
     }
+}
+
+/// Goes on with those that were kept before.
+fn models_kept(state: &StateDb, client: HttpClient, catalogs: &[RuntimeCatalog]) -> ModelKeeper {
+    let keeper = ModelKeeper::new(client, catalogs.to_vec());
+    match andon_api::kept_models(state) {
+        Ok(models) => keeper.keep(models),
+        Err(error) => tracing::warn!(%error, "which models are to be kept is not known any more"),
+    }
+    keeper
 }
 
 fn nanoseconds(time: Duration) -> u64 {

@@ -15,6 +15,9 @@ pub(crate) enum ApiError {
     BadRequest(String),
     #[error("{0} was not found")]
     NotFound(String),
+    /// The same, in words of its own.
+    #[error("{0}")]
+    Absent(String),
     #[error("the request body is larger than {0} bytes")]
     TooLarge(usize),
     #[error(transparent)]
@@ -57,7 +60,7 @@ impl ApiError {
         use ApiErrorCode as Code;
         match self {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, Code::BadRequest),
-            Self::NotFound(_) => (StatusCode::NOT_FOUND, Code::NotFound),
+            Self::NotFound(_) | Self::Absent(_) => (StatusCode::NOT_FOUND, Code::NotFound),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge),
             Self::Store(StoreError::RangeTooLong { .. }) => {
                 (StatusCode::BAD_REQUEST, Code::RangeTooLong)

@@ -11,6 +11,7 @@ mod error;
 mod feedback;
 mod forget;
 mod intake;
+mod kept;
 mod live;
 mod machine;
 mod models;
@@ -29,7 +30,7 @@ use std::{sync::Arc, time::Instant};
 
 use andon_connect::Place;
 use andon_diagnose::Diagnoser;
-use andon_gateway::{LiveCalls, Recorder, Route, RuntimeCatalog};
+use andon_gateway::{LiveCalls, ModelKeeper, Recorder, Route, RuntimeCatalog};
 use andon_model::Policy;
 use andon_privacy::Protector;
 use andon_receive::Intake;
@@ -44,6 +45,7 @@ pub use access::{Access, Password, guard};
 pub use audit::AuditPage;
 pub use forget::{ForgetAnswer, ForgetError, forget_on_record, forget_subject, preview_forget};
 pub use intake::ReceivePort;
+pub use kept::kept_models;
 pub use pages::{has_real_pages, pages};
 pub use runtimes::{CaptureAddress, WatchedRuntime};
 pub use traces::{TimeError, parse_time};
@@ -62,6 +64,8 @@ pub struct Parts {
     pub live: LiveCalls,
     /// Says what the calls that run wait for.
     pub diagnoser: Arc<Diagnoser>,
+    /// Loads models, and keeps some in memory.
+    pub keeper: ModelKeeper,
     /// That of the main runtime.
     pub catalog: RuntimeCatalog,
     /// All runtimes, the main one first.
@@ -114,6 +118,9 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(aggregate::aggregate))
         .routes(routes!(aggregate::heat_map))
         .routes(routes!(models::models))
+        .routes(routes!(kept::kept, kept::keep, kept::keep_no_longer))
+        .routes(routes!(kept::load))
+        .routes(routes!(kept::unload))
         .routes(routes!(runtimes::runtimes))
         .routes(routes!(connect::connect))
         .routes(routes!(intake::intake))

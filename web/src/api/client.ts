@@ -14,9 +14,11 @@ import type {
   HeatMap,
   HeatMapQuery,
   IntakeReply,
+  KeptReply,
   LiveReply,
   Machine,
   MachineQuery,
+  ModelOf,
   ModelsReply,
   Note,
   NotesReply,
@@ -126,6 +128,21 @@ export const getLive = (lang: "ja" | "en", signal?: AbortSignal): Promise<LiveRe
 
 export const getRuntimes = (signal?: AbortSignal): Promise<RuntimesReply> =>
   get("/api/v1/runtimes", {}, signal);
+
+/** The models that Andon keeps in memory. */
+export const getKeptModels = (signal?: AbortSignal): Promise<KeptReply> =>
+  get("/api/v1/models/kept", {}, signal);
+
+export const keepModel = (of: ModelOf): Promise<KeptReply> =>
+  post("/api/v1/models/kept", of, { method: "PUT" });
+
+export const keepModelNoLonger = (of: ModelOf): Promise<KeptReply> =>
+  request(`/api/v1/models/kept?${new URLSearchParams({ ...of })}`, { method: "DELETE" });
+
+/** Answers when the model is in memory. */
+export const loadModel = (of: ModelOf): Promise<unknown> => post("/api/v1/models/load", of);
+
+export const unloadModel = (of: ModelOf): Promise<unknown> => post("/api/v1/models/unload", of);
 
 /** What came in by each door since the start. */
 export const getIntake = (signal?: AbortSignal): Promise<IntakeReply> =>

@@ -65,6 +65,9 @@ export type HostProcess = Schemas["ProcessCurve"];
 export type Explanation = Schemas["Explanation"];
 export type TraceHostReply = Schemas["TraceHost"];
 export type LiveCall = Schemas["LiveCallNow"];
+export type KeptReply = Schemas["KeptModels"];
+export type KeptModel = Schemas["Kept"];
+export type ModelOf = Schemas["ModelOf"];
 export type LiveReply = Schemas["LiveCalls"];
 /** The event `stored` of the traces' stream. */
 export type StoredTraces = Schemas["StoredTraces"];

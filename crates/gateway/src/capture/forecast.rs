@@ -42,6 +42,9 @@ struct Pace {
     /// Tokens, and nanoseconds for them.
     read: VecDeque<(f64, f64)>,
     loads_ns: VecDeque<u64>,
+    /// Tokens that were in the cache beyond what prompts had in common: instructions that the runtime
+    /// puts before each of them.
+    heads: VecDeque<u64>,
 }
 
 impl Paces {
@@ -55,6 +58,10 @@ impl Paces {
                 Some(cached) => all.saturating_sub(cached) as f64,
                 None => all as f64 * (1.0 - before),
             };
+            if let Some(cached) = span.cached_tokens {
+                let head = (cached as f64 - all as f64 * before).max(0.0);
+                push(&mut pace.heads, head as u64);
+            }
             if new >= LEAST_TOKENS && ns > 0 {
                 push(&mut pace.read, (new, ns as f64));
             }
@@ -69,6 +76,15 @@ impl Paces {
         let pace = self.known.get(&(service.to_owned(), model.to_owned()))?;
         let (tokens, ns) = pace.read.iter().fold((0.0, 0.0), |(t, n), one| (t + one.0, n + one.1));
         (tokens > 0.0).then(|| ns / tokens)
+    }
+
+    /// Tokens that the runtime will have in its cache whatever the prompt is: as many as it mostly had.
+    fn head(&self, service: &str, model: &str) -> u64 {
+        let pace = self.known.get(&(service.to_owned(), model.to_owned()));
+        let mut heads: Vec<u64> =
+            pace.map(|pace| pace.heads.iter().copied().collect()).unwrap_or_default();
+        heads.sort_unstable();
+        heads.get(heads.len() / 2).copied().unwrap_or(0)
     }
 
     /// The longest of the last loads: the short ones were of a model in memory.
@@ -149,8 +165,10 @@ fn outlook(call: &Call) -> Option<Outlook> {
     let ns_a_token = past.paces.reading(call.service(), name)?;
     let before = past.threads.look(&asker, (call.service(), name), contents);
     let tokens = past.lengths.estimate(name, Shape::of(contents), before.start).tokens;
-    let new = tokens * (1.0 - before.share);
     let is_loaded = found.is_none_or(|found| found.loaded);
+    // What is loaded anew has nothing in its cache.
+    let head = if is_loaded { past.paces.head(call.service(), name) as f64 } else { 0.0 };
+    let new = (tokens * (1.0 - before.share) - head).max(0.0);
     Some(Outlook {
         prompt_tokens: tokens as u64,
         cached_tokens: (tokens - new) as u64,
@@ -192,6 +210,12 @@ mod tests {
         assert_eq!(paces.reading("ollama", "tiny"), Some(2.0 * MS as f64));
         assert_eq!(paces.reading("gpu-box", "tiny"), None);
         assert_eq!(paces.loading("ollama", "tiny"), Duration::from_secs(5));
+        // Beyond the nine tenths that were there before, nothing was cached.
+        assert_eq!(paces.head("ollama", "tiny"), 0);
+        for _ in 0..2 {
+            paces.learn(&span(1_000, Some(160), 100, 0), 0.01);
+        }
+        assert_eq!(paces.head("ollama", "tiny"), 150);
     }
 
     #[test]

@@ -33,5 +33,18 @@ export const runtimes = {
   expires: "Leaves memory in",
   never: "never",
   noModels: "It lists no model.",
+  actions: "Actions",
+  keep: "Keep loaded",
+  kept: "Kept loaded",
+  keepTitle: "Andon asks for it again before it would leave memory, also after a restart.",
+  load: "Load",
+  unload: "Unload",
+  keptStates: {
+    held: "in memory",
+    loading: "being loaded",
+    waiting: "waits for another model to leave",
+    missing: "not there",
+    failed: "could not be loaded",
+  },
   more: (count: string) => `${count} more`,
 };

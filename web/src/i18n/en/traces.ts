@@ -220,6 +220,8 @@ export const traces = {
     cached: (count: string) => `${count} cached`,
     cold: "Cold start",
     shares: "Where the time went",
+    keepLoaded: (model: string): string => `Keep ${model} loaded`,
+    keptLoaded: (model: string): string => `${model} is kept loaded`,
     showSpan: "Show the span",
     causes: "What took the time",
     evidence: "Show the evidence",

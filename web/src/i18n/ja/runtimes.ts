@@ -35,5 +35,18 @@ export const runtimes: typeof en = {
   expires: "解放まで",
   never: "解放しない",
   noModels: "モデルの一覧が空です。",
+  actions: "操作",
+  keep: "常駐させる",
+  kept: "常駐中",
+  keepTitle: "解放される前に Andon が読み込みを延長します。再起動後も続きます。",
+  load: "読み込む",
+  unload: "解放する",
+  keptStates: {
+    held: "メモリ内",
+    loading: "読み込み中",
+    waiting: "ほかのモデルの解放待ち",
+    missing: "見つかりません",
+    failed: "読み込めませんでした",
+  },
   more: (count) => `ほか ${count} 件`,
 };

@@ -209,6 +209,8 @@ export const traces: typeof en = {
     cached: (count) => `再利用 ${count}`,
     cold: "コールドスタート",
     shares: "時間の内訳",
+    keepLoaded: (model) => `${model} を常駐させる`,
+    keptLoaded: (model) => `${model} は常駐中`,
     showSpan: "スパンを見る",
     causes: "要因",
     evidence: "根拠を見る",

@@ -2,6 +2,7 @@
 
 import { ApiFailure, getRuntimes } from "../../api/client";
 import type { RuntimeReply } from "../../api/types";
+import { KeptModels } from "./kept.svelte";
 
 const REFRESH_MS = 5_000;
 
@@ -9,6 +10,7 @@ export class Runtimes {
   /** Null until the first answer. */
   all = $state.raw<RuntimeReply[] | null>(null);
   failure = $state.raw<ApiFailure | null>(null);
+  readonly kept = new KeptModels();
   /** For the times that are left, in milliseconds since 1970. */
   now = $state(Date.now());
 
@@ -30,7 +32,8 @@ export class Runtimes {
 
   async refresh(signal?: AbortSignal): Promise<void> {
     try {
-      this.all = (await getRuntimes(signal)).runtimes;
+      const [{ runtimes }] = await Promise.all([getRuntimes(signal), this.kept.refresh(signal)]);
+      this.all = runtimes;
       this.failure = null;
     } catch (error) {
       if (signal?.aborted) return;
