@@ -52,9 +52,12 @@ async function calm(count, numbers) {
   }
 }
 
-function note(name, { said, right, ns, both }) {
+function note(name, { said, right, ns, both, says }) {
   const causes = said.causes.map(({ cause }) => cause);
-  const isRight = right.includes(said.cause) && (!both || right.every((it) => causes.includes(it)));
+  const isRight =
+    right.includes(said.cause) &&
+    (!both || right.every((it) => causes.includes(it))) &&
+    (!says || says.test(said.sentence));
   const found = said.causes.find(({ cause }) => cause === right[0]);
   const off = ns && found ? Math.abs(found.ns - ns) / ns : null;
   results.push({ name, cause: said.cause, right: right[0], isRight, off });

@@ -20,6 +20,30 @@ async function behind(world, random) {
   return second;
 }
 
+/** A caller who has enough of it after `afterMs`. */
+async function leave(world, random, content, afterMs) {
+  const controller = new AbortController();
+  const id = random
+    .whole(1, 2 ** 31)
+    .toString(16)
+    .padStart(32, "1");
+  const body = {
+    model: world.modelName,
+    messages: [{ role: "user", content }],
+    options: { num_predict: 2000 },
+  };
+  const asked = fetch(`${world.andon.captureUrl}/api/chat`, {
+    method: "POST",
+    headers: { traceparent: `00-${id}-00000000000000a1-01` },
+    body: JSON.stringify(body),
+    signal: controller.signal,
+  }).then((answer) => answer.text());
+  await sleep(afterMs);
+  controller.abort();
+  await asked.catch(() => {});
+  return world.explained(id);
+}
+
 export const SCENARIOS = {
   async normal(world, random) {
     return { said: await world.call(ordinary(random)), right: ["none"] };
@@ -121,26 +145,25 @@ export const SCENARIOS = {
   },
 
   async "client gone"(world, random) {
-    const controller = new AbortController();
-    const id = random
-      .whole(1, 2 ** 31)
-      .toString(16)
-      .padStart(32, "1");
-    const body = {
-      model: world.modelName,
-      messages: [{ role: "user", content: ENDLESS }],
-      options: { num_predict: 2000 },
-    };
-    const asked = fetch(`${world.andon.captureUrl}/api/chat`, {
-      method: "POST",
-      headers: { traceparent: `00-${id}-00000000000000a1-01` },
-      body: JSON.stringify(body),
-      signal: controller.signal,
-    }).then((answer) => answer.text());
-    await sleep(random.between(500, 1500));
-    controller.abort();
-    await asked.catch(() => {});
-    return { said: await world.explained(id), right: ["client_gone"] };
+    const said = await leave(world, random, ENDLESS, random.between(500, 1500));
+    return { said, right: ["client_gone"] };
+  },
+
+  async "client gone while the prompt is read"(world, random) {
+    const content = random.words(random.whole(1200, 1800));
+    const said = await leave(world, random, content, random.between(300, 1200));
+    return { said, right: ["client_gone"] };
+  },
+
+  async "runtime paused"(world, random) {
+    const paused = random.between(1500, 4000);
+    const call = world.call({ content: ENDLESS, tokens: 48 });
+    await sleep(random.between(600, 900));
+    world.runtime.signal("SIGSTOP");
+    await sleep(paused);
+    world.runtime.signal("SIGCONT");
+    // Nothing that Andon sees of the machine explains it, and it must not make anything up.
+    return { said: await call, right: ["unknown"], ns: paused * NS };
   },
 
   async "model missing"(world, random) {
@@ -162,6 +185,24 @@ export const SCENARIOS = {
       json: { message: ENDLESS, num_predict: 3000 + random.whole(0, 1000), temperature: 0 },
     });
     const said = await world.explainedBy(world.strict, answer.json.trace_id);
-    return { said, right: ["timeout"] };
+    return { said, right: ["timeout"], says: /while writing the answer/ };
+  },
+
+  async "timeout while the prompt is read"(world, random) {
+    const message = random.words(random.whole(1300, 1800));
+    const answer = await ask(`${world.strict.url}/chat`, { json: { message } });
+    const said = await world.explainedBy(world.strict, answer.json.trace_id);
+    return { said, right: ["timeout"], says: /while reading the prompt/ };
+  },
+
+  async "timeout while waiting"(world, random) {
+    const first = world.call({ content: ENDLESS, tokens: random.whole(250, 400) });
+    await sleep(random.between(300, 600));
+    const answer = await ask(`${world.strict.url}/chat`, {
+      json: { message: random.words(random.whole(20, 60)) },
+    });
+    const said = await world.explainedBy(world.strict, answer.json.trace_id);
+    await first;
+    return { said, right: ["timeout"], says: /while waiting for its turn/ };
   },
 };

@@ -152,7 +152,10 @@ impl Scene<'_> {
         if lost < LEAST_LOST_TOKENS || read == 0 {
             return None;
         }
-        let ns = (read_ns as f64 * lost as f64 / read as f64) as u64;
+        // What was slow beside is another cause's cost.
+        let now = read_ns as f64 / read as f64;
+        let pace = usual.ns_per_token_read(read).map_or(now, |usual| usual.min(now));
+        let ns = (lost as f64 * pace) as u64;
         let facts = [Fact::Prompt { read, cached, usual: usual.read_tokens() }];
         // With another size of context even a loaded model begins with an empty cache.
         let last = self.runtime.model(model_of(call.0)).and_then(|model| model.last.as_ref());

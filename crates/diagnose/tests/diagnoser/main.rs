@@ -92,6 +92,26 @@ fn a_prompt_that_was_there_before_and_is_read_anew_has_lost_its_cache() {
 }
 
 #[test]
+fn a_prompt_that_is_read_anew_and_slowly_has_not_lost_all_of_that_time_with_its_cache() {
+    let mut world = World::warm();
+    let mut span = Ask { read: 400, slow: 10.0, written: 5, ..Ask::default() }.span(world.now);
+    span.attributes.set("andon.prompt.shared_bytes", 500_i64);
+    span.attributes.set("andon.prompt.bytes", 1_000_i64);
+    let span = world.see(span, |_| {}, &[]);
+    assert_eq!(cause(&span), Cause::Unknown);
+    let lost = Diagnosis::of(&span)
+        .unwrap()
+        .findings
+        .into_iter()
+        .find(|it| it.cause == Cause::PromptCacheLost);
+    assert_eq!(
+        lost.map_or(0, |lost| lost.ns),
+        0,
+        "200 tokens at the usual pace are not worth saying"
+    );
+}
+
+#[test]
 fn a_cache_that_went_with_the_model_is_the_load_s_cost_and_counted_once() {
     let mut world = World::warm();
     world.wait(400 * S);
