@@ -19,6 +19,9 @@ use crate::{
 };
 
 const MOST_RUNTIMES: usize = 64;
+/// Calls that run of which is said what they wait for: each is held against all others, and thousands may
+/// run. Nobody reads so many.
+const MOST_TOLD: usize = 64;
 
 /// All that is remembered is bounded: some minutes of the machine, and of 64 runtimes with 64 models
 /// each what is usual and the last calls.
@@ -67,7 +70,8 @@ impl Diagnoser {
         diagnosis.put(span);
     }
 
-    /// Why calls that run now, among `running`, take their time; in the order of `running`.
+    /// Why calls that run now, among `running`, take their time; in the order of `running`, and of the
+    /// first 64.
     pub fn waiting(
         &self,
         running: &[LiveCall],
@@ -91,7 +95,8 @@ impl Diagnoser {
             }
             .waiting(language)
         };
-        running.iter().map(why).collect()
+        let told = running.iter().take(MOST_TOLD).map(why);
+        told.chain(std::iter::repeat_with(|| None)).take(running.len()).collect()
     }
 
     /// Learns what is usual from a call that was judged before.

@@ -9,7 +9,7 @@ use crate::{
     machine::Machine,
     past::{Beside, KeepAlive, Runtime, model_of, options},
     speed::{self, Strain},
-    usual::Usual,
+    usual::{LONG, Usual},
 };
 
 /// What takes less is nobody's trouble.
@@ -27,11 +27,6 @@ const ODDLY_SLOW: f64 = 2.0;
 const ODDLY_LEAST_NS: u64 = 1_000_000_000;
 /// Reading fewer tokens than these is no long prompt, however slow it was.
 pub(crate) const LONG_PROMPT_TOKENS: u64 = 256;
-/// A long prompt, or answer, is so many times the usual one.
-pub(crate) const LONG: u64 = 2;
-/// Answers differ; a long one is far beyond nine of ten, and not by a few words.
-pub(crate) const FAR_OUT: f64 = 1.5;
-const LEAST_EXCESS_TOKENS: u64 = 32;
 /// Where nothing is known to be usual: the share that reading must take.
 const LONG_PROMPT_SHARE: f64 = 0.4;
 /// A cache lost is worth saying from so many tokens on.
@@ -220,13 +215,7 @@ impl Scene<'_> {
         if ns < LEAST_NS {
             return None;
         }
-        let (middle, long) = (usual.written_tokens()?, usual.long_answer_tokens()?);
-        let is_long = tokens >= middle.saturating_mul(LONG)
-            && tokens as f64 >= long as f64 * FAR_OUT
-            && tokens >= middle.saturating_add(LEAST_EXCESS_TOKENS);
-        if !is_long {
-            return None;
-        }
+        let middle = usual.exceeded_by(tokens)?;
         let now = ns as f64 / tokens as f64;
         let pace = usual.ns_per_token_written(tokens).unwrap_or(f64::MAX).min(now);
         let ns = ((tokens - middle) as f64 * pace) as u64;

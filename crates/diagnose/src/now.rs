@@ -6,12 +6,12 @@ use serde::Serialize;
 use crate::{
     call::{Call, LEAST_LOAD_NS},
     diagnosis::{Fact, Finding},
-    judge::{FAR_OUT, LONG, LONG_PROMPT_TOKENS, SLOW},
+    judge::{LONG_PROMPT_TOKENS, SLOW},
     loads,
     machine::Machine,
     past::{Beside, KeepAlive, Runtime},
     speed,
-    usual::Usual,
+    usual::{LONG, Usual},
     words::{Language, Told},
 };
 
@@ -124,12 +124,9 @@ impl Present<'_> {
 
     fn answer(&self, usual: &Usual) -> Option<Finding> {
         let tokens = self.call.tokens;
-        let (middle, long) = (usual.written_tokens()?, usual.long_answer_tokens()?);
-        let is_long =
-            tokens >= middle.saturating_mul(LONG) && tokens as f64 >= long as f64 * FAR_OUT;
-        let fact = Fact::Answer { tokens, usual: middle };
-        let ns = self.in_phase_ns();
-        is_long.then(|| Finding::new(Cause::LongAnswer, Phase::Generate, ns).with([fact]))
+        let fact = Fact::Answer { tokens, usual: usual.exceeded_by(tokens)? };
+        let finding = Finding::new(Cause::LongAnswer, Phase::Generate, self.in_phase_ns());
+        Some(finding.with([fact]))
     }
 
     /// The phase's pace, and what strained the machine these last seconds.

@@ -17,6 +17,11 @@ const ENOUGH: usize = 3;
 const ENOUGH_CALLS: usize = 5;
 /// A prompt's pace is compared with prompts of up to so many times its length.
 const ALIKE: u64 = 4;
+/// A long prompt, or answer, is so many times the usual one.
+pub(crate) const LONG: u64 = 2;
+/// Answers differ; a long one is far beyond nine of ten, and not by a few words.
+const FAR_OUT: f64 = 1.5;
+const LEAST_EXCESS_TOKENS: u64 = 32;
 
 /// Of one model at one runtime.
 #[derive(Default)]
@@ -107,6 +112,15 @@ impl Usual {
         }
         all.sort_unstable();
         all.get(all.len() * 9 / 10).copied()
+    }
+
+    /// The usual length of an answer, if this one is far longer.
+    pub(crate) fn exceeded_by(&self, tokens: u64) -> Option<u64> {
+        let (middle, long) = (self.written_tokens()?, self.long_answer_tokens()?);
+        let is_long = tokens >= middle.saturating_mul(LONG)
+            && tokens as f64 >= long as f64 * FAR_OUT
+            && tokens >= middle.saturating_add(LEAST_EXCESS_TOKENS);
+        is_long.then_some(middle)
     }
 
     pub(crate) fn rest_ns(&self) -> Option<u64> {

@@ -123,3 +123,28 @@ fn a_clock_that_went_back_ends_nothing() {
     (call.start_ns, call.phase_since_ns) = (world.now + 5 * S, world.now + 9 * S);
     assert_eq!(cause(&world, &[call]), None);
 }
+
+#[test]
+fn an_answer_is_long_by_the_same_rule_as_one_that_has_ended() {
+    let mut world = World::new();
+    for _ in 0..9 {
+        world.ask(Ask { written: 6, ..Ask::default() });
+    }
+    let writing = |tokens: u64| LiveCall {
+        tokens,
+        ..running(&world, Phase::Generate, (tokens * WRITE_NS).max(2 * S))
+    };
+    // Twice the usual, and a few words more all the same.
+    assert_eq!(cause(&world, &[writing(60)]), Some(Cause::LongAnswer));
+    let short = LiveCall { phase_since_ns: world.now - S, ..writing(24) };
+    assert_eq!(cause(&world, &[short]), None);
+}
+
+#[test]
+fn of_thousands_that_run_the_first_ones_are_told() {
+    let world = World::warm();
+    let calls: Vec<_> = (0..5_000).map(|_| running(&world, Phase::Queue, 3 * S)).collect();
+    let told = world.diagnoser.waiting(&calls, world.now, Language::English);
+    assert_eq!(told.len(), calls.len());
+    assert_eq!(told.iter().flatten().count(), 64);
+}
