@@ -218,10 +218,15 @@ pub(crate) async fn keep_samples(
         if let Some(host) = &sample.host {
             diagnoser.note(host, &sample.processes);
         }
-        let records =
-            [Record::Host(sample.host.into_iter().collect()), Record::Processes(sample.processes)];
-        for record in records {
-            let stored = match store.append(record) {
+        let records = [
+            Record::Host(sample.host.into_iter().collect()),
+            Record::Processes(sample.processes),
+            Record::Devices(sample.devices),
+        ];
+        // All of a look before any is waited for, so that they are written to the disk at once.
+        let taken = records.map(|record| store.append(record));
+        for ack in taken {
+            let stored = match ack {
                 Ok(ack) => ack.await,
                 Err(error) => Err(error),
             };

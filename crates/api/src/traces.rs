@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
-use andon_model::{HostSample, ProcessSample, TraceId, UnixNanos};
+use andon_model::{DeviceSample, HostSample, ProcessSample, TraceId, UnixNanos};
 use andon_store::{Filter, Interrupt, Trace, TracePage, TraceQuery};
 use axum::{
     Json,
@@ -146,6 +146,8 @@ pub(crate) struct TraceHost {
     to_ns: UnixNanos,
     samples: Vec<HostSample>,
     processes: Vec<ProcessCurve>,
+    /// Parts of the machine, each at the times when it was looked at.
+    devices: Vec<DeviceSample>,
 }
 
 /// One process over time.
@@ -166,9 +168,11 @@ pub(crate) struct ProcessPoint {
     time_ns: UnixNanos,
     cpu_cores: f64,
     rss_bytes: u64,
+    major_faults_per_s: Option<f64>,
+    gpu_memory_bytes: Option<u64>,
 }
 
-/// CPU, memory and processes over a trace's time.
+/// CPU, memory, processes and parts of the machine over a trace's time.
 #[utoipa::path(get, path = "/api/v1/traces/{trace_id}/host", tag = "traces",
     params(("trace_id" = String, Path)), responses(
     (status = 200, body = TraceHost), (status = 400, body = ErrorBody),
@@ -184,7 +188,8 @@ pub(crate) async fn host(
     ask(move || {
         let samples = state.0.store.host_samples(from_ns, to_ns)?;
         let processes = curves(state.0.store.process_samples(from_ns, to_ns)?);
-        Ok(Json(TraceHost { from_ns, to_ns, samples, processes }))
+        let devices = state.0.store.device_samples(from_ns, to_ns)?;
+        Ok(Json(TraceHost { from_ns, to_ns, samples, processes, devices }))
     })
     .await
 }
@@ -204,6 +209,8 @@ fn curves(samples: Vec<ProcessSample>) -> Vec<ProcessCurve> {
             time_ns: sample.time_ns,
             cpu_cores: sample.cpu_cores,
             rss_bytes: sample.rss_bytes,
+            major_faults_per_s: sample.major_faults_per_s,
+            gpu_memory_bytes: sample.gpu_memory_bytes,
         });
     }
     curves.into_values().collect()

@@ -133,7 +133,7 @@ mod tests {
 
     fn tree(own_group: &str) -> (tempfile::TempDir, Roots) {
         let folder = tempfile::tempdir().unwrap();
-        let roots = Roots { proc: folder.path().join("proc"), sys: folder.path().join("sys") };
+        let roots = Roots::below(folder.path());
         create_dir_all(roots.proc.join("self")).unwrap();
         create_dir_all(roots.sys.join("fs/cgroup/a/b")).unwrap();
         write(roots.proc.join("self/cgroup"), format!("1:cpu:/x\n0::{own_group}\n")).unwrap();

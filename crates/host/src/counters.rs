@@ -3,6 +3,7 @@
 use andon_model::HostSample;
 
 use crate::cgroup::Cgroup;
+use crate::devices::Cores;
 use crate::files::{FileReader, Roots};
 use crate::parse::{self, CpuTicks, Pressure, Traffic};
 use crate::processes::Units;
@@ -27,11 +28,20 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// `None` on a system without `/proc`.
-    pub(crate) fn read(roots: &Roots, cgroup: &Cgroup, reader: &mut FileReader) -> Option<Self> {
+    /// `None` on a system without `/proc`. Notes the ticks of each CPU besides, which are in the same
+    /// file.
+    pub(crate) fn read(
+        roots: &Roots,
+        cgroup: &Cgroup,
+        reader: &mut FileReader,
+        cores: &mut Cores,
+    ) -> Option<Self> {
         let proc = &roots.proc;
+        let text = reader.read_text(&proc.join("stat"))?;
+        let cpu = parse::cpu_ticks(text)?;
+        cores.note(text, cpu.online_cpus);
         let mut counters = Self {
-            cpu: reader.read_text(&proc.join("stat")).and_then(parse::cpu_ticks)?,
+            cpu,
             cgroup_cpu_us: cgroup.cpu_used_us(reader),
             throttled_us: cgroup.throttled_us(reader),
             disk: reader.read_text(&proc.join("diskstats")).map(parse::disks).unwrap_or_default(),

@@ -4,22 +4,31 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// No file that we parse comes near this; one that does is cut here.
 const MAX_FILE_BYTES: usize = 1 << 20;
 
 const FIRST_BUFFER_BYTES: usize = 16 << 10;
 
-/// The kernel's two trees; a test points them at a folder of its own.
+/// The kernel's trees; a test points them at a folder of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Roots {
     pub(crate) proc: PathBuf,
     pub(crate) sys: PathBuf,
+    pub(crate) dev: PathBuf,
 }
 
 impl Default for Roots {
     fn default() -> Self {
-        Self { proc: PathBuf::from("/proc"), sys: PathBuf::from("/sys") }
+        Self::below(Path::new("/"))
+    }
+}
+
+impl Roots {
+    pub(crate) fn below(folder: &Path) -> Self {
+        let [proc, sys, dev] = ["proc", "sys", "dev"].map(|name| folder.join(name));
+        Self { proc, sys, dev }
     }
 }
 
@@ -76,6 +85,29 @@ impl FileReader {
     pub(crate) fn read_text(&mut self, path: &Path) -> Option<&str> {
         std::str::from_utf8(self.read(path)?).ok()
     }
+
+    /// The one number that a file of `/sys` holds.
+    pub(crate) fn number<T: FromStr>(&mut self, path: &Path) -> Option<T> {
+        self.read_text(path)?.trim().parse().ok()
+    }
+
+    /// The one line that a file of `/sys` holds, if there is something in it.
+    pub(crate) fn line(&mut self, path: &Path) -> Option<String> {
+        let line = self.read_text(path)?.trim();
+        (!line.is_empty()).then(|| line.to_owned())
+    }
+}
+
+/// What is in a folder, in order of the numbers that the names end in: `hwmon2` before `hwmon10`.
+pub(crate) fn names_in(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<String> =
+        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort_by_cached_key(|name| {
+        let stem = name.trim_end_matches(|last: char| last.is_ascii_digit());
+        (stem.to_owned(), name[stem.len()..].parse::<u64>().unwrap_or(0))
+    });
+    names
 }
 
 /// In one call to the kernel, of which a look makes hundreds.

@@ -58,6 +58,14 @@ fn machine_at(roots: &Roots) -> Machine {
     }
 }
 
+/// How often the kernel has ended a process for want of memory since boot; `None` where it does not
+/// count.
+pub fn oom_kills() -> Option<u64> {
+    let mut reader = FileReader::new();
+    let counters = reader.read_text(&Roots::default().proc.join("vmstat"))?;
+    parse::named_number(counters, "oom_kill")
+}
+
 fn available_cpus() -> Option<u32> {
     std::thread::available_parallelism().ok().and_then(|count| u32::try_from(count.get()).ok())
 }
@@ -84,7 +92,7 @@ mod tests {
     #[test]
     fn a_container_s_limits_are_what_can_be_used() {
         let folder = tempfile::tempdir().unwrap();
-        let roots = Roots { proc: folder.path().join("proc"), sys: folder.path().join("sys") };
+        let roots = Roots::below(folder.path());
         create_dir_all(roots.proc.join("self")).unwrap();
         create_dir_all(roots.proc.join("sys/kernel")).unwrap();
         create_dir_all(roots.sys.join("fs/cgroup")).unwrap();
@@ -108,8 +116,7 @@ mod tests {
     #[test]
     fn without_proc_only_the_cpu_count_is_known() {
         let folder = tempfile::tempdir().unwrap();
-        let nowhere = folder.path().to_owned();
-        let machine = machine_at(&Roots { proc: nowhere.clone(), sys: nowhere });
+        let machine = machine_at(&Roots::below(folder.path()));
         assert_eq!(machine.memory_total, None);
         assert_eq!(machine.host_name, None);
         assert!(machine.cpu_count.is_some());

@@ -43,6 +43,38 @@ pub(crate) fn cpu_ticks(text: &str) -> Option<CpuTicks> {
     found.then_some(ticks)
 }
 
+/// Clock ticks of one logical CPU since it was first there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct CoreTicks {
+    pub(crate) number: u32,
+    /// As of the whole machine: waiting for a disk is not busy, stolen time is.
+    pub(crate) busy: u64,
+    /// Busy, idle or waiting for a disk.
+    pub(crate) total: u64,
+}
+
+/// Some of the logical CPUs in `/proc/stat`: those whose place among all gives `turn` when it is divided
+/// by `every`.
+pub(crate) fn core_ticks(text: &str, every: usize, turn: usize, cores: &mut Vec<CoreTicks>) {
+    cores.clear();
+    // They come first, before lines that are long.
+    let lines = text.lines().map_while(|line| line.strip_prefix("cpu"));
+    let of_one = lines.filter_map(|line| line.split_once(' '));
+    let numbered = of_one.filter_map(|(number, ticks)| Some((number.parse().ok()?, ticks)));
+    for (place, (number, ticks)) in numbered.enumerate() {
+        if place % every.max(1) != turn {
+            continue;
+        }
+        let mut words = ticks.split_ascii_whitespace();
+        let mut field = || words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+        let [user, nice, system, idle, iowait, irq, softirq, steal] = [0; 8].map(|_: u8| field());
+        let busy =
+            [user, nice, system, irq, softirq, steal].into_iter().fold(0, u64::saturating_add);
+        let total = busy.saturating_add(idle).saturating_add(iowait);
+        cores.push(CoreTicks { number, busy, total });
+    }
+}
+
 /// Bytes, from `/proc/meminfo`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Memory {
@@ -190,6 +222,8 @@ pub(crate) fn networks(text: &str) -> Traffic {
 pub(crate) struct ProcessStat<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) is_zombie: bool,
+    /// Pages that had to come from a disk, since it began.
+    pub(crate) major_faults: u64,
     pub(crate) cpu_ticks: u64,
     pub(crate) threads: u32,
     /// Ticks after boot.
@@ -206,7 +240,8 @@ pub(crate) fn process_stat(line: &[u8]) -> Option<ProcessStat<'_>> {
     // Counted from the state, which proc(5) calls field 3.
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
-    let user: u64 = fields.nth(10)?.parse().ok()?;
+    let major_faults = fields.nth(8)?.parse().ok()?;
+    let user: u64 = fields.nth(1)?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     let threads = fields.nth(4)?.parse().ok()?;
     let started_ticks = fields.nth(1)?.parse().ok()?;
@@ -214,6 +249,7 @@ pub(crate) fn process_stat(line: &[u8]) -> Option<ProcessStat<'_>> {
     Some(ProcessStat {
         name,
         is_zombie: state == "Z" || state == "X",
+        major_faults,
         cpu_ticks: user.saturating_add(system),
         threads,
         started_ticks,

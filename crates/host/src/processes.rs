@@ -66,6 +66,9 @@ struct Process {
     read_at: Instant,
     idle_looks: u32,
     cpu_cores: f64,
+    major_faults: u64,
+    /// Unknown at the first look.
+    major_faults_per_s: Option<f64>,
     rss_bytes: u64,
     threads: u32,
     io: Option<(Instant, Traffic)>,
@@ -98,6 +101,8 @@ pub(crate) struct Look<'a> {
     pub(crate) boot_time_s: u64,
     pub(crate) machine_cpus: u32,
     pub(crate) runtime_pids: &'a [u32],
+    /// Bytes on GPUs by process, as far as they are known.
+    pub(crate) gpu_memory: &'a HashMap<u32, u64>,
 }
 
 #[derive(Debug)]
@@ -207,9 +212,12 @@ impl Processes {
         }
         let Some(process) = self.known.get_mut(&pid) else { return };
         let since = look.at.saturating_duration_since(process.read_at);
-        process.cpu_cores = look.elapsed.map_or(0.0, |elapsed| {
-            // It may have rested at the look before.
-            let elapsed = if is_known { Elapsed::new(since) } else { elapsed };
+        // It may have rested at the look before.
+        let elapsed = look.elapsed.map(|last| if is_known { Elapsed::new(since) } else { last });
+        process.major_faults_per_s =
+            elapsed.map(|elapsed| elapsed.rate(process.major_faults, stat.major_faults));
+        process.major_faults = stat.major_faults;
+        process.cpu_cores = elapsed.map_or(0.0, |elapsed| {
             let ticks_per_s = elapsed.rate(process.cpu_ticks, stat.cpu_ticks);
             // The kernel's numbers are not all of one instant: no more than the machine has.
             (ticks_per_s / self.units.ticks_per_s as f64).min(f64::from(look.machine_cpus.max(1)))
@@ -259,8 +267,8 @@ impl Processes {
         reader.fill(&file).then_some(file)
     }
 
-    /// A process that was not there at the last look began since then, so all of its CPU time
-    /// belongs to this one; at the first look nothing is known about when it was used.
+    /// A process that was not there at the last look began since then, so all of its CPU time and its
+    /// faults belong to this one; at the first look nothing is known about when that was.
     fn newborn(&self, stat: &ProcessStat<'_>, look: &Look<'_>) -> Process {
         let since_boot_ns = u128::from(stat.started_ticks) * 1_000_000_000
             / u128::from(self.units.ticks_per_s.max(1));
@@ -277,6 +285,8 @@ impl Processes {
             read_at: look.at,
             idle_looks: 0,
             cpu_cores: 0.0,
+            major_faults: if look.elapsed.is_some() { 0 } else { stat.major_faults },
+            major_faults_per_s: None,
             rss_bytes: 0,
             threads: 0,
             io: None,
@@ -309,8 +319,8 @@ impl Processes {
         }
     }
 
-    /// The busiest, the largest, those with a role, and those that have just come to rest: a
-    /// reader would go on believing them busy.
+    /// The busiest, the largest, those with a role or memory of a GPU, and those that have just come
+    /// to rest: a reader would go on believing them busy.
     fn choose(&mut self, top: usize, look: &Look<'_>) {
         self.ranking.clear();
         self.chosen.clear();
@@ -319,7 +329,8 @@ impl Processes {
             self.ranking.push(Rank { pid: *pid, cpu_cores, rss_bytes });
             let came_to_rest = cpu_cores < CPU_NOISE_CORES
                 && process.reported.is_some_and(|reported| reported.cpu_cores >= CPU_NOISE_CORES);
-            if self.role(*pid, process, look).is_some() || came_to_rest {
+            let is_on_gpu = look.gpu_memory.contains_key(pid);
+            if self.role(*pid, process, look).is_some() || is_on_gpu || came_to_rest {
                 self.chosen.push(*pid);
             }
         }
@@ -377,6 +388,8 @@ impl Processes {
             threads: process.threads,
             read_bytes_per_s: rates.map(|(read, _)| read),
             write_bytes_per_s: rates.map(|(_, written)| written),
+            major_faults_per_s: process.major_faults_per_s,
+            gpu_memory_bytes: look.gpu_memory.get(&pid).copied(),
         })
     }
 }

@@ -6,12 +6,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use andon_model::{HostSample, ProcessSample, UnixNanos};
+use andon_model::{DeviceSample, HostSample, ProcessSample, UnixNanos};
 use tokio::sync::mpsc;
 
 use crate::HostError;
 use crate::cgroup::Cgroup;
 use crate::counters::{Counters, Rates};
+use crate::devices::{self, Devices};
 use crate::files::{FileReader, Roots};
 use crate::machine::units;
 use crate::parse::{self, Memory};
@@ -69,6 +70,9 @@ pub struct Sample {
     pub processes: Vec<ProcessSample>,
     /// Processes that were not looked at, because the machine has too many.
     pub processes_left_out: usize,
+    /// CPUs, GPUs, temperatures and energy meters, as far as they are there and say something. Of more
+    /// than 32 CPUs each has its turn, and temperatures are in every fifth look only.
+    pub devices: Vec<DeviceSample>,
 }
 
 /// Measures. Each [`sample`](Self::sample) covers the time since the one before (the first: since
@@ -81,25 +85,30 @@ pub struct Sampler {
     reader: FileReader,
     cgroup: Cgroup,
     processes: Processes,
+    devices: Devices,
     runtime_pids: Vec<u32>,
     before: Option<(Instant, Counters)>,
 }
 
+/// What a sampler begins with, beside where it looks.
+pub(crate) struct Begin {
+    pub(crate) own_pid: u32,
+    pub(crate) now: Instant,
+    pub(crate) gpus: devices::Open,
+}
+
 impl Sampler {
     pub fn new(config: Config) -> Self {
-        Self::at(Roots::default(), units(), std::process::id(), config, Instant::now())
+        let (own_pid, gpus) = (std::process::id(), devices::open_nvml as devices::Open);
+        let begin = Begin { own_pid, now: Instant::now(), gpus };
+        Self::at(Roots::default(), units(), config, begin)
     }
 
-    pub(crate) fn at(
-        roots: Roots,
-        units: Units,
-        own_pid: u32,
-        config: Config,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn at(roots: Roots, units: Units, config: Config, begin: Begin) -> Self {
         let mut reader = FileReader::new();
         let cgroup = Cgroup::find(&roots, &mut reader);
-        let processes = Processes::new(&roots, units, own_pid);
+        let processes = Processes::new(&roots, units, begin.own_pid);
+        let devices = Devices::new(&roots, begin.gpus);
         let mut sampler = Self {
             roots,
             config,
@@ -107,10 +116,11 @@ impl Sampler {
             reader,
             cgroup,
             processes,
+            devices,
             runtime_pids: Vec::new(),
             before: None,
         };
-        sampler.begin(now);
+        sampler.begin(begin.now);
         sampler
     }
 
@@ -133,7 +143,8 @@ impl Sampler {
 
     pub(crate) fn sample_at(&mut self, at: Instant, time_ns: UnixNanos) -> Sample {
         let Some(counters) = self.counters() else {
-            return Sample { host: None, processes: Vec::new(), processes_left_out: 0 };
+            let (processes, devices) = (Vec::new(), Vec::new());
+            return Sample { host: None, processes, processes_left_out: 0, devices };
         };
         let before = self.before.replace((at, counters));
         let elapsed = before.map(|(before, _)| Elapsed::new(at.saturating_duration_since(before)));
@@ -141,6 +152,10 @@ impl Sampler {
             .zip(elapsed)
             .and_then(|((_, before), elapsed)| self.host(&before, &counters, elapsed, time_ns));
         self.config.runtime_pids.copy_to(&mut self.runtime_pids);
+        let mut devices = self.devices.look(at, time_ns, &mut self.reader);
+        if elapsed.is_none() {
+            devices.clear();
+        }
         let look = Look {
             at,
             time_ns,
@@ -148,6 +163,7 @@ impl Sampler {
             boot_time_s: counters.cpu.boot_time_s,
             machine_cpus: counters.cpu.online_cpus,
             runtime_pids: &self.runtime_pids,
+            gpu_memory: self.devices.gpu_memory(),
         };
         let processes_left_out = self.processes.look(&look, &mut self.reader);
         let processes = if elapsed.is_some() {
@@ -155,11 +171,11 @@ impl Sampler {
         } else {
             Vec::new()
         };
-        Sample { host, processes, processes_left_out }
+        Sample { host, processes, processes_left_out, devices }
     }
 
     fn counters(&mut self) -> Option<Counters> {
-        Counters::read(&self.roots, &self.cgroup, &mut self.reader)
+        Counters::read(&self.roots, &self.cgroup, &mut self.reader, self.devices.cores())
     }
 
     fn memory(&mut self) -> Option<Memory> {

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use andon_host::{Config, ROLE_RUNTIME, RuntimePids, Sampler, spawn};
+use andon_model::DeviceKind;
 
 /// Set for the copy of this test program that burns one core.
 const BURN: &str = "ANDON_TEST_BURN";
@@ -104,6 +105,12 @@ fn a_real_sample_is_whole() {
     assert!(now_ns - own.started_ns.min(now_ns) < 3_600_000_000_000, "{own:?}");
     assert!(own.read_bytes_per_s.is_none() && own.threads >= 1);
     assert!(sample.processes.len() <= 40, "{}", sample.processes.len());
+    let cpus: Vec<_> =
+        sample.devices.iter().filter(|device| device.kind == DeviceKind::Cpu).collect();
+    assert!((1..=32).contains(&cpus.len()), "{cpus:?}");
+    let utilizations = sample.devices.iter().filter_map(|device| device.utilization);
+    assert!(utilizations.clone().all(|share| (0.0..=1.0).contains(&share)), "{cpus:?}");
+    assert!(sample.devices.iter().all(|device| device.time_ns == now_ns && !device.id.is_empty()));
 }
 
 /// The promise is 5 ms of CPU for 300 processes in an optimised build; this one is mostly not

@@ -33,6 +33,6 @@ pub use raw::{
     Contents, Holds, Judgement, LooseTexts, Observation, RawAttribute, RawContent, RawMetric,
     RawText,
 };
-pub use sample::{HostSample, ProcessSample};
+pub use sample::{DeviceKind, DeviceSample, HostSample, ProcessSample};
 pub use span::{Cause, LlmKind, Source, Span, SpanKind, Status, Timings};
 pub use time::UnixNanos;

@@ -1,8 +1,8 @@
-//! What the machine did: one host sample and some process samples a second.
+//! What the machine did: one host sample, and some samples of processes and of parts, a second.
 
 use serde::{Deserialize, Serialize};
 
-use crate::UnixNanos;
+use crate::{UnixNanos, named::named};
 
 /// One look at the whole machine. Rates are per second since the sample before; what the kernel does
 /// not say is `None`.
@@ -73,4 +73,59 @@ pub struct ProcessSample {
     pub read_bytes_per_s: Option<f64>,
     #[serde(default)]
     pub write_bytes_per_s: Option<f64>,
+    /// Pages that had to come from a disk, per second since the last look at it: of a model's weights
+    /// that did not stay in memory, for example.
+    #[serde(default)]
+    pub major_faults_per_s: Option<f64>,
+    /// Held by it on all GPUs together; unknown without NVIDIA's driver, or where that does not tell.
+    #[serde(default)]
+    pub gpu_memory_bytes: Option<u64>,
+}
+
+named! {
+    /// Which part of the machine a sample is of.
+    #[derive(Default)]
+    pub enum DeviceKind {
+        /// One logical CPU.
+        #[default]
+        Cpu = "cpu",
+        Gpu = "gpu",
+        /// One sensor.
+        Temperature = "temperature",
+        /// One meter.
+        Energy = "energy",
+    }
+}
+
+/// One look at one part of the machine. What a part does not have, or does not say, is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub struct DeviceSample {
+    #[schema(value_type = u64)]
+    pub time_ns: UnixNanos,
+    pub kind: DeviceKind,
+    /// The same from look to look and from start to start: `cpu3`, a GPU's UUID or PCI address, a
+    /// sensor's chip and place, a meter's folder (`intel-rapl:0`).
+    pub id: String,
+    /// What people call it: a product, a sensor's label, `package-0`.
+    pub name: Option<String>,
+    /// Share of the time at work, 0 to 1. Of a CPU since it was last reported, with stolen time and
+    /// without waiting for disks (`/proc/stat`); of a GPU as its driver says.
+    pub utilization: Option<f64>,
+    /// Of a GPU's own memory; of one that is part of the CPU, what is set aside for it.
+    pub memory_used_bytes: Option<u64>,
+    pub memory_total_bytes: Option<u64>,
+    /// Clock at this moment: of a CPU's core, a GPU's compute units. A CPU's is looked for now and
+    /// then only, because asking wakes it up.
+    pub frequency_hz: Option<f64>,
+    pub temperature_c: Option<f64>,
+    /// Power drawn: of an energy meter the mean since it was last reported.
+    pub power_w: Option<f64>,
+    /// What the power is held to.
+    pub power_limit_w: Option<f64>,
+    /// The most that a GPU's memory can move: the width of its bus by its highest clock, twice a cycle.
+    pub memory_bandwidth_bytes_per_s: Option<f64>,
+    /// Whether heat or power holds the clock down: of a GPU at this moment (NVML's reasons), of a CPU
+    /// at some time since it was last asked (`thermal_throttle/core_throttle_count`).
+    pub throttled: Option<bool>,
 }

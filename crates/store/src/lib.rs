@@ -9,6 +9,7 @@
 
 mod ack;
 mod aggregate;
+mod calls;
 mod config;
 mod embedded;
 mod error;
@@ -29,7 +30,9 @@ mod text;
 
 use std::sync::Arc;
 
-use andon_model::{Content, Evaluation, HostSample, ProcessSample, Span, TraceId, UnixNanos};
+use andon_model::{
+    Content, DeviceSample, Evaluation, HostSample, ProcessSample, Span, TraceId, UnixNanos,
+};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -38,6 +41,7 @@ pub use aggregate::{
     AggregateQuery, Aggregation, Dimension, Distribution, Figures, Group, HeatColumn, HeatMap,
     HeatMapQuery, Order, Point, Population,
 };
+pub use calls::CallQuery;
 pub use config::{Config, Retention};
 pub use embedded::{
     Copied, Damaged, EmbeddedStore, ExportFormat, Forget, Forgotten, LogStats, Repair, ScrubState,
@@ -47,7 +51,7 @@ pub use embedded::{
 pub use error::StoreError;
 pub use interrupt::{Interrupt, RaiseOnDrop};
 pub use lock::{Holder, holder};
-pub use machine::{Machine, MachineQuery, ProcessUse};
+pub use machine::{DevicePoint, DeviceUse, Machine, MachineQuery, ProcessUse};
 pub use query::{
     Cursor, CursorError, FacetCount, Facets, Filter, QueryError, TracePage, TraceQuery,
     TraceSummary,
@@ -110,9 +114,25 @@ pub trait Store: Send + Sync {
         to_ns: UnixNanos,
     ) -> Result<Vec<ProcessSample>, StoreError>;
 
+    /// Samples of the machine's parts, as [`Store::host_samples`]. Not each part is in each look, so
+    /// what thinning leaves may lack some; [`Store::machine`] has them all.
+    fn device_samples(
+        &self,
+        from_ns: UnixNanos,
+        to_ns: UnixNanos,
+    ) -> Result<Vec<DeviceSample>, StoreError>;
+
     /// The machine in steps of time, and what processes used; memory is that of the answer, whatever
     /// the length.
     fn machine(&self, query: &MachineQuery) -> Result<Machine, StoreError>;
+
+    /// Hands out the calls to models that began in a time, in no order, each with what its time went to
+    /// and its attributes; whether a file could not be read. Memory is that of a few thousand spans.
+    fn visit_calls(
+        &self,
+        query: &CallQuery,
+        take: &mut dyn FnMut(Span),
+    ) -> Result<bool, StoreError>;
 
     /// Hears of traces that were added or changed, once they are durable and visible.
     fn subscribe(&self) -> broadcast::Receiver<Arc<[TraceId]>>;

@@ -2,7 +2,9 @@
 //! hundred thousand, are written as lists of their fields; a later version may add fields behind
 //! those that there are. All else has field names.
 
-use andon_model::{Evaluation, HostSample, MetricPoint, ProcessSample, Span, Timings};
+use andon_model::{
+    DeviceSample, Evaluation, HostSample, MetricPoint, ProcessSample, Span, Timings,
+};
 use andon_privacy::{Protected, SpanBatch};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,7 @@ pub enum Record {
     Host(Vec<HostSample>),
     Processes(Vec<ProcessSample>),
     Metrics(Vec<MetricPoint>),
+    Devices(Vec<DeviceSample>),
 }
 
 /// What a span usually takes.
@@ -30,6 +33,7 @@ pub(crate) mod kind {
     pub(crate) const PROCESSES: u8 = 4;
     pub(crate) const SPANS: u8 = 5;
     pub(crate) const METRICS: u8 = 6;
+    pub(crate) const DEVICES: u8 = 7;
 }
 
 /// A record read back.
@@ -40,6 +44,7 @@ pub(crate) enum Stored {
     Host(Vec<HostSample>),
     Processes(Vec<ProcessSample>),
     Metrics(Vec<MetricPoint>),
+    Devices(Vec<DeviceSample>),
 }
 
 impl Record {
@@ -50,6 +55,7 @@ impl Record {
             Self::Host(_) => kind::HOST,
             Self::Processes(_) => kind::PROCESSES,
             Self::Metrics(_) => kind::METRICS,
+            Self::Devices(_) => kind::DEVICES,
         }
     }
 
@@ -60,6 +66,7 @@ impl Record {
             Self::Host(samples) => samples.is_empty(),
             Self::Processes(samples) => samples.is_empty(),
             Self::Metrics(points) => points.is_empty(),
+            Self::Devices(samples) => samples.is_empty(),
         }
     }
 
@@ -78,6 +85,7 @@ impl Record {
             Self::Host(samples) => named(samples),
             Self::Processes(samples) => named(samples),
             Self::Metrics(points) => named(points),
+            Self::Devices(samples) => named(samples),
         }
     }
 }
@@ -90,6 +98,7 @@ impl From<Record> for Stored {
             Record::Host(samples) => Self::Host(samples),
             Record::Processes(samples) => Self::Processes(samples),
             Record::Metrics(points) => Self::Metrics(points),
+            Record::Devices(samples) => Self::Devices(samples),
         };
         stored.cut_to_columns()
     }
@@ -107,6 +116,7 @@ impl Stored {
             kind::HOST => parse(payload).map(Self::Host),
             kind::PROCESSES => parse(payload).map(Self::Processes),
             kind::METRICS => parse(payload).map(Self::Metrics),
+            kind::DEVICES => parse(payload).map(Self::Devices),
             _ => None,
         };
         stored.map(Self::cut_to_columns)
@@ -128,6 +138,7 @@ impl Stored {
             }
             Self::Host(rows) => rows.iter_mut().map(|row| &mut row.time_ns).for_each(cut),
             Self::Processes(rows) => rows.iter_mut().map(|row| &mut row.time_ns).for_each(cut),
+            Self::Devices(rows) => rows.iter_mut().map(|row| &mut row.time_ns).for_each(cut),
             Self::Metrics(rows) => rows.iter_mut().for_each(|row| {
                 let MetricPoint { time_ns, start_ns, count, .. } = row;
                 [time_ns].into_iter().chain(start_ns).chain(count).for_each(cut);

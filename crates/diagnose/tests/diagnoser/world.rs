@@ -115,6 +115,8 @@ impl World {
                 threads: 1,
                 read_bytes_per_s: None,
                 write_bytes_per_s: None,
+                major_faults_per_s: None,
+                gpu_memory_bytes: None,
             });
             self.diagnoser.note(&host, &seen.collect::<Vec<_>>());
             self.now += S;

@@ -13,6 +13,20 @@ fn cpu_ticks_leave_out_idle_waiting_and_guests() {
 }
 
 #[test]
+fn ticks_of_each_cpu_are_read_in_turns() {
+    let text = "cpu  1 1 1 1\ncpu0 50 5 25 500 20 2 1 3 9 9\ncpu2 1 1 1 1\ncpu7 10\nintr 1 2\n\
+                cpu9 1 1 1 1\n";
+    let mut cores = Vec::new();
+    core_ticks(text, 1, 0, &mut cores);
+    assert_eq!(cores.iter().map(|core| core.number).collect::<Vec<_>>(), [0, 2, 7]);
+    let busy = 50 + 5 + 25 + 2 + 1 + 3;
+    assert_eq!(cores[0], CoreTicks { number: 0, busy, total: busy + 520 });
+    assert_eq!(cores[2], CoreTicks { number: 7, busy: 10, total: 10 });
+    core_ticks(text, 2, 1, &mut cores);
+    assert_eq!(cores, [CoreTicks { number: 2, busy: 3, total: 4 }]);
+}
+
+#[test]
 fn memory_is_in_bytes() {
     let text = "MemTotal:       16000 kB\nMemFree: 1 kB\nMemAvailable: 9000 kB\n\
                 SwapTotal: 2000 kB\nSwapFree: 1500 kB\n";
@@ -64,7 +78,7 @@ fn a_process_name_may_hold_brackets_spaces_and_bytes() {
                  3133440 345 18446744073709551615 1 1 0 0\n";
     let stat = process_stat(line).unwrap();
     assert_eq!(stat.name, b"a) b (\xffc");
-    assert_eq!((stat.cpu_ticks, stat.threads), (300, 12));
+    assert_eq!((stat.cpu_ticks, stat.threads, stat.major_faults), (300, 12, 3));
     assert_eq!((stat.started_ticks, stat.rss_pages, stat.is_zombie), (142_592, 345, false));
 }
 
@@ -82,11 +96,13 @@ proptest! {
         let text = String::from_utf8_lossy(&bytes);
         let _ = (cpu_ticks(&text), memory(&text), disks(&text), networks(&text));
         let _ = (process_io(&text), named_number(&text, "a"));
+        core_ticks(&text, 3, 1, &mut Vec::new());
     }
 
     #[test]
     fn no_kernel_line_makes_a_parser_panic(text in "[0-9 ()a-z:.\n-]{0,300}") {
         let _ = process_stat(text.as_bytes());
         let _ = (cpu_ticks(&text), memory(&text), disks(&text), networks(&text));
+        core_ticks(&format!("cpu0 {text}"), 1, 0, &mut Vec::new());
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::{create_dir_all, remove_dir_all, write};
 
 use super::*;
+use crate::devices::{Card, Driver, Failure, Reading, no_gpus};
 
 const OWN_PID: u32 = 100;
 const UNITS: Units = Units { ticks_per_s: 100, page_bytes: 4096 };
@@ -43,8 +44,15 @@ impl FakeMachine {
     }
 
     fn process(&self, pid: u32, name: &str, command: &str, born: u64, cpu: u64, pages: u64) {
-        let zeros = "0 0 0 0 0 0 0 0 0 0";
-        let line = format!("{pid} ({name}) S {zeros} {cpu} 0 0 0 20 0 3 0 {born} 0 {pages} 0\n");
+        self.faulting(pid, name, command, [born, cpu, pages, 0]);
+    }
+
+    /// When it was born, its ticks of CPU, its pages, and those that came from a disk.
+    fn faulting(&self, pid: u32, name: &str, command: &str, numbers: [u64; 4]) {
+        let [born, cpu, pages, faults] = numbers;
+        let zeros = "0 0 0 0 0 0 0 0";
+        let rest = format!("{cpu} 0 0 0 20 0 3 0 {born} 0 {pages} 0");
+        let line = format!("{pid} ({name}) S {zeros} {faults} 0 {rest}\n");
         self.file(&format!("{pid}/stat"), &line);
         self.file(&format!("{pid}/cmdline"), command);
     }
@@ -54,9 +62,9 @@ impl FakeMachine {
     }
 
     fn sampler(&self, top: usize, runtime_pids: &RuntimePids) -> Sampler {
-        let (proc, sys) = (self.folder.path().join("proc"), self.folder.path().join("sys"));
         let config = Config { top, runtime_pids: runtime_pids.clone(), ..Config::default() };
-        Sampler::at(Roots { proc, sys }, UNITS, OWN_PID, config, self.start)
+        let begin = Begin { own_pid: OWN_PID, now: self.start, gpus: no_gpus };
+        Sampler::at(Roots::below(self.folder.path()), UNITS, config, begin)
     }
 
     fn after(&self, seconds: u64) -> Instant {
@@ -248,6 +256,69 @@ fn disk_traffic_of_a_process_is_known_from_the_second_report_on() {
 }
 
 #[test]
+fn major_faults_of_a_process_are_those_between_two_looks() {
+    let machine = FakeMachine::new();
+    machine.faulting(7, "reader", "reader", [5, 0, 1_000, 400]);
+    let mut sampler = machine.sampler(5, &RuntimePids::default());
+    machine.faulting(7, "reader", "reader", [5, 0, 1_000, 500]);
+    machine.faulting(8, "young", "young", [105, 0, 1_000, 30]);
+    let sample = sampler.sample_at(machine.after(2), 0);
+    assert_eq!(process(&sample, 7).major_faults_per_s, Some(50.0));
+    assert_eq!(process(&sample, 8).major_faults_per_s, Some(15.0));
+    assert_eq!(process(&sample, OWN_PID).major_faults_per_s, Some(0.0));
+    assert_eq!(process(&sample, 7).gpu_memory_bytes, None);
+}
+
+#[test]
+fn parts_of_the_machine_are_in_a_sample_from_the_second_look_on() {
+    let machine = FakeMachine::new();
+    machine.file("stat", "cpu 0\ncpu0 10 0 0 10\ncpu1 5 0 0 5\nbtime 1764000000\n");
+    let mut sampler = machine.sampler(5, &RuntimePids::default());
+    machine.file("stat", "cpu 0\ncpu0 60 0 0 60\ncpu1 5 0 0 105\nbtime 1764000000\n");
+    let devices = sampler.sample_at(machine.after(1), 5).devices;
+    let said: Vec<_> = devices.iter().map(|it| (it.id.as_str(), it.utilization)).collect();
+    assert_eq!(said, [("cpu0", Some(0.5)), ("cpu1", Some(0.0))]);
+    assert_eq!(devices[0].time_ns, 5);
+}
+
+/// A driver with one GPU, on which process 9 holds memory.
+#[derive(Debug)]
+struct OneGpu;
+
+impl Driver for OneGpu {
+    fn count(&mut self) -> Result<u32, Failure> {
+        Ok(1)
+    }
+
+    fn card(&mut self, _: u32) -> Result<Card, Failure> {
+        Ok(Card { uuid: "GPU-1".to_owned(), ..Card::default() })
+    }
+
+    fn reading(&mut self, _: u32) -> Result<Reading, Failure> {
+        Ok(Reading { busy_percent: Some(50), ..Reading::default() })
+    }
+
+    fn memory(&mut self, _: u32) -> Result<Vec<(u32, u64)>, Failure> {
+        Ok(vec![(9, 7 << 30)])
+    }
+}
+
+#[test]
+fn whoever_holds_memory_of_a_gpu_is_reported() {
+    let machine = FakeMachine::new();
+    machine.process(8, "small", "small", 5, 0, 10);
+    machine.process(9, "tiny", "tiny", 5, 0, 1);
+    let begin = Begin { own_pid: OWN_PID, now: machine.start, gpus: || Ok(Box::new(OneGpu)) };
+    let config = Config { top: 0, ..Config::default() };
+    let mut sampler = Sampler::at(Roots::below(machine.folder.path()), UNITS, config, begin);
+    let sample = sampler.sample_at(machine.after(1), 0);
+    assert_eq!(pids(&sample), [9, OWN_PID]);
+    assert_eq!(process(&sample, 9).gpu_memory_bytes, Some(7 << 30));
+    assert_eq!(process(&sample, OWN_PID).gpu_memory_bytes, None);
+    assert_eq!(sample.devices[0].id, "GPU-1");
+}
+
+#[test]
 fn broken_files_of_one_process_hide_only_that_one() {
     let machine = FakeMachine::new();
     machine.file("9/stat", "9 (half a li");
@@ -260,10 +331,11 @@ fn broken_files_of_one_process_hide_only_that_one() {
 #[test]
 fn without_proc_a_sample_is_empty() {
     let folder = tempfile::tempdir().unwrap();
-    let roots = Roots { proc: folder.path().join("no"), sys: folder.path().join("no") };
-    let mut sampler = Sampler::at(roots, UNITS, 1, Config::default(), Instant::now());
+    let begin = Begin { own_pid: 1, now: Instant::now(), gpus: no_gpus };
+    let mut sampler = Sampler::at(Roots::below(folder.path()), UNITS, Config::default(), begin);
     let sample = sampler.sample();
     assert_eq!((sample.host, sample.processes, sample.processes_left_out), (None, vec![], 0));
+    assert_eq!(sample.devices, []);
 }
 
 #[test]

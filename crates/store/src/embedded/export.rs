@@ -8,7 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use andon_model::{Content, Evaluation, HostSample, MetricPoint, ProcessSample, Span, UnixNanos};
+use andon_model::{
+    Content, DeviceSample, Evaluation, HostSample, MetricPoint, ProcessSample, Span, UnixNanos,
+};
 use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use parquet::arrow::{
     ProjectionMask,
@@ -69,6 +71,7 @@ pub fn export(
         (_, Table::Hosts) => lines::<HostSample>(held, selection, to),
         (_, Table::Processes) => lines::<ProcessSample>(held, selection, to),
         (_, Table::Metrics) => lines::<MetricPoint>(held, selection, to),
+        (_, Table::Devices) => lines::<DeviceSample>(held, selection, to),
         // Made of spans, and made anew where these are taken in.
         (_, Table::Rollups) => Ok(0),
     }

@@ -351,7 +351,12 @@ impl Job {
             Table::Spans => self.done.spans += rows,
             Table::Contents => self.done.texts += rows,
             Table::Evaluations => self.done.evaluations += rows,
-            Table::Traces | Table::Rollups | Table::Hosts | Table::Processes | Table::Metrics => {}
+            Table::Traces
+            | Table::Rollups
+            | Table::Hosts
+            | Table::Processes
+            | Table::Metrics
+            | Table::Devices => {}
         }
         self.done.segments += u64::from(rows > 0);
     }

@@ -1,15 +1,18 @@
-//! The machine over a stretch of time: its samples put together in steps, and what each process used.
-//! Whatever the length, memory is that of the answer.
+//! The machine over a stretch of time: its samples put together in steps, those of its parts as well,
+//! and what each process used. Whatever the length, memory is that of the answer.
+
+mod devices;
 
 use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
 use andon_model::{HostSample, ProcessSample, UnixNanos};
 use arrow::{
-    array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch},
+    array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch},
     compute::cast,
     datatypes::{DataType, Float64Type, Int64Type},
 };
 
+use self::devices::Devices;
 use super::Shared;
 use crate::{
     Machine, MachineQuery, ProcessUse, StoreError,
@@ -30,17 +33,21 @@ impl Shared {
     pub(super) fn machine(&self, query: &MachineQuery) -> Result<Machine, StoreError> {
         let points = if query.points == 0 { DEFAULT_POINTS } else { query.points };
         let step_ns = step_of(query.from_ns, query.to_ns, points).unwrap_or(1).max(1);
-        let mut steps = Steps::new(query, step_ns);
+        let grid = Grid::new(query, step_ns);
+        let mut steps = Steps::new(grid);
         let mut is_partial =
             self.visit_samples(query, Table::Hosts, &mut |batch| steps.add(batch))?;
         let mut uses = Uses::new(query);
         is_partial |= self.visit_samples(query, Table::Processes, &mut |batch| uses.add(batch))?;
+        let mut devices = Devices::new(grid);
+        is_partial |= self.visit_samples(query, Table::Devices, &mut |batch| devices.add(batch))?;
         Ok(Machine {
             from_ns: query.from_ns,
             to_ns: query.to_ns,
             step_ns,
             processes: uses.most(steps.looks, query.top),
-            is_partial: is_partial || uses.has_let_go,
+            is_partial: is_partial || uses.has_let_go || devices.has_left_out,
+            devices: devices.uses(),
             mean: steps.samples(Slot::mean),
             peak: steps.samples(|slot, _| slot.peak),
         })
@@ -82,6 +89,36 @@ impl Shared {
     }
 }
 
+/// The steps that a time is divided into.
+#[derive(Debug, Clone, Copy)]
+struct Grid {
+    from_ns: UnixNanos,
+    to_ns: UnixNanos,
+    step_ns: u64,
+    first: u64,
+    count: usize,
+}
+
+impl Grid {
+    fn new(query: &MachineQuery, step_ns: u64) -> Self {
+        let (from_ns, to_ns) = (query.from_ns, query.to_ns);
+        let first = from_ns / step_ns;
+        let count = to_ns.div_ceil(step_ns).saturating_sub(first) as usize;
+        Self { from_ns, to_ns, step_ns, first, count }
+    }
+
+    /// `None` outside of the time.
+    fn step(&self, time: i64) -> Option<usize> {
+        let time = time.unsigned_abs();
+        let is_asked = (self.from_ns..self.to_ns).contains(&time);
+        is_asked.then(|| (time / self.step_ns - self.first) as usize)
+    }
+
+    fn begin_ns(&self, step: usize) -> UnixNanos {
+        (self.first + step as u64) * self.step_ns
+    }
+}
+
 /// One figure of one step.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
@@ -105,38 +142,21 @@ impl Slot {
 /// The host's samples in steps of time, column by column: a column that a version adds needs nothing
 /// here.
 struct Steps {
-    from_ns: UnixNanos,
-    to_ns: UnixNanos,
-    step_ns: u64,
-    first: u64,
+    grid: Grid,
     /// By column of the table, then by step.
     slots: Vec<Vec<Slot>>,
     looks: u64,
 }
 
 impl Steps {
-    fn new(query: &MachineQuery, step_ns: u64) -> Self {
-        let first = query.from_ns / step_ns;
-        let count = query.to_ns.div_ceil(step_ns).saturating_sub(first) as usize;
+    fn new(grid: Grid) -> Self {
         let columns = Table::Hosts.schema().fields().len();
-        Self {
-            from_ns: query.from_ns,
-            to_ns: query.to_ns,
-            step_ns,
-            first,
-            slots: vec![vec![Slot::default(); count]; columns],
-            looks: 0,
-        }
+        Self { grid, slots: vec![vec![Slot::default(); grid.count]; columns], looks: 0 }
     }
 
     fn add(&mut self, batch: &RecordBatch) {
         let Some(times) = times_of(batch, Table::Hosts.time_column()) else { return };
-        let step = |time: i64| {
-            let time = time.unsigned_abs();
-            let is_asked = (self.from_ns..self.to_ns).contains(&time);
-            is_asked.then(|| (time / self.step_ns - self.first) as usize)
-        };
-        let steps: Vec<_> = times.values().iter().map(|time| step(*time)).collect();
+        let steps: Vec<_> = times.values().iter().map(|time| self.grid.step(*time)).collect();
         self.looks += steps.iter().flatten().count() as u64;
         for (field, slots) in Table::Hosts.schema().fields().iter().zip(&mut self.slots) {
             let Some(values) = batch.column_by_name(field.name()).and_then(numbers) else {
@@ -158,7 +178,7 @@ impl Steps {
         let Ok(time_slots) = time_slots else { return Vec::new() };
         let kept: Vec<_> =
             (0..time_slots.len()).filter(|step| time_slots[*step].count > 0).collect();
-        let begins = kept.iter().map(|step| ((self.first + *step as u64) * self.step_ns) as i64);
+        let begins = kept.iter().map(|step| self.grid.begin_ns(*step) as i64);
         let begins = Int64Array::from_iter_values(begins);
         let columns = schema.fields().iter().zip(&self.slots).map(|(field, slots)| {
             if field.name() == time_column {
@@ -209,6 +229,8 @@ impl Uses {
             return;
         };
         let threads = whole(batch.column_by_name("threads"));
+        let faults = batch.column_by_name("major_faults_per_s").and_then(numbers);
+        let gpu_memory = whole(batch.column_by_name("gpu_memory_bytes"));
         for row in 0..batch.num_rows() {
             let time_ns = time.value(row).unsigned_abs();
             if !(self.from_ns..self.to_ns).contains(&time_ns) {
@@ -225,6 +247,12 @@ impl Uses {
             let count = threads.as_ref().map_or(0, |threads| threads.value(row));
             process.threads_peak =
                 process.threads_peak.max(u32::try_from(count).unwrap_or_default());
+            let faults = faults.as_ref().filter(|faults| faults.is_valid(row));
+            let faults = faults.map(|faults| faults.value(row));
+            process.major_faults_per_s_peak = greater(process.major_faults_per_s_peak, faults);
+            let held = gpu_memory.as_ref().filter(|held| held.is_valid(row));
+            let held = held.map(|held| held.value(row).unsigned_abs());
+            process.gpu_memory_bytes_peak = process.gpu_memory_bytes_peak.max(held);
             process.first_seen_ns = process.first_seen_ns.min(time_ns);
             process.last_seen_ns = process.last_seen_ns.max(time_ns);
         }
@@ -269,6 +297,10 @@ impl Uses {
     }
 }
 
+fn greater(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).reduce(f64::max)
+}
+
 fn first_seen(batch: &RecordBatch, row: usize, time_ns: UnixNanos) -> ProcessUse {
     let sample = ProcessSample::read(batch, &[row]).into_iter().next();
     let (pid, started_ns, name, command, role) = sample
@@ -283,6 +315,8 @@ fn first_seen(batch: &RecordBatch, row: usize, time_ns: UnixNanos) -> ProcessUse
         cpu_cores_peak: 0.0,
         rss_bytes_peak: 0,
         threads_peak: 0,
+        major_faults_per_s_peak: None,
+        gpu_memory_bytes_peak: None,
         first_seen_ns: time_ns,
         last_seen_ns: time_ns,
     }

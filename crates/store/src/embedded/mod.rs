@@ -8,6 +8,7 @@ mod aggregate;
 mod aside;
 mod background;
 mod backup;
+mod calls;
 mod commit;
 mod compact;
 mod counted;
@@ -35,7 +36,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use andon_model::{HostSample, ProcessSample, TraceId, UnixNanos};
+use andon_model::{DeviceSample, HostSample, ProcessSample, Span, TraceId, UnixNanos};
 use tokio::sync::broadcast;
 
 use self::{
@@ -51,7 +52,7 @@ pub use self::{
     verify::{Damaged, Verification, Wrong, verify},
 };
 use crate::{
-    Ack, AggregateQuery, Aggregation, Answering, Config, HeatMap, HeatMapQuery, Machine,
+    Ack, AggregateQuery, Aggregation, Answering, CallQuery, Config, HeatMap, HeatMapQuery, Machine,
     MachineQuery, Record, ReplayReport, SqlError, Store, StoreError, StoreState, Trace, TracePage,
     TraceQuery,
     hot::Hot,
@@ -161,8 +162,24 @@ impl Store for EmbeddedStore {
         self.shared.samples(from_ns, to_ns)
     }
 
+    fn device_samples(
+        &self,
+        from_ns: UnixNanos,
+        to_ns: UnixNanos,
+    ) -> Result<Vec<DeviceSample>, StoreError> {
+        self.shared.samples(from_ns, to_ns)
+    }
+
     fn machine(&self, query: &MachineQuery) -> Result<Machine, StoreError> {
         self.shared.machine(query)
+    }
+
+    fn visit_calls(
+        &self,
+        query: &CallQuery,
+        take: &mut dyn FnMut(Span),
+    ) -> Result<bool, StoreError> {
+        self.shared.visit_calls(query, take)
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<[TraceId]>> {

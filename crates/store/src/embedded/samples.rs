@@ -1,11 +1,11 @@
-//! Samples of the machine and its processes, by time.
+//! Samples of the machine, its processes and its parts, by time.
 
 use std::{
     ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use andon_model::{HostSample, ProcessSample, UnixNanos};
+use andon_model::{DeviceSample, HostSample, ProcessSample, UnixNanos};
 use arrow::array::RecordBatch;
 
 use super::Shared;
@@ -29,6 +29,12 @@ impl Sample for HostSample {
 }
 
 impl Sample for ProcessSample {
+    fn time_ns(&self) -> UnixNanos {
+        self.time_ns
+    }
+}
+
+impl Sample for DeviceSample {
     fn time_ns(&self) -> UnixNanos {
         self.time_ns
     }

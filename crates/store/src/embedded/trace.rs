@@ -59,7 +59,12 @@ impl Gathered {
             Table::Evaluations => {
                 segment.rows_of(id)?.into_iter().for_each(|judged| self.add_evaluation(judged));
             }
-            Table::Traces | Table::Hosts | Table::Processes | Table::Rollups | Table::Metrics => {}
+            Table::Traces
+            | Table::Hosts
+            | Table::Processes
+            | Table::Rollups
+            | Table::Metrics
+            | Table::Devices => {}
         }
         Ok(())
     }

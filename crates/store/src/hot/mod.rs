@@ -12,7 +12,9 @@ mod view;
 
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
-use andon_model::{Content, Evaluation, HostSample, MetricPoint, ProcessSample, Span, TraceId};
+use andon_model::{
+    Content, DeviceSample, Evaluation, HostSample, MetricPoint, ProcessSample, Span, TraceId,
+};
 use andon_privacy::SpanBatch;
 use arrow::array::RecordBatch;
 
@@ -50,6 +52,7 @@ pub(crate) struct Rows {
     pub(crate) hosts: Buffer<HostSample>,
     pub(crate) processes: Buffer<ProcessSample>,
     pub(crate) metrics: Buffer<MetricPoint>,
+    pub(crate) devices: Buffer<DeviceSample>,
     since: Option<Instant>,
 }
 
@@ -63,6 +66,7 @@ impl Rows {
             hosts: Buffer::default(),
             processes: Buffer::default(),
             metrics: Buffer::default(),
+            devices: Buffer::default(),
             since: None,
         }
     }
@@ -76,6 +80,7 @@ impl Rows {
             Table::Hosts => self.hosts.batches(),
             Table::Processes => self.processes.batches(),
             Table::Metrics => self.metrics.batches(),
+            Table::Devices => self.devices.batches(),
             Table::Traces | Table::Rollups => Vec::new(),
         }
     }
@@ -87,6 +92,7 @@ impl Rows {
             + self.hosts.bytes()
             + self.processes.bytes()
             + self.metrics.bytes()
+            + self.devices.bytes()
     }
 
     fn at(&self, place: u32) -> At {
@@ -100,6 +106,7 @@ impl Rows {
             && self.hosts.is_empty()
             && self.processes.is_empty()
             && self.metrics.is_empty()
+            && self.devices.is_empty()
     }
 }
 
@@ -154,6 +161,11 @@ impl Hot {
             Stored::Metrics(points) => {
                 for point in points {
                     active.metrics.push(point);
+                }
+            }
+            Stored::Devices(samples) => {
+                for sample in samples {
+                    active.devices.push(sample);
                 }
             }
         }

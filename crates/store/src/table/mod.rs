@@ -9,7 +9,9 @@ mod row;
 
 use std::sync::{Arc, LazyLock};
 
-use andon_model::{Content, Evaluation, HostSample, MetricPoint, ProcessSample, Span};
+use andon_model::{
+    Content, DeviceSample, Evaluation, HostSample, MetricPoint, ProcessSample, Span,
+};
 use arrow::datatypes::{Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +33,12 @@ pub enum Table {
     /// Hours of spans, added up.
     Rollups,
     Metrics,
+    /// Parts of the machine: CPUs, GPUs, sensors, meters.
+    Devices,
 }
 
 impl Table {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Spans,
         Self::Contents,
         Self::Evaluations,
@@ -43,6 +47,7 @@ impl Table {
         Self::Processes,
         Self::Rollups,
         Self::Metrics,
+        Self::Devices,
     ];
 
     pub fn name(self) -> &'static str {
@@ -55,11 +60,12 @@ impl Table {
             Self::Processes => "processes",
             Self::Rollups => "rollups",
             Self::Metrics => "metrics",
+            Self::Devices => "devices",
         }
     }
 
     pub(crate) fn schema(self) -> SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; 8]> = LazyLock::new(|| {
+        static SCHEMAS: LazyLock<[SchemaRef; 9]> = LazyLock::new(|| {
             Table::ALL.map(|table| {
                 let fields = match table {
                     Table::Spans => Span::fields(),
@@ -70,6 +76,7 @@ impl Table {
                     Table::Processes => ProcessSample::fields(),
                     Table::Rollups => Rollup::fields(),
                     Table::Metrics => MetricPoint::fields(),
+                    Table::Devices => DeviceSample::fields(),
                 };
                 Arc::new(Schema::new(fields))
             })
@@ -81,9 +88,12 @@ impl Table {
     pub(crate) fn time_column(self) -> &'static str {
         match self {
             Self::Spans | Self::Traces | Self::Rollups => "start_ns",
-            Self::Contents | Self::Evaluations | Self::Hosts | Self::Processes | Self::Metrics => {
-                "time_ns"
-            }
+            Self::Contents
+            | Self::Evaluations
+            | Self::Hosts
+            | Self::Processes
+            | Self::Metrics
+            | Self::Devices => "time_ns",
         }
     }
 
@@ -94,13 +104,18 @@ impl Table {
             Self::Traces => &["start_ns"],
             // A curve is of one name.
             Self::Metrics => &["name", "time_ns"],
-            Self::Contents | Self::Evaluations | Self::Hosts | Self::Processes => &["time_ns"],
+            Self::Contents | Self::Evaluations | Self::Hosts | Self::Processes | Self::Devices => {
+                &["time_ns"]
+            }
         }
     }
 
     /// Whether rows belong to a trace, and are looked for by its id.
     pub(crate) fn has_trace_id(self) -> bool {
-        !matches!(self, Self::Hosts | Self::Processes | Self::Rollups | Self::Metrics)
+        !matches!(
+            self,
+            Self::Hosts | Self::Processes | Self::Rollups | Self::Metrics | Self::Devices
+        )
     }
 
     /// Whether people ask for it by its name; the others are made of these, and may change.

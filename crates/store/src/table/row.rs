@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use andon_model::{
-    Content, Evaluation, EvaluationSource, HostSample, MetricKind, MetricPoint, MetricType, Part,
-    Policy, ProcessSample, Span, SpanId, Status, Timings, TraceId,
+    Content, DeviceSample, Evaluation, EvaluationSource, HostSample, MetricKind, MetricPoint,
+    MetricType, Part, Policy, ProcessSample, Span, SpanId, Status, Timings, TraceId,
 };
 use arrow::{
     array::{ArrayRef, RecordBatch, RecordBatchOptions},
@@ -263,6 +263,26 @@ columns! {
     threads: Number,
     read_bytes_per_s: Float,
     write_bytes_per_s: Float,
+    major_faults_per_s: Float,
+    gpu_memory_bytes: Number,
+}
+
+columns! {
+    DeviceSample, Table::Devices, DeviceSample::default(),
+    |_device| 192;
+    time_ns: Number,
+    kind: Word,
+    id: Word,
+    name: Word,
+    utilization: Float,
+    memory_used_bytes: Number,
+    memory_total_bytes: Number,
+    frequency_hz: Float,
+    temperature_c: Float,
+    power_w: Float,
+    power_limit_w: Float,
+    memory_bandwidth_bytes_per_s: Float,
+    throttled: Flag,
 }
 
 columns! {
@@ -365,6 +385,8 @@ fn blank_process() -> ProcessSample {
         threads: 0,
         read_bytes_per_s: None,
         write_bytes_per_s: None,
+        major_faults_per_s: None,
+        gpu_memory_bytes: None,
     }
 }
 

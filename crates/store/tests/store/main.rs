@@ -10,6 +10,8 @@ mod bit_flips;
 #[cfg(test)]
 mod bombs;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod compaction;

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
-use andon_model::{HostSample, ProcessSample};
-use andon_store::{Config, EmbeddedStore, MachineQuery, Record, Retention, Store, StoreError};
+use andon_model::{DeviceKind, DeviceSample, HostSample, ProcessSample};
+use andon_store::{
+    Config, DevicePoint, EmbeddedStore, ExportFormat, MachineQuery, Record, Retention, Selection,
+    Store, StoreError, Table, export,
+};
 
 use crate::support::*;
 
@@ -120,6 +123,8 @@ fn process(time_s: u64, pid: u32) -> ProcessSample {
         threads: 3,
         read_bytes_per_s: None,
         write_bytes_per_s: None,
+        major_faults_per_s: None,
+        gpu_memory_bytes: None,
     }
 }
 
@@ -140,6 +145,8 @@ fn the_machine_in_steps_has_means_and_peaks_wherever_its_samples_lie() {
     let busy = |second: u64| ProcessSample {
         cpu_cores: if second < 1_015 { 2.0 } else { 0.0 },
         role: Some("runtime".to_owned()),
+        major_faults_per_s: (second > 1_005).then_some((second - 1_000) as f64),
+        gpu_memory_bytes: (second < 1_020).then_some(second << 20),
         ..process(second, 7)
     };
     for second in 1_000..1_030 {
@@ -171,7 +178,11 @@ fn the_machine_in_steps_has_means_and_peaks_wherever_its_samples_lie() {
     assert_eq!(killed, [Some(0), Some(0), Some(1)]);
     assert_eq!(machine.processes[0].pid, 7);
     assert_eq!((machine.processes[0].cpu_cores, machine.processes[0].cpu_cores_peak), (1.0, 2.0));
-    assert!(!machine.is_partial);
+    let of = |pid| machine.processes.iter().find(|process| process.pid == pid).unwrap();
+    let peaks =
+        |pid| (of(pid).major_faults_per_s_peak, of(pid).gpu_memory_bytes_peak.map(|it| it >> 20));
+    assert_eq!((peaks(7), peaks(1)), ((Some(29.0), Some(1_019)), (None, None)));
+    assert!(!machine.is_partial && machine.devices.is_empty());
 
     // One process is wanted: the busiest, and the largest if that is another.
     let query = MachineQuery { top: 1, points: 10, from_ns: 1_020 * SECOND, ..query };
@@ -182,4 +193,145 @@ fn the_machine_in_steps_has_means_and_peaks_wherever_its_samples_lie() {
     drop(interrupt.when_dropped());
     let query = MachineQuery { interrupt, ..query };
     assert_eq!(store.machine(&query), Err(StoreError::Interrupted));
+}
+
+/// A GPU, a CPU and a sensor at this second; the sensor at every fifth.
+fn devices(second: u64) -> Vec<DeviceSample> {
+    let time_ns = second * SECOND;
+    let gpu = DeviceSample {
+        time_ns,
+        kind: DeviceKind::Gpu,
+        id: "GPU-1".to_owned(),
+        name: Some("a card".to_owned()),
+        utilization: Some(if second.is_multiple_of(10) { 1.0 } else { 0.5 }),
+        memory_used_bytes: Some(second),
+        memory_total_bytes: Some(1 << 34),
+        frequency_hz: Some(2.5e9),
+        temperature_c: Some(60.0),
+        power_w: Some(300.0),
+        power_limit_w: Some(350.0),
+        memory_bandwidth_bytes_per_s: Some(1e12),
+        throttled: Some(second.is_multiple_of(5)),
+    };
+    let cpu = |number: u64| DeviceSample {
+        time_ns,
+        id: format!("cpu{number}"),
+        utilization: Some(0.25),
+        ..DeviceSample::default()
+    };
+    let sensor = DeviceSample {
+        time_ns,
+        kind: DeviceKind::Temperature,
+        id: "nvme-nvme0/temp1".to_owned(),
+        temperature_c: Some(if second.is_multiple_of(10) { 50.0 } else { 40.0 }),
+        ..DeviceSample::default()
+    };
+    let sensor = second.is_multiple_of(5).then_some(sensor);
+    [gpu, cpu(10), cpu(2)].into_iter().chain(sensor).collect()
+}
+
+#[test]
+fn parts_of_the_machine_are_kept_as_they_were_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(folder.path(), small_files()).unwrap();
+    let all: Vec<_> = (1_000..1_020).flat_map(devices).collect();
+    for second in 1_000..1_010 {
+        put(&store, Record::Devices(devices(second)));
+    }
+    store.seal().unwrap();
+    for second in 1_010..1_020 {
+        put(&store, Record::Devices(devices(second)));
+    }
+    let read = |store: &EmbeddedStore| store.device_samples(0, 2_000 * SECOND).unwrap();
+    assert_eq!(read(&store), all);
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(read(&store), all);
+    store.seal().unwrap();
+    store.compact();
+    assert_eq!(read(&store), all);
+    let question = "SELECT kind, id, count(*) AS n, max(power_w) AS w FROM devices \
+                    WHERE throttled GROUP BY kind, id";
+    assert_eq!(
+        crate::known::ask(&store, question).unwrap(),
+        serde_json::json!([{"kind": "gpu", "id": "GPU-1", "n": 4, "w": 300.0}])
+    );
+    let selection = Selection { table: Table::Devices, from_ns: 0, to_ns: 1_001 * SECOND };
+    let mut lines = Vec::new();
+    assert_eq!(export(folder.path(), selection, ExportFormat::JsonLines, &mut lines).unwrap(), 4);
+    let text = String::from_utf8(lines).unwrap();
+    let written: Vec<DeviceSample> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(written, devices(1_000));
+}
+
+#[test]
+fn parts_in_steps_have_means_and_peaks_and_what_is_unknown_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(folder.path(), small_files()).unwrap();
+    for second in 1_000..1_020 {
+        put(&store, Record::Devices(devices(second)));
+        if second == 1_012 {
+            store.seal().unwrap();
+        }
+    }
+    let query = MachineQuery {
+        from_ns: 1_000 * SECOND,
+        to_ns: 1_020 * SECOND,
+        points: 2,
+        ..MachineQuery::default()
+    };
+    let machine = store.machine(&query).unwrap();
+    let ids: Vec<_> = machine.devices.iter().map(|device| device.id.as_str()).collect();
+    assert_eq!(ids, ["cpu2", "cpu10", "GPU-1", "nvme-nvme0/temp1"]);
+    let [cpu, _, gpu, sensor] = machine.devices.as_slice() else { unreachable!() };
+    assert_eq!((gpu.kind, gpu.name.as_deref()), (DeviceKind::Gpu, Some("a card")));
+    assert_eq!(gpu.memory_bandwidth_bytes_per_s, Some(1e12));
+    let second_step = DevicePoint {
+        time_ns: 1_010 * SECOND,
+        utilization: Some(0.55),
+        utilization_peak: Some(1.0),
+        // 1,014.5, rounded.
+        memory_used_bytes: Some(1_015),
+        memory_total_bytes: Some(1 << 34),
+        frequency_hz: Some(2.5e9),
+        temperature_c: Some(60.0),
+        temperature_peak_c: Some(60.0),
+        power_w: Some(300.0),
+        power_limit_w: Some(350.0),
+        throttled: Some(0.2),
+    };
+    assert_eq!((gpu.points.len(), &gpu.points[1]), (2, &second_step));
+    let [point, ..] = cpu.points.as_slice() else { unreachable!() };
+    assert_eq!(
+        (point.utilization, point.memory_used_bytes, point.throttled),
+        (Some(0.25), None, None)
+    );
+    let temperatures: Vec<_> =
+        sensor.points.iter().map(|it| (it.temperature_c, it.temperature_peak_c)).collect();
+    assert_eq!(temperatures, [(Some(45.0), Some(50.0)); 2]);
+    assert!(!machine.is_partial);
+    // Steps of a second: a sensor has points only where it was looked at.
+    let fine = store.machine(&MachineQuery { points: 20, ..query }).unwrap();
+    let points: Vec<_> = fine.devices.iter().map(|device| device.points.len()).collect();
+    assert_eq!(points, [20, 20, 20, 4]);
+}
+
+#[test]
+fn of_too_many_parts_of_a_kind_some_are_left_out_and_it_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let part = |kind, number| DeviceSample {
+        time_ns: SECOND,
+        kind,
+        id: format!("part{number}"),
+        ..DeviceSample::default()
+    };
+    let cpus = (0..300).map(|number| part(DeviceKind::Cpu, number));
+    put(&store, Record::Devices(cpus.chain([part(DeviceKind::Gpu, 7)]).collect()));
+    let query = MachineQuery { to_ns: 9 * SECOND, ..MachineQuery::default() };
+    let machine = store.machine(&query).unwrap();
+    assert!(machine.is_partial);
+    assert_eq!(machine.devices.len(), 257);
+    assert_eq!(machine.devices[256].kind, DeviceKind::Gpu);
 }

@@ -114,6 +114,8 @@ pub(crate) fn processes(time_s: u64, count: u32) -> Record {
         threads: 3,
         read_bytes_per_s: None,
         write_bytes_per_s: Some(2.5),
+        major_faults_per_s: None,
+        gpu_memory_bytes: None,
     };
     Record::Processes((1..=count).map(sample).collect())
 }
