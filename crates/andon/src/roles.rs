@@ -7,7 +7,6 @@ use andon_gateway::{
     Gateway, LiveCalls, Proxy, ProxyLink, Recorded, Recorder, RecorderConfig, RuntimeCatalog,
     http_client,
 };
-use andon_host::RuntimePids;
 use andon_privacy::Protector;
 use axum::{Router, extract::Request, middleware};
 use hyper_util::service::TowerToHyperService;
@@ -68,7 +67,7 @@ pub(crate) async fn proxy(settings: Box<Settings>) -> anyhow::Result<ExitCode> {
     let (recorder, recorded) = Recorder::new(RecorderConfig::default());
     let client = http_client();
     let stop = CancellationToken::new();
-    let target = runtime::start(&config, client.clone(), RuntimePids::default(), stop);
+    let target = runtime::start(&config, client.clone(), stop);
     let catalog = RuntimeCatalog::new(client.clone(), target);
     tokio::spawn(catalog.clone().keep_fresh());
     let host = andon_host::machine().host_name;

@@ -156,12 +156,12 @@ impl House {
         let pids = RuntimePids::default();
         // The runtime stays until the answers that need it have ended.
         let last = CancellationToken::new();
-        let target = runtime::start(config, client.clone(), pids.clone(), last.clone());
+        let target = runtime::start(config, client.clone(), last.clone());
         let catalog = RuntimeCatalog::new(client.clone(), target);
         tokio::spawn(catalog.clone().keep_fresh());
 
         let counted = Arc::new(CountedCalls::default());
-        let diagnoser = Arc::new(Diagnoser::keeping(&config.keep_alive));
+        let diagnoser = Arc::new(Diagnoser::new(&config.keep_alive, andon_host::oom_kills));
         let judge = Judge { diagnoser: Arc::clone(&diagnoser), live: live.clone() };
         let keeper = pipeline::spawn_keeper(
             recorded,
@@ -172,7 +172,8 @@ impl House {
             Arc::clone(&store),
             last.clone(),
         )?;
-        let sampling = andon_host::Config { runtime_pids: pids, ..andon_host::Config::default() };
+        let sampling =
+            andon_host::Config { runtime_pids: pids.clone(), ..andon_host::Config::default() };
         let samples = andon_host::spawn(sampling, 8)?;
         tokio::spawn(pipeline::keep_samples(samples, Arc::clone(&diagnoser), Arc::clone(&store)));
         pipeline::spawn_learner(Arc::clone(&diagnoser), Arc::clone(&store))?;
@@ -199,6 +200,7 @@ impl House {
         let catalogs: Vec<_> = runtimes.iter().map(|runtime| runtime.catalog.clone()).collect();
         let models = models_kept(&state, client.clone(), &catalogs);
         tokio::spawn(models.clone().run());
+        tokio::spawn(runtime::keep_known(catalogs.clone(), pids));
         tokio::spawn(capture::follow_log(config.clone(), catalogs, live.clone()));
         let captured = CaptureConfig { host: host.clone(), ..config.capture.clone() };
         let entrances =
@@ -232,6 +234,8 @@ impl House {
             stop,
             memory,
             cpu_count: machine.cpu_count,
+            measure: crate::measure::apart(),
+            measuring: tokio::sync::Mutex::default(),
         });
         Ok(Self {
             front: front(config, &gateway, api),

@@ -2,6 +2,8 @@
 
 use andon_model::{AttributeValue, LlmKind, Phase, Span, UnixNanos};
 
+use crate::past::{KeepAlive, keep_alive, model_of};
+
 /// A load that took at least this long was one; below it the runtime looked a loaded model up.
 pub(crate) const LEAST_LOAD_NS: u64 = 100_000_000;
 
@@ -17,12 +19,13 @@ pub(crate) fn total(numbers: impl Iterator<Item = u64>) -> u64 {
     numbers.fold(0, u64::saturating_add)
 }
 
-/// What is asked of the span again and again.
-#[derive(Clone, Copy)]
-pub(crate) struct Call<'a>(pub(crate) &'a Span);
+/// A span that is a call to a model, and what is asked of it again and again.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a>(pub(crate) &'a Span);
 
 impl Call<'_> {
-    pub(crate) fn ns(self, phase: Phase) -> Option<u64> {
+    /// How long a phase took.
+    pub fn ns(self, phase: Phase) -> Option<u64> {
         let timings = &self.0.timings;
         match phase {
             Phase::Queue => timings.queue_ns,
@@ -44,7 +47,7 @@ impl Call<'_> {
 
     /// Tokens of the prompt that were read anew; `None` where the runtime does not tell them from
     /// those in its cache.
-    pub(crate) fn read(self) -> Option<u64> {
+    pub fn read(self) -> Option<u64> {
         let all = self.0.input_tokens?;
         if let Some(cached) = self.0.cached_tokens {
             return Some(all.saturating_sub(cached));
@@ -61,7 +64,8 @@ impl Call<'_> {
         Some((shared as f64 / all as f64).min(1.0))
     }
 
-    pub(crate) fn number(self, name: &str) -> Option<u64> {
+    /// An attribute that is a whole number.
+    pub fn number(self, name: &str) -> Option<u64> {
         match self.0.attributes.get(name)? {
             AttributeValue::Int(value) => u64::try_from(*value).ok(),
             _ => None,
@@ -77,7 +81,7 @@ impl Call<'_> {
     }
 
     /// A load, and no mere look at a loaded model.
-    pub(crate) fn loaded_ns(self) -> Option<u64> {
+    pub fn loaded_ns(self) -> Option<u64> {
         self.ns(Phase::Load).filter(|ns| *ns >= LEAST_LOAD_NS)
     }
 
@@ -101,6 +105,25 @@ impl Call<'_> {
 }
 
 impl<'a> Call<'a> {
+    /// `None` for a span of another kind.
+    pub fn of(span: &'a Span) -> Option<Self> {
+        is_call(span).then_some(Self(span))
+    }
+
+    pub fn span(self) -> &'a Span {
+        self.0
+    }
+
+    /// The name that what is usual is kept under; empty where no model is named.
+    pub fn model(self) -> &'a str {
+        model_of(self.0)
+    }
+
+    /// How long the call wanted its model to be kept afterwards, if it said so.
+    pub fn keep_alive(self) -> Option<KeepAlive> {
+        keep_alive(self.0)
+    }
+
     /// An attribute in words.
     pub(crate) fn word(self, name: &str) -> Option<&'a str> {
         match self.0.attributes.get(name)? {

@@ -29,27 +29,39 @@ const MOST_TOLD: usize = 64;
 pub struct Diagnoser {
     /// What the runtimes keep an idle model for if a call says nothing.
     kept: KeepAlive,
+    oom_kills: Option<fn() -> Option<u64>>,
     known: Mutex<Known>,
 }
 
 #[derive(Default)]
 struct Known {
     machine: Machine,
+    /// Since boot, at the last look at the machine.
+    oom_kills: Option<u64>,
     /// By service and host.
     runtimes: HashMap<(String, Option<String>), Runtime>,
 }
 
 impl Diagnoser {
     /// `keep_alive`: what the runtimes keep an idle model for if a call says nothing, as Ollama writes
-    /// it (`5m`, `300`, `-1` for ever); Ollama's own default where it cannot be read.
-    pub fn keeping(keep_alive: &str) -> Self {
+    /// it (`5m`, `300`, `-1` for ever); Ollama's own default where it cannot be read. `oom_kills`: how
+    /// often the kernel has ended a process for want of memory by now, where it counts.
+    pub fn new(keep_alive: &str, oom_kills: fn() -> Option<u64>) -> Self {
         let kept = KeepAlive::parse(keep_alive).unwrap_or_default();
-        Self { kept, known: Mutex::default() }
+        Self { kept, oom_kills: Some(oom_kills), known: Mutex::default() }
+    }
+
+    /// What the runtimes keep an idle model for if a call says nothing.
+    pub fn kept(&self) -> KeepAlive {
+        self.kept
     }
 
     /// A look at the machine and its processes.
     pub fn note(&self, host: &HostSample, processes: &[ProcessSample]) {
-        self.lock().machine.note(host, processes);
+        let kills = self.oom_kills.and_then(|count| count());
+        let mut known = self.lock();
+        known.machine.note(host, processes);
+        known.oom_kills = kills;
     }
 
     /// Says why a call took its time, on its span, and learns from it. Other spans stay as they are.
@@ -61,10 +73,12 @@ impl Diagnoser {
         }
         let running = beside(span, &running());
         let mut known = self.lock();
-        let Known { machine, runtimes } = &mut *known;
+        let just_killed = self.just_killed(span, &known);
+        let Known { machine, runtimes, .. } = &mut *known;
         let runtime = runtime(runtimes, span);
+        let kept = self.kept;
         let scene =
-            Scene { call: Call(span), machine, runtime, running: &running, kept: self.kept };
+            Scene { call: Call(span), machine, runtime, running: &running, kept, just_killed };
         let (diagnosis, is_calm) = (scene.judge(), !scene.is_strained());
         learn(runtime, span, is_calm);
         diagnosis.put(span);
@@ -106,6 +120,16 @@ impl Diagnoser {
             let is_calm = span.cause.is_none_or(|cause| !is_of_the_machine(cause));
             learn(runtime(&mut known.runtimes, span), span, is_calm);
         }
+    }
+
+    /// Processes that were ended for want of memory since the last look at the machine: a call that
+    /// fails of it is heard of before the next one.
+    fn just_killed(&self, span: &Span, known: &Known) -> u64 {
+        if span.status != Status::Error {
+            return 0;
+        }
+        let now = self.oom_kills.and_then(|count| count());
+        now.zip(known.oom_kills).map_or(0, |(now, before)| now.saturating_sub(before))
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     call::{Call, PHASES, is_call, total},
+    clocks,
     diagnosis::{Diagnosis, Fact, Finding},
     words::{Language, Told},
 };
@@ -175,9 +176,8 @@ impl<'a> Whole<'a> {
         let outer: HashSet<SpanId> = of_model().filter_map(|span| span.parent_id).collect();
         let calls = of_model().filter(|span| !outer.contains(&span.span_id)).collect();
         let by_id = spans.iter().map(|span| (span.span_id, span)).collect();
-        let start = spans.iter().map(|span| span.start_ns).min().unwrap_or(0);
-        let end = spans.iter().map(Span::end_ns).max().unwrap_or(start);
-        Self { spans, by_id, calls, total_ns: end - start }
+        let total_ns = clocks::total_ns(spans, &by_id);
+        Self { spans, by_id, calls, total_ns }
     }
 
     /// The call that explains the trace: of several the longest.

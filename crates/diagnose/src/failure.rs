@@ -14,10 +14,11 @@ const KILLED_WITHIN_NS: u64 = 5_000_000_000;
 pub(crate) fn diagnosis(scene: &Scene<'_>, mut slow: Vec<Finding>) -> Diagnosis {
     let span = scene.call.0;
     let mut cause = told(span);
-    let kills = scene.machine.oom_kills(
+    let seen = scene.machine.oom_kills(
         span.start_ns.saturating_sub(KILLED_WITHIN_NS),
         span.end_ns().saturating_add(KILLED_WITHIN_NS),
     );
+    let kills = seen.saturating_add(scene.just_killed);
     let mut facts = Vec::new();
     if kills > 0 && matches!(cause, Cause::RuntimeDown | Cause::OutOfMemory) && scene.call.is_here()
     {

@@ -41,6 +41,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) running: &'a [Beside],
     /// What the runtime keeps a model for if nothing is said.
     pub(crate) kept: KeepAlive,
+    /// Processes that were ended for want of memory since the machine was last looked at.
+    pub(crate) just_killed: u64,
 }
 
 impl Scene<'_> {

@@ -14,6 +14,7 @@
 //! cause unless tokens took longer than they usually do, and «slow» is no cause without evidence.
 
 mod call;
+mod clocks;
 mod diagnoser;
 mod diagnosis;
 mod explain;
@@ -27,8 +28,10 @@ mod speed;
 mod usual;
 mod words;
 
+pub use call::Call;
 pub use diagnoser::Diagnoser;
 pub use diagnosis::{ATTRIBUTE, Diagnosis, Fact, Finding};
 pub use explain::{Evidence, Explanation, FoundCause, Share, explain};
 pub use now::Waiting;
+pub use past::KeepAlive;
 pub use words::Language;

@@ -72,13 +72,18 @@ fn reason(
         KeepAlive::Always => u64::MAX,
         KeepAlive::For(ns) => ns,
     };
+    // What nobody said is known from what happened before.
+    let seen = Some(&runtime.pauses).filter(|_| last.keep_alive.is_none());
+    let kept = seen.and_then(|seen| seen.lost_ns).map_or(kept, |lost| lost.min(kept));
     let gone_at = last.end_ns.saturating_add(kept);
     let until = gone_at.min(span.end_ns());
     if let Some(other) = runtime.loaded_between(model_of(span), last.end_ns, until) {
         return (Cause::Evicted, Some(Fact::OtherModel { model: other.model.clone() }));
     }
     if idle.saturating_add(EARLY_NS) >= kept {
-        return (Cause::KeepAliveExpired, Some(Fact::Idle { ns: idle, kept_ns: kept }));
+        let survived = seen.map_or(0, |seen| seen.survived_ns).min(idle);
+        let kept_ns = kept.max(survived);
+        return (Cause::KeepAliveExpired, Some(Fact::Idle { ns: idle, kept_ns }));
     }
     if let Some(option) = asked.and_then(|asked| changed(&last.options, asked)) {
         return (Cause::OptionsChanged, Some(option));

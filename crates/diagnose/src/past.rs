@@ -18,7 +18,31 @@ const OF_THE_LOAD: [&str; 6] =
 #[derive(Default)]
 pub(crate) struct Runtime {
     models: HashMap<String, Model>,
+    pub(crate) pauses: Pauses,
     calls: VecDeque<Ended>,
+}
+
+/// Pauses between two calls to a model of which the first did not say how long it is to be kept: what
+/// a runtime's own setting is (`OLLAMA_KEEP_ALIVE`), which is nowhere to be asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Pauses {
+    /// The longest after which a model was still there.
+    pub(crate) survived_ns: u64,
+    /// The shortest after which one was gone, for no other reason.
+    pub(crate) lost_ns: Option<u64>,
+}
+
+impl Pauses {
+    fn note(&mut self, pause_ns: u64, was_gone: bool) {
+        if was_gone {
+            self.lost_ns = Some(self.lost_ns.map_or(pause_ns, |known| known.min(pause_ns)));
+            // The setting has changed since, if it had been there for longer.
+            self.survived_ns = self.survived_ns.min(pause_ns);
+        } else {
+            self.survived_ns = self.survived_ns.max(pause_ns);
+            self.lost_ns = self.lost_ns.filter(|lost| *lost > pause_ns);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -37,7 +61,8 @@ pub(crate) struct LastUse {
 
 /// How long a call wanted its model to be kept afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeepAlive {
+pub enum KeepAlive {
+    /// Nanoseconds.
     For(u64),
     Always,
 }
@@ -84,6 +109,9 @@ impl Runtime {
         let span = call.0;
         let name = model_of(span);
         let was_answered = span.status != Status::Error;
+        if was_answered && let Some((pause_ns, was_gone)) = self.pause(call) {
+            self.pauses.note(pause_ns, was_gone);
+        }
         if was_answered || call.loaded_ns().is_some() {
             let last = LastUse {
                 end_ns: span.end_ns(),
@@ -109,6 +137,21 @@ impl Runtime {
             worked: (call.extent(Phase::Prompt).0, span.end_ns()),
             loaded: call.loaded_ns().is_some() && was_answered,
         });
+    }
+
+    /// The pause before a call, and whether the model was gone after it; `None` where something else than
+    /// a time may have made it go.
+    fn pause(&self, call: Call<'_>) -> Option<(u64, bool)> {
+        let span = call.0;
+        let last = self.model(model_of(span))?.last.as_ref()?;
+        let is_same = last.pid == span.pid && last.options == options(span);
+        if last.keep_alive.is_some() || !is_same || span.start_ns < last.end_ns {
+            return None;
+        }
+        call.ns(Phase::Load)?;
+        let was_gone = call.loaded_ns().is_some();
+        let other = self.loaded_between(model_of(span), last.end_ns, span.end_ns());
+        (!was_gone || other.is_none()).then_some((span.start_ns - last.end_ns, was_gone))
     }
 
     /// The first load of another model after `from_ns` and before `to_ns`.
@@ -164,8 +207,8 @@ fn in_words(value: &AttributeValue) -> String {
     }
 }
 
-/// Seconds, or a duration as Go writes it (`5m`, `1h30m`, `-1`); negative is for ever.
-fn keep_alive(span: &Span) -> Option<KeepAlive> {
+/// What a call said, as a number of seconds or in words.
+pub(crate) fn keep_alive(span: &Span) -> Option<KeepAlive> {
     match span.attributes.get("andon.request.keep_alive")? {
         AttributeValue::Int(seconds) => Some(KeepAlive::of_seconds(*seconds as f64)),
         AttributeValue::Float(seconds) => Some(KeepAlive::of_seconds(*seconds)),
@@ -182,7 +225,8 @@ impl Default for KeepAlive {
 }
 
 impl KeepAlive {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// Seconds, or a duration as Go writes it (`5m`, `1h30m`); negative is for ever.
+    pub fn parse(text: &str) -> Option<Self> {
         duration_s(text).map(Self::of_seconds)
     }
 

@@ -10,7 +10,6 @@ use std::{
 };
 
 use andon_gateway::{Crash, HttpClient, RuntimeInfo, RuntimeKind, RuntimeState, detect};
-use andon_host::RuntimePids;
 use andon_model::{Cause, Span};
 use anyhow::Context;
 use tokio::{
@@ -40,7 +39,6 @@ pub(super) async fn keep(
     config: &Config,
     client: &HttpClient,
     state: watch::Sender<RuntimeState>,
-    pids: RuntimePids,
     stop: CancellationToken,
 ) {
     let mut pause = Duration::ZERO;
@@ -51,11 +49,10 @@ pub(super) async fn keep(
             () = stop.cancelled() => return,
         }
         let began = Instant::now();
-        let kills_before = out_of_memory_kills();
+        let kills_before = andon_host::oom_kills();
         let message = match start(config, client).await {
             Err(error) => format!("the runtime cannot be started: {error:#}"),
             Ok(mut running) => {
-                pids.set(&running.info.pid.into_iter().collect::<Vec<_>>());
                 state.send_replace(RuntimeState {
                     ready: Some(running.info.clone()),
                     last_crash: last_crash.clone(),
@@ -72,7 +69,6 @@ pub(super) async fn keep(
             }
         };
         tracing::warn!(message, "the runtime ended");
-        pids.set(&[]);
         pause = next_pause(pause, began.elapsed());
         state.send_replace(RuntimeState {
             ready: None,
@@ -151,7 +147,7 @@ async fn end(mut running: Running) {
 
 fn crash(status: Option<ExitStatus>, kills_before: Option<u64>) -> Crash {
     let killed = status.is_some_and(|status| status.signal() == Some(9));
-    let out_of_memory = killed && out_of_memory_kills() > kills_before;
+    let out_of_memory = killed && andon_host::oom_kills() > kills_before;
     let (cause, reason) = if out_of_memory {
         (Cause::OutOfMemory, "the kernel killed it: the machine was out of memory".to_owned())
     } else {
@@ -172,12 +168,6 @@ fn ending(status: ExitStatus) -> String {
         (None, Some(code)) => format!("exit status {code}"),
         (None, None) => "for no known reason".to_owned(),
     }
-}
-
-/// How often the kernel has killed for memory, on the whole machine.
-fn out_of_memory_kills() -> Option<u64> {
-    let counters = std::fs::read_to_string("/proc/vmstat").ok()?;
-    counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
 #[cfg(test)]

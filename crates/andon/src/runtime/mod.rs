@@ -2,10 +2,11 @@
 
 mod child;
 mod external;
+mod processes;
 pub(crate) mod role;
 
 use andon_gateway::{HttpClient, RuntimeInfo, RuntimeState, RuntimeTarget, detect};
-use andon_host::RuntimePids;
+pub(crate) use processes::keep_known;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -15,12 +16,7 @@ use crate::config::{Config, FurtherRuntime, RuntimeChoice};
 const USUAL: [&str; 4] = ["127.0.0.1:11434", "127.0.0.1:8080", "127.0.0.1:8000", "127.0.0.1:1234"];
 
 /// Starts watching. The target is known at once; who answers there is known a little later.
-pub(crate) fn start(
-    config: &Config,
-    client: HttpClient,
-    pids: RuntimePids,
-    stop: CancellationToken,
-) -> RuntimeTarget {
+pub(crate) fn start(config: &Config, client: HttpClient, stop: CancellationToken) -> RuntimeTarget {
     let (state, receiver) = unknown_yet();
     let config = config.clone();
     tokio::spawn(async move {
@@ -32,7 +28,7 @@ pub(crate) fn start(
             Chosen::At(authority) => {
                 external::watch(&authority, None, None, client, state, stop).await;
             }
-            Chosen::Builtin => child::keep(&config, &client, state, pids, stop).await,
+            Chosen::Builtin => child::keep(&config, &client, state, stop).await,
         }
     });
     RuntimeTarget::new(receiver)

@@ -4,7 +4,7 @@
 mod now;
 mod world;
 
-use andon_diagnose::{Diagnosis, Fact, Language, explain};
+use andon_diagnose::{Diagnoser, Diagnosis, Fact, Language, explain};
 use andon_model::{Cause, HostSample, LlmKind, Span, SpanKind, Status, Timings, TraceId};
 
 use proptest::prelude::*;
@@ -48,6 +48,48 @@ fn a_load_is_told_by_what_came_before_it() {
     let restarted = world.see(restarted, |_| {}, &[]);
     assert_eq!(cause(&restarted), Cause::ColdStart);
     assert!(facts(&restarted).contains(&Fact::FirstCall { runtime_restarted: true }));
+}
+
+#[test]
+fn a_runtime_s_own_keep_alive_is_learned_from_what_happens() {
+    let idle = |span: &Span| {
+        facts(span).into_iter().find_map(|fact| match fact {
+            Fact::Idle { kept_ns, .. } => Some(kept_ns),
+            _ => None,
+        })
+    };
+    // Kept for longer than it was said to be.
+    let mut long = World::warm();
+    long.wait(1_500 * S);
+    long.ask(Ask::default());
+    long.wait(2_000 * S);
+    let gone = long.ask(Ask { load: 3 * S, ..Ask::default() });
+    assert_eq!(cause(&gone), Cause::KeepAliveExpired);
+    assert!(idle(&gone).unwrap() >= 1_500 * S);
+    // And for less: the first time nobody can know.
+    let mut short = World::warm();
+    short.wait(70 * S);
+    assert_eq!(cause(&short.ask(Ask { load: 3 * S, ..Ask::default() })), Cause::ColdStart);
+    short.wait(80 * S);
+    let gone = short.ask(Ask { load: 3 * S, ..Ask::default() });
+    assert_eq!(cause(&gone), Cause::KeepAliveExpired);
+    assert!(idle(&gone).unwrap() < 80 * S);
+}
+
+#[test]
+fn a_kill_that_no_sample_has_yet_seen_explains_a_call_that_failed() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static KILLS: AtomicU64 = AtomicU64::new(4);
+    let mut world = World::warm();
+    world.diagnoser = Diagnoser::new("5m", || Some(KILLS.load(Ordering::Relaxed)));
+    world.ask(Ask::default());
+    KILLS.store(5, Ordering::Relaxed);
+    let mut failed = Ask::default().span(world.now);
+    failed.status = Status::Error;
+    failed.cause = Some(Cause::RuntimeDown);
+    world.diagnoser.judge(&mut failed, Vec::new);
+    assert_eq!(cause(&failed), Cause::OutOfMemory);
+    assert!(facts(&failed).contains(&Fact::OomKills { count: 1 }));
 }
 
 #[test]
