@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench bench-diagnosis bench-timeleft fmt lint build web model deps
+.PHONY: help run test fuzz bench bench-diagnosis bench-timeleft bench-capacity fmt lint build web model deps
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 CARGO := scripts/cargo.sh
@@ -35,6 +35,9 @@ bench-diagnosis: deps ## makes calls slow in known ways and counts what Andon sa
 
 bench-timeleft: deps ## how far off is the time that is said to be left (ARGS="--calls 40")
 	@bench/timeleft.sh $(ARGS)
+
+bench-capacity: deps ## does what the simulation says come true (ARGS="--calls 60")
+	@bench/capacity.sh $(ARGS)
 
 fmt: ## formats Rust and the pages
 	@cargo fmt --all

@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Says why a trace took its time, or failed.
     Why(WhyArgs),
+    /// Measures how fast this machine reads memory and multiplies matrices: what bounds a model.
+    Measure(MeasureArgs),
     /// Answers a question in SQL from what is kept; the tables are in docs/query.md.
     Query(QueryArgs),
     /// What the data folder holds, and whether it is whole.
@@ -196,6 +198,21 @@ pub(crate) struct WhyArgs {
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhyFormat {
+    Text,
+    Json,
+}
+
+#[derive(Args)]
+pub(crate) struct MeasureArgs {
+    /// Threads that measure together [default: the machine's cores]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+    #[arg(long, default_value = "text")]
+    pub(crate) format: MeasureFormat,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MeasureFormat {
     Text,
     Json,
 }

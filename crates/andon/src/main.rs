@@ -13,6 +13,7 @@ mod generate;
 mod import;
 mod language;
 mod listen;
+mod measure;
 mod pipeline;
 mod query;
 mod receive;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Connect(args) => block_on(|| connect::run(args)),
         Command::Demo(args) => block_on(|| demo::run(args)),
         Command::Why(args) => block_on(|| why::run(args)),
+        Command::Measure(args) => measure::run(&args),
         Command::Query(args) => block_on(|| query::run(args)),
         Command::Store(args) => block_on(|| store::run(args)),
         Command::Export(args) => block_on(|| export::run(args)),

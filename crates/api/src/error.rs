@@ -18,6 +18,11 @@ pub(crate) enum ApiError {
     /// The same, in words of its own.
     #[error("{0}")]
     Absent(String),
+    /// Something else has to end first.
+    #[error("{0}")]
+    Busy(String),
+    #[error("the machine could not be measured: {0}")]
+    Unmeasured(String),
     #[error("the request body is larger than {0} bytes")]
     TooLarge(usize),
     #[error(transparent)]
@@ -48,6 +53,8 @@ pub(crate) enum ApiErrorCode {
     StoreUnavailable,
     /// A question that takes too long, or too much memory.
     TooMuch,
+    /// Something else has to end first.
+    Busy,
     Internal,
     /// A password is needed.
     Unauthorized,
@@ -61,6 +68,8 @@ impl ApiError {
         match self {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, Code::BadRequest),
             Self::NotFound(_) | Self::Absent(_) => (StatusCode::NOT_FOUND, Code::NotFound),
+            Self::Busy(_) => (StatusCode::CONFLICT, Code::Busy),
+            Self::Unmeasured(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Internal),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge),
             Self::Store(StoreError::RangeTooLong { .. }) => {
                 (StatusCode::BAD_REQUEST, Code::RangeTooLong)

@@ -6,6 +6,7 @@
 mod access;
 mod aggregate;
 mod audit;
+mod capacity;
 mod connect;
 mod error;
 mod feedback;
@@ -14,6 +15,7 @@ mod intake;
 mod kept;
 mod live;
 mod machine;
+mod measure;
 mod models;
 mod notes;
 mod openapi;
@@ -46,6 +48,7 @@ pub use audit::AuditPage;
 pub use forget::{ForgetAnswer, ForgetError, forget_on_record, forget_subject, preview_forget};
 pub use intake::ReceivePort;
 pub use kept::kept_models;
+pub use measure::Measure;
 pub use pages::{has_real_pages, pages};
 pub use runtimes::{CaptureAddress, WatchedRuntime};
 pub use traces::{TimeError, parse_time};
@@ -86,6 +89,9 @@ pub struct Parts {
     /// Looks at the machine's memory: total and used, in bytes.
     pub memory: fn() -> Option<(u64, u64)>,
     pub cpu_count: Option<u32>,
+    pub measure: Measure,
+    /// Held while the machine is measured.
+    pub measuring: tokio::sync::Mutex<()>,
 }
 
 impl ApiState {
@@ -114,6 +120,10 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(traces::host))
         .routes(routes!(why::why))
         .routes(routes!(machine::machine))
+        .routes(routes!(measure::measure))
+        .routes(routes!(capacity::capacity))
+        .routes(routes!(capacity::what_if))
+        .routes(routes!(capacity::people))
         .routes(routes!(query::query))
         .routes(routes!(aggregate::aggregate))
         .routes(routes!(aggregate::heat_map))

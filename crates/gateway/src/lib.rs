@@ -31,9 +31,9 @@ pub use proxy::{Proxy, ProxyConfig};
 pub use recorder::{DropCounts, Recorded, Recorder, RecorderConfig};
 pub use request::{ChatRequest, Role, Turn};
 pub use runtime::{
-    Crash, DetectError, DiscoveredModel, HttpClient, KeepError, Kept, KeptState, MOST_KEPT,
-    ModelKeeper, ModelOf, OllamaLog, RuntimeCatalog, RuntimeInfo, RuntimeKind, RuntimeLoad,
-    RuntimeState, RuntimeTarget, detect, http_client, list_models,
+    Crash, DetectError, DiscoveredModel, Experts, HttpClient, KeepError, Kept, KeptState,
+    MOST_KEPT, ModelKeeper, ModelOf, OllamaLog, RuntimeCatalog, RuntimeInfo, RuntimeKind,
+    RuntimeLoad, RuntimeState, RuntimeTarget, detect, http_client, list_models,
 };
 
 use serde::{Deserialize, Serialize};

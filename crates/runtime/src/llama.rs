@@ -13,6 +13,7 @@ mod context;
 mod grammar;
 mod logging;
 mod model;
+mod product;
 
 use std::ffi::c_int;
 use std::sync::Once;
@@ -21,6 +22,7 @@ pub(crate) use context::{Context, ContextParams, DecodeError, Outputs, Pooling};
 pub(crate) use grammar::{Grammar, schema_to_grammar};
 use logging::last_error;
 pub(crate) use model::Model;
+pub(crate) use product::fastest_product;
 
 /// A token's number in the vocabulary.
 pub(crate) type Token = i32;

@@ -44,6 +44,63 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/capacity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How fast each model was over time and by size of its prompts, and how fast it can be at most. */
+        get: operations["capacity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/capacity/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * For how many people who ask one question after the other a runtime is enough, from its measured
+         *     calls.
+         */
+        get: operations["people"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/capacity/what-if": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What would have been with another setting: the recorded calls arrive once more, in a simulation that
+         *     says how far it is off.
+         */
+        get: operations["what_if"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connect": {
         parameters: {
             query?: never;
@@ -123,6 +180,26 @@ export interface paths {
         get: operations["machine"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/machine/measure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Measures how fast this machine reads its memory and multiplies matrices, which is what bounds a
+         *     model's tokens a second. Refused while a call runs: both would be slower.
+         */
+        post: operations["measure"];
         delete?: never;
         options?: never;
         head?: never;
@@ -396,7 +473,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** CPU, memory and processes over a trace's time. */
+        /** CPU, memory, processes and parts of the machine over a trace's time. */
         get: operations["host"];
         put?: never;
         post?: never;
@@ -556,12 +633,52 @@ export interface components {
          * @description Stable names of the API's own failures; the pages translate by them.
          * @enum {string}
          */
-        ApiErrorCode: "bad_request" | "not_found" | "too_large" | "range_too_long" | "store_unavailable" | "too_much" | "internal" | "unauthorized" | "forbidden";
+        ApiErrorCode: "bad_request" | "not_found" | "too_large" | "range_too_long" | "store_unavailable" | "too_much" | "busy" | "internal" | "unauthorized" | "forbidden";
         AttributeValue: boolean | number | string;
         /** @description Entries, newest first. */
         AuditPage: {
             entries: components["schemas"]["Entry"][];
             next: components["schemas"]["i64"] | null;
+        };
+        /** @description At most, and reached. Tokens a second. */
+        Bound: {
+            /** Format: double */
+            read_per_s: number | null;
+            read_reached: components["schemas"]["Spread"] | null;
+            /** Format: double */
+            read_share: number | null;
+            /** Format: double */
+            written_per_s: number;
+            written_reached: components["schemas"]["Spread"] | null;
+            /**
+             * Format: double
+             * @description What the better calls reach of the bound, 0 to 1 and a little more: one in twenty is faster.
+             */
+            written_share: number | null;
+        };
+        /**
+         * @description How much of a prompt was in the runtime's cache.
+         * @enum {string}
+         */
+        CacheState: "none" | "part" | "most";
+        /** @description How fast a runtime's models were, and how fast they can be. */
+        Capacity: {
+            /** Format: int64 */
+            calls: number;
+            /** Format: int64 */
+            from_ns: number;
+            /** @description There are more calls, older ones, or a file could not be read. */
+            is_partial: boolean;
+            measured: components["schemas"]["Measured"] | null;
+            /** @description The one with most calls first. */
+            models: components["schemas"]["ModelCapacity"][];
+            runtime: string | null;
+            /** @description Those that have calls, the one with most first. */
+            runtimes: string[];
+            /** Format: int64 */
+            step_ns: number;
+            /** Format: int64 */
+            to_ns: number;
         };
         /** @description A port of the capture. */
         CaptureAddress: {
@@ -574,6 +691,25 @@ export interface components {
          * @enum {string}
          */
         Cause: "none" | "cold_start" | "keep_alive_expired" | "evicted" | "options_changed" | "queue" | "long_prompt" | "prompt_cache_lost" | "long_answer" | "cpu_starved" | "steal" | "throttled" | "memory_pressure" | "partly_on_cpu" | "slow_disk" | "parallel_generation" | "network" | "slow_app" | "timeout" | "runtime_down" | "out_of_memory" | "model_missing" | "queue_full" | "client_gone" | "context_exceeded" | "prompt_cut" | "unknown";
+        /** @description Calls to one model that are alike. Two models are compared cell by cell. */
+        Cell: {
+            cache: components["schemas"]["CacheState"];
+            /** Format: int64 */
+            calls: number;
+            /** Format: int64 */
+            prompt_below: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of the prompt, from `prompt_from` to below `prompt_below`; no end where it is `None`.
+             */
+            prompt_from: number;
+            /** @description Nanoseconds from the question to the first token, without waiting and loading. */
+            read_ns: components["schemas"]["Spread"];
+            read_per_s: components["schemas"]["Spread"] | null;
+            /** @description Nanoseconds of whole calls without waiting and loading. */
+            work_ns: components["schemas"]["Spread"];
+            written_per_s: components["schemas"]["Spread"] | null;
+        };
         /** @description A whole answer, as JSON and as the last event of a stream. */
         ChatAnswer: {
             cold_start: boolean;
@@ -665,6 +801,30 @@ export interface components {
             timeout_ms: number | null;
             trace_id: components["schemas"]["TraceId"];
         };
+        /**
+         * @description Predictions against what was measured, of calls that were held back. Errors are relative: 0.1 is a
+         *     tenth too much.
+         */
+        Check: {
+            /**
+             * Format: double
+             * @description The middle of all calls' errors, whatever their sign.
+             */
+            call_error: number;
+            /** Format: int64 */
+            held_back_calls: number;
+            /**
+             * Format: int64
+             * @description Calls from here on were held back: the last day, or the last third where there is no second day.
+             */
+            held_back_from_ns: number;
+            /** Format: int64 */
+            learned_calls: number;
+            /** Format: double */
+            total_p50_error: number;
+            /** Format: double */
+            total_p95_error: number;
+        };
         /** @description How one app, language or framework is connected. */
         Connection: {
             /** @description By which door its telemetry comes: `capture`, `otlp` or `datadog`. */
@@ -704,6 +864,145 @@ export interface components {
             time_ns: number;
             trace_id: components["schemas"]["TraceId"];
         };
+        /** @description A step of time in which a model was called. */
+        CurvePoint: {
+            /** Format: int64 */
+            calls: number;
+            /** Format: int64 */
+            load_ns: number;
+            /**
+             * Format: int64
+             * @description Calls that loaded the model, and what that took, together.
+             */
+            loads: number;
+            /**
+             * Format: int64
+             * @description The longest wait for others.
+             */
+            queue_ns: number;
+            /** Format: double */
+            read_per_s: number | null;
+            /**
+             * Format: int64
+             * @description Where the step begins.
+             */
+            time_ns: number;
+            /**
+             * Format: double
+             * @description Medians over the calls of the step, tokens a second.
+             */
+            written_per_s: number | null;
+        };
+        /**
+         * @description Which part of the machine a sample is of.
+         * @enum {string}
+         */
+        DeviceKind: "cpu" | "gpu" | "temperature" | "energy";
+        /**
+         * @description A part in one step: means of its samples, and the greatest where it says so. What none of them
+         *     told is left out.
+         */
+        DevicePoint: {
+            /** Format: double */
+            frequency_hz: number | null;
+            /** Format: int64 */
+            memory_total_bytes: number | null;
+            /** Format: int64 */
+            memory_used_bytes: number | null;
+            /** Format: double */
+            power_limit_w: number | null;
+            /** Format: double */
+            power_w: number | null;
+            /** Format: double */
+            temperature_c: number | null;
+            /** Format: double */
+            temperature_peak_c: number | null;
+            /**
+             * Format: double
+             * @description Share of the looks at which heat or power held its clock down, 0 to 1.
+             */
+            throttled: number | null;
+            /**
+             * Format: int64
+             * @description Where the step begins.
+             */
+            time_ns: number;
+            /**
+             * Format: double
+             * @description 0 to 1, as its peak.
+             */
+            utilization: number | null;
+            /** Format: double */
+            utilization_peak: number | null;
+        };
+        /** @description One look at one part of the machine. What a part does not have, or does not say, is `None`. */
+        DeviceSample: {
+            /**
+             * Format: double
+             * @description Clock at this moment: of a CPU's core, a GPU's compute units. A CPU's is looked for now and
+             *     then only, because asking wakes it up.
+             */
+            frequency_hz: number | null;
+            /**
+             * @description The same from look to look and from start to start: `cpu3`, a GPU's UUID or PCI address, a
+             *     sensor's chip and place, a meter's folder (`intel-rapl:0`).
+             */
+            id: string;
+            kind: components["schemas"]["DeviceKind"];
+            /**
+             * Format: double
+             * @description The most that a GPU's memory can move: the width of its bus by its highest clock, twice a cycle.
+             */
+            memory_bandwidth_bytes_per_s: number | null;
+            /** Format: int64 */
+            memory_total_bytes: number | null;
+            /**
+             * Format: int64
+             * @description Of a GPU's own memory; of one that is part of the CPU, what is set aside for it.
+             */
+            memory_used_bytes: number | null;
+            /** @description What people call it: a product, a sensor's label, `package-0`. */
+            name: string | null;
+            /**
+             * Format: double
+             * @description What the power is held to.
+             */
+            power_limit_w: number | null;
+            /**
+             * Format: double
+             * @description Power drawn: of an energy meter the mean since it was last reported.
+             */
+            power_w: number | null;
+            /** Format: double */
+            temperature_c: number | null;
+            /**
+             * @description Whether heat or power holds the clock down: of a GPU at this moment (NVML's reasons), of a CPU
+             *     at some time since it was last asked (`thermal_throttle/core_throttle_count`).
+             */
+            throttled: boolean | null;
+            /** Format: int64 */
+            time_ns: number;
+            /**
+             * Format: double
+             * @description Share of the time at work, 0 to 1. Of a CPU since it was last reported, with stolen time and
+             *     without waiting for disks (`/proc/stat`); of a GPU as its driver says.
+             */
+            utilization: number | null;
+        };
+        /** @description One part of the machine over the time. */
+        DeviceUse: {
+            id: string;
+            kind: components["schemas"]["DeviceKind"];
+            /**
+             * Format: double
+             * @description Of a GPU: what its memory can move at most.
+             */
+            memory_bandwidth_bytes_per_s: number | null;
+            /** @description What people call it, as it was said first. */
+            name: string | null;
+            /** @description The steps that have samples of it. */
+            points: components["schemas"]["DevicePoint"][];
+        };
         /** @description A model that a runtime can answer with. Unknown is null. */
         DiscoveredModel: {
             /** Format: int64 */
@@ -711,6 +1010,7 @@ export interface components {
             /** @description The one that answers where a route's model is not there. */
             default: boolean;
             digest: string | null;
+            experts: components["schemas"]["Experts"] | null;
             expires_ns: components["schemas"]["u64"] | null;
             family: string | null;
             /** Format: int64 */
@@ -829,6 +1129,16 @@ export interface components {
             /** Format: int64 */
             to_ns: number | null;
             trace_id: components["schemas"]["TraceId"] | null;
+        };
+        /** @description Parts of a model of which each token asks only some. */
+        Experts: {
+            /** Format: int64 */
+            count: number;
+            /**
+             * Format: int64
+             * @description For each token.
+             */
+            used: number;
         };
         /** @description The straight answer to «why was this slow?». */
         Explanation: {
@@ -1167,6 +1477,11 @@ export interface components {
          * @enum {string}
          */
         KeptState: "held" | "loading" | "waiting" | "missing" | "failed";
+        /**
+         * @description Why nothing can be said.
+         * @enum {string}
+         */
+        Lack: "calls" | "model" | "threads";
         /** @enum {string} */
         Language: "ja" | "en";
         /** @description One call that runs now. Holds no text of prompt or answer. */
@@ -1245,9 +1560,11 @@ export interface components {
         };
         /** @description The machine over a stretch of time. */
         Machine: {
+            /** @description The machine's parts, by kind and id, in the same steps. */
+            devices: components["schemas"]["DeviceUse"][];
             /** Format: int64 */
             from_ns: number;
-            /** @description Something was left out: a file could not be read, or there were too many processes. */
+            /** @description Something was left out: a file could not be read, or there were too many processes or parts. */
             is_partial: boolean;
             /**
              * @description Means of the samples in each step that has some; `time_ns` is where the step begins, and
@@ -1263,11 +1580,45 @@ export interface components {
             /** Format: int64 */
             to_ns: number;
         };
+        /** @description What the machine does at most, measured. */
+        Measured: {
+            /**
+             * Format: double
+             * @description Bytes a second that come from memory.
+             */
+            memory_bytes_per_s: number;
+            /**
+             * Format: double
+             * @description Operations a second of a product of matrices as llama.cpp computes it, weights in 8 bits; a
+             *     multiplication with its addition counts as two. `None` where it cannot compute here.
+             */
+            operations_per_s: number | null;
+            /** Format: int32 */
+            threads: number;
+            /**
+             * Format: int64
+             * @description When it was measured.
+             */
+            time_ns: number;
+        };
         /**
          * @description What an evaluation says.
          * @enum {string}
          */
         MetricType: "score" | "categorical" | "boolean";
+        ModelCapacity: {
+            bound: components["schemas"]["Bound"] | null;
+            /** Format: int64 */
+            calls: number;
+            cells: components["schemas"]["Cell"][];
+            curve: components["schemas"]["CurvePoint"][];
+            model: string;
+            /**
+             * Format: int64
+             * @description Bytes of its file, where the runtime says so.
+             */
+            size_bytes: number | null;
+        };
         ModelDone: {
             ok: boolean;
         };
@@ -1316,6 +1667,51 @@ export interface components {
          * @enum {string}
          */
         Part: "input" | "output" | "system" | "tool" | "document" | "thinking" | "log";
+        /** @description For how many people a runtime is enough. */
+        People: {
+            lack: components["schemas"]["Lack"] | null;
+            /**
+             * Format: int32
+             * @description The most for whom nine of ten answers begin in time; 0 where it is too slow for one, `None` where
+             *     nothing can be said.
+             */
+            most: number | null;
+            /** @description `most` is where the search ended: it is enough for more. */
+            or_more: boolean;
+            /** @description Calls that compute at once. */
+            parallel: number;
+            /** @description In the order of people. */
+            points: components["schemas"]["PeoplePoint"][];
+            think_from: components["schemas"]["ThinkTime"];
+            /**
+             * Format: double
+             * @description The middle of the pauses.
+             */
+            think_s: number;
+            /** Format: double */
+            wait_s: number;
+        };
+        /** @description How it is for so many people. */
+        PeoplePoint: {
+            /** Format: double */
+            answers_per_minute: number;
+            /**
+             * Format: double
+             * @description Share of the time in which something ran.
+             */
+            busy: number;
+            /**
+             * Format: double
+             * @description Nanoseconds until the first token, for half and for nine of ten.
+             */
+            first_p50_ns: number;
+            /** Format: double */
+            first_p90_ns: number;
+            /** Format: int32 */
+            people: number;
+            /** Format: double */
+            total_p50_ns: number;
+        };
         /**
          * @description What a call to a model is doing.
          * @enum {string}
@@ -1371,6 +1767,10 @@ export interface components {
             /** Format: double */
             cpu_cores: number;
             /** Format: int64 */
+            gpu_memory_bytes: number | null;
+            /** Format: double */
+            major_faults_per_s: number | null;
+            /** Format: int64 */
             rss_bytes: number;
             /** Format: int64 */
             time_ns: number;
@@ -1388,8 +1788,18 @@ export interface components {
             cpu_cores_peak: number;
             /** Format: int64 */
             first_seen_ns: number;
+            /**
+             * Format: int64
+             * @description On all GPUs together.
+             */
+            gpu_memory_bytes_peak: number | null;
             /** Format: int64 */
             last_seen_ns: number;
+            /**
+             * Format: double
+             * @description Pages that had to come from a disk.
+             */
+            major_faults_per_s_peak: number | null;
             name: string;
             /** Format: int32 */
             pid: number;
@@ -1661,6 +2071,13 @@ export interface components {
         SpanKind: "server" | "client" | "internal" | "producer" | "consumer";
         /** @enum {string} */
         SpanStatus: "ok" | "error" | "unset";
+        /** @description The middle of some values, and what nineteen of twenty stay below. */
+        Spread: {
+            /** Format: double */
+            p50: number;
+            /** Format: double */
+            p95: number;
+        };
         Status: {
             /** Format: int32 */
             cpu_count: number | null;
@@ -1774,6 +2191,11 @@ export interface components {
         TextPiece: {
             text: string;
         };
+        /**
+         * @description Where the time between an answer and the next question is from.
+         * @enum {string}
+         */
+        ThinkTime: "recorded" | "asked" | "assumed";
         /** @description Where the time of a call to a model went, in nanoseconds; unknown is `None`. */
         Timings: {
             /** Format: int64 */
@@ -1830,6 +2252,8 @@ export interface components {
         };
         /** @description The machine during a trace, and some seconds before and after. */
         TraceHost: {
+            /** @description Parts of the machine, each at the times when it was looked at. */
+            devices: components["schemas"]["DeviceSample"][];
             /** Format: int64 */
             from_ns: number;
             processes: components["schemas"]["ProcessCurve"][];
@@ -1895,6 +2319,30 @@ export interface components {
             cause: components["schemas"]["Cause"];
             /** @description In words. */
             sentence: string;
+        };
+        /** @description Another setting against the one that was. */
+        WhatIf: {
+            as_it_is: components["schemas"]["Outcome"] | null;
+            check: components["schemas"]["Check"] | null;
+            /**
+             * Format: int64
+             * @description Nanoseconds that a model is kept for where a call says nothing: as told, or as the calls show
+             *     where that is something else; `None`: for ever.
+             */
+            kept_ns: number | null;
+            lack: components["schemas"]["Lack"] | null;
+            /** @description Models that had room together, as far as is known. */
+            models_at_once: number | null;
+            /** @description Calls that computed at once, at most, as recorded. */
+            parallel: number;
+            recorded: components["schemas"]["Outcome"] | null;
+            then: components["schemas"]["Outcome"] | null;
+            /**
+             * Format: double
+             * @description Tokens a second of two calls together, one alone being 1; `None` where it was not seen and they
+             *     are assumed to share what one has.
+             */
+            two_at_once: number | null;
         };
         /** Format: int64 */
         i64: number;
@@ -1994,6 +2442,122 @@ export interface operations {
                 };
             };
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    capacity: {
+        parameters: {
+            query?: {
+                /** @description Calls of this time or later: UTC nanoseconds or RFC 3339; a week before `to`. */
+                from?: string;
+                /** @description Calls before this; now. */
+                to?: string;
+                /** @description The runtime, by the service of its spans; the one with most calls. */
+                runtime?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Capacity"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    people: {
+        parameters: {
+            query?: {
+                /** @description Calls of this time or later: UTC nanoseconds or RFC 3339; a week before `to`. */
+                from?: string;
+                /** @description Calls before this; now. */
+                to?: string;
+                /** @description The runtime, by the service of its spans; the one with most calls. */
+                runtime?: string;
+                /** @description Seconds after which nine of ten answers are to have begun; 10. */
+                wait_s?: number;
+                /** @description Seconds between an answer and the next question; as recorded. */
+                think_s?: number;
+                /** @description Calls that compute at once, 1 to 64; as recorded. */
+                parallel?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["People"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    what_if: {
+        parameters: {
+            query?: {
+                /** @description Calls of this time or later: UTC nanoseconds or RFC 3339; a week before `to`. */
+                from?: string;
+                /** @description Calls before this; now. */
+                to?: string;
+                /** @description The runtime, by the service of its spans; the one with most calls. */
+                runtime?: string;
+                /** @description How long a model is kept after each call, as Ollama writes it: `30m`, `-1` for ever. */
+                keep_alive?: string;
+                /** @description Calls that compute at once, 1 to 64. */
+                parallel?: number;
+                /** @description The model that answers all calls. */
+                model?: string;
+                /** @description Threads of each call. */
+                threads?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhatIf"];
+                };
+            };
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2149,6 +2713,41 @@ export interface operations {
                 };
             };
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    measure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Measured"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -26,7 +26,7 @@ pub(crate) use dialect::{Dialect, FinalStats, Generation, RuntimeEvent, code_of,
 pub use keeper::{KeepError, Kept, KeptState, MOST_KEPT, ModelKeeper, ModelOf};
 pub use load::RuntimeLoad;
 pub(crate) use models::find;
-pub use models::{DiscoveredModel, list_models};
+pub use models::{DiscoveredModel, Experts, list_models};
 pub use ollama_log::OllamaLog;
 
 use crate::error::{ChatError, ErrorCode};
@@ -96,7 +96,8 @@ impl RuntimeTarget {
         self.0.borrow().clone()
     }
 
-    pub(crate) fn subscribe(&self) -> watch::Receiver<RuntimeState> {
+    /// Hears of each change.
+    pub fn subscribe(&self) -> watch::Receiver<RuntimeState> {
         self.0.clone()
     }
 

@@ -23,6 +23,8 @@ pub struct DiscoveredModel {
     pub quantization: Option<String>,
     pub family: Option<String>,
     pub context_length: Option<u64>,
+    /// Of a mixture of experts.
+    pub experts: Option<Experts>,
     pub digest: Option<String>,
     pub loaded: bool,
     /// Tokens of its context as it is loaded now; for each call, where there are several slots.
@@ -35,6 +37,21 @@ pub struct DiscoveredModel {
     pub expires_ns: Option<UnixNanos>,
     /// The one that answers where a route's model is not there.
     pub default: bool,
+}
+
+/// Parts of a model of which each token asks only some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Experts {
+    pub count: u64,
+    /// For each token.
+    pub used: u64,
+}
+
+impl Experts {
+    /// Of all experts those that a token asks, 0 to 1.
+    pub fn share(self) -> f64 {
+        (self.used as f64 / self.count.max(1) as f64).min(1.0)
+    }
 }
 
 impl DiscoveredModel {
@@ -83,6 +100,7 @@ async fn ollama_models(
             quantization: text(&details["quantization_level"]),
             family: text(&details["family"]),
             context_length: details["context_length"].as_u64(),
+            experts: None,
             digest: text(&entry["digest"]),
             loaded: now.is_some(),
             loaded_context_length: now.and_then(|now| now["context_length"].as_u64()),
@@ -123,24 +141,37 @@ async fn openai_models(
     Ok(entries(&list, "data").filter_map(model).collect())
 }
 
-/// What an Ollama's list leaves out where it is an older one: `/api/show` says it of one model.
+/// What an Ollama's list leaves out: `/api/show` says it of one model.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shown {
     context_length: Option<u64>,
+    experts: Option<Experts>,
 }
 
 impl Shown {
     pub(super) async fn ask(client: &HttpClient, runtime: &RuntimeInfo, model: &str) -> Self {
         let body = json!({ "model": model });
         let shown = post_json(client, &runtime.authority, "/api/show", &body, MAX_LIST_BYTES).await;
-        let shown = shown.unwrap_or_default();
-        let mut info = shown["model_info"].as_object().into_iter().flatten();
-        let length = info.find(|(key, _)| key.ends_with(".context_length"));
-        Self { context_length: length.and_then(|(_, value)| value.as_u64()) }
+        Self::of(&shown.unwrap_or_default()["model_info"])
+    }
+
+    fn of(info: &Value) -> Self {
+        // Each name begins with the model's architecture.
+        let number = |name: &str| {
+            let mut info = info.as_object().into_iter().flatten();
+            info.find(|(key, _)| key.ends_with(name)).and_then(|(_, value)| value.as_u64())
+        };
+        let experts = number(".expert_count").zip(number(".expert_used_count"));
+        let experts = experts.filter(|(count, used)| used > &0 && used <= count);
+        Self {
+            context_length: number(".context_length"),
+            experts: experts.map(|(count, used)| Experts { count, used }),
+        }
     }
 
     pub(super) fn complete(&self, model: &mut DiscoveredModel) {
         model.context_length = model.context_length.or(self.context_length);
+        model.experts = self.experts;
     }
 }
 
