@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { writeFile } from "node:fs/promises";
 import { MODEL_NAME } from "../../tests/e2e/harness/paths.mjs";
 import { startAndon } from "../../tests/e2e/harness/andon.mjs";
-import { ordinary, SCENARIOS } from "./scenarios.mjs";
+import { IN_A_GROUP, ordinary, SCENARIOS } from "./scenarios.mjs";
 import { random, World } from "./world.mjs";
 
 const { values: flags } = parseArgs({
@@ -18,15 +18,20 @@ const { values: flags } = parseArgs({
 });
 const seeds = Number(flags.seeds);
 const first = Number(flags.seed ?? Math.floor(Math.random() * 2 ** 31));
-const names = flags.only?.split(",") ?? Object.keys(SCENARIOS);
+const wanted = flags.only?.split(",") ?? Object.keys(SCENARIOS);
 
 /** Calls as most are, from which Andon learns what is usual. */
 const LEARNED = 12;
+/** Loads that tell how long one usually takes. */
+const LOADED = 4;
 /** And between two that are not, so that these do not become what is usual. */
 const BETWEEN = 3;
 
 const world = await World.start();
 world.modelName = MODEL_NAME;
+const isPossible = (name) => world.group || !IN_A_GROUP.includes(name);
+const names = wanted.filter(isPossible);
+const leftOut = wanted.filter((name) => !isPossible(name));
 world.strict = await startAndon({
   options: { runtime: `http://127.0.0.1:${world.port}`, model: null, timeout: "2s", lang: "en" },
 });
@@ -65,6 +70,9 @@ function note(name, { said, right, ns, both, says }) {
 }
 
 try {
+  for (let load = 0; load < LOADED; load += 1) {
+    await world.call({ ...ordinary(random(first + load)), keep_alive: "0" });
+  }
   await world.call(ordinary(random(first)));
   await calm(LEARNED, random(first + 1));
   claimed.right = claimed.all = 0;
@@ -101,7 +109,8 @@ for (const name of names) {
   const right = of.filter((it) => it.isRight).length;
   lines.push(`| ${name} | ${right} of ${of.length} | ${others} | ${error} |`);
 }
-const injected = results.filter(({ name }) => name !== "normal");
+for (const name of leftOut) lines.push(`| ${name} | | not possible here | |`);
+const injected = results.filter(({ right: cause }) => cause !== "none");
 const right = injected.filter((it) => it.isRight).length;
 lines.push(
   "",

@@ -44,6 +44,9 @@ async function leave(world, random, content, afterMs) {
   return world.explained(id);
 }
 
+/** Those that need a control group around the runtime. */
+export const IN_A_GROUP = ["slow disk", "memory pressure", "out of memory"];
+
 export const SCENARIOS = {
   async normal(world, random) {
     return { said: await world.call(ordinary(random)), right: ["none"] };
@@ -177,6 +180,60 @@ export const SCENARIOS = {
     const content = random.words(random.whole(300, 900));
     const said = await world.call({ content, keep_alive: "5m" });
     return { said, right: ["keep_alive_expired", "long_prompt"], both: true };
+  },
+
+  async "slow disk"(world, random) {
+    await world.forgetModel();
+    await world.group.limitReads(world.model, random.between(30, 90) * 1e6);
+    try {
+      const said = await world.call({ ...ordinary(random), keep_alive: "5m" });
+      return { said, right: ["slow_disk"] };
+    } finally {
+      await world.group.limitReads(world.model, null);
+    }
+  },
+
+  async "memory pressure"(world, random) {
+    // Part of the weights has no room, and comes from the disk again for each token.
+    const all = await world.group.memory();
+    await world.group.limitMemory(all - random.between(0.3, 0.7) * world.modelBytes);
+    try {
+      const said = await world.call({ content: ENDLESS, tokens: 48 });
+      return { said, right: ["memory_pressure"] };
+    } finally {
+      await world.group.limitMemory(null);
+    }
+  },
+
+  async "out of memory"(world, random) {
+    await world.forgetModel();
+    await world.group.limitMemory((await world.group.memory()) + random.between(10, 40) * 1e6);
+    const said = await world.call(ordinary(random));
+    await world.group.limitMemory(null);
+    await world.restartRuntime();
+    await world.call(ordinary(random));
+    return { said, right: ["out_of_memory"] };
+  },
+
+  async "slow app"(world, random) {
+    const beforeMs = random.between(1500, 3000);
+    const afterMs = random.between(0, 500);
+    const said = await world.ofApp(random, { ...ordinary(random), beforeMs, afterMs });
+    return { said, right: ["slow_app"], ns: (beforeMs + afterMs) * NS };
+  },
+
+  async "an app whose clock is off"(world, random) {
+    const skewMs = random.between(5_000, 120_000) * (random.whole(0, 1) ? 1 : -1);
+    const said = await world.ofApp(random, { ...ordinary(random), skewMs });
+    return { said, right: ["none"] };
+  },
+
+  async "expired and an app's clock is off"(world, random) {
+    await world.call({ ...ordinary(random), keep_alive: "500ms" });
+    await sleep(1500);
+    const skewMs = random.between(5_000, 120_000) * (random.whole(0, 1) ? 1 : -1);
+    const said = await world.ofApp(random, { ...ordinary(random), skewMs, keep_alive: "5m" });
+    return { said, right: ["keep_alive_expired"], ns: said.figures.load_duration };
   },
 
   async timeout(world, random) {

@@ -1,15 +1,17 @@
 // A runtime, a network before it and an Andon before that, in each of which something can be made to go
 // wrong; and calls whose diagnosis is read back.
-import { spawn } from "node:child_process";
-import { appendFile, copyFile } from "node:fs/promises";
+import { execFile, spawn } from "node:child_process";
+import { appendFile, copyFile, stat } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { environment, startAndon, temporaryFolder } from "../../tests/e2e/harness/andon.mjs";
 import { ask } from "../../tests/e2e/harness/http.mjs";
 import { BINARY, MODEL, MODEL_NAME } from "../../tests/e2e/harness/paths.mjs";
 import { freePort, Program } from "../../tests/e2e/harness/process.mjs";
 import { until } from "../../tests/e2e/harness/wait.mjs";
+import { Group } from "./group.mjs";
 
 const WORDS =
   "lantern river stone cloud paper garden winter market signal bridge candle forest".split(" ");
@@ -77,6 +79,11 @@ export class World {
     await copyFile(MODEL, world.other);
     // Another file of the same words: the runtime knows equal ones by their digests.
     await appendFile(world.other, "\0".repeat(32));
+    // Its own file, so that nobody else holds a page of it.
+    world.model = path.join(world.folder, path.basename(MODEL));
+    await copyFile(MODEL, world.model);
+    world.modelBytes = (await stat(MODEL)).size;
+    world.group = await Group.make();
     world.port = await freePort();
     await world.startRuntime();
     world.relay = await Relay.start(world.port);
@@ -86,6 +93,7 @@ export class World {
         model: null,
         privacy: "none",
         lang: "en",
+        "otlp-http-listen": `127.0.0.1:${await freePort()}`,
         ...options,
       },
     });
@@ -93,9 +101,10 @@ export class World {
   }
 
   async startRuntime() {
-    const args = ["runtime", `--listen=127.0.0.1:${this.port}`, `--model=${MODEL}`];
+    const args = ["runtime", `--listen=127.0.0.1:${this.port}`, `--model=${this.model}`];
     const all = [...args, `--model=${this.other}`];
     this.runtime = new Program(BINARY, all, { cwd: this.folder, env: environment() });
+    await this.group?.add(this.runtime.pid);
     await this.runtime.until("the runtime answers", async () => {
       const list = await ask(`http://127.0.0.1:${this.port}/api/tags`);
       const names = list.json.models.map(({ name }) => name);
@@ -107,6 +116,18 @@ export class World {
   async killRuntime() {
     this.runtime.signal("SIGKILL");
     await this.runtime.exit;
+  }
+
+  /** Lets the model go, and what the kernel has of its file. */
+  async forgetModel() {
+    await this.call({ content: "1", keep_alive: "0" });
+    await until("the model is gone", async () => {
+      const running = await ask(`http://127.0.0.1:${this.port}/api/ps`);
+      return running.json.models.length === 0;
+    });
+    // What dd's manual has for it.
+    const nothing = [`of=${this.model}`, "oflag=nocache", "conv=notrunc,fdatasync", "count=0"];
+    await promisify(execFile)("dd", nothing);
   }
 
   async restartRuntime() {
@@ -135,6 +156,36 @@ export class World {
     return this.explained(answer.headers["x-trace-id"], answer.json);
   }
 
+  /**
+   * A question as an app asks it that tells OpenTelemetry: it works for `beforeMs`, calls the model, works
+   * for `afterMs`, and its clock is `skewMs` off ours.
+   */
+  async ofApp(random, { beforeMs = 0, afterMs = 0, skewMs = 0, ...call }) {
+    const hex = (digits) =>
+      Array.from({ length: digits }, () => random.whole(0, 15).toString(16)).join("");
+    const [traceId, spanId] = [hex(32), hex(16)];
+    const began = Date.now();
+    await sleep(beforeMs);
+    const headers = { traceparent: `00-${traceId}-${spanId}-01` };
+    const said = await this.call({ ...call, headers });
+    await sleep(afterMs);
+    const time = (ms) => String(BigInt(Math.round(ms + skewMs)) * 1_000_000n);
+    const span = {
+      traceId,
+      spanId,
+      name: "POST /ask",
+      kind: 2,
+      startTimeUnixNano: time(began),
+      endTimeUnixNano: time(Date.now()),
+    };
+    const attributes = ["service.name", "host.name"].map((key) => {
+      return { key, value: { stringValue: "shop" } };
+    });
+    const json = { resourceSpans: [{ resource: { attributes }, scopeSpans: [{ spans: [span] }] }] };
+    await ask(`${this.andon.otlpUrl}/v1/traces`, { json });
+    return this.explained(traceId, said.figures);
+  }
+
   async explained(id, figures) {
     const reply = await until(`trace ${id} is explained`, async () => {
       const found = await this.andon.get(`/api/v1/traces/${id}/why`);
@@ -147,5 +198,6 @@ export class World {
     await this.andon.end();
     this.relay.end();
     await this.runtime.end();
+    await this.group?.end();
   }
 }
