@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Connect(ConnectArgs),
     /// Plays a story against a running Andon: cold start, long prompt, queue, timeout, errors.
     Demo(DemoArgs),
+    /// Sends samples of this machine to an Andon on another one.
+    Host(HostArgs),
     /// Says why a trace took its time, or failed.
     Why(WhyArgs),
     /// Measures how fast this machine reads memory and multiplies matrices: what bounds a model.
@@ -200,6 +202,21 @@ pub(crate) struct WhyArgs {
 pub(crate) enum WhyFormat {
     Text,
     Json,
+}
+
+#[derive(Args)]
+pub(crate) struct HostArgs {
+    /// Where the other Andon listens, as host:port
+    #[arg(long, env = "ANDON_FORWARD", value_name = "HOST:PORT")]
+    pub(crate) forward: String,
+    /// What this machine is called, as its spans name their host [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// File with the other Andon's password [default: ANDON_PASSWORD]
+    #[arg(long, env = "ANDON_PASSWORD_FILE", value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    #[arg(long, env = "ANDON_LANG", value_name = "ja|en")]
+    pub(crate) lang: Option<String>,
 }
 
 #[derive(Args)]

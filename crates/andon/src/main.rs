@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod export;
 mod generate;
+mod host;
 mod import;
 mod language;
 mod listen;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => block_on(|| doctor::run(args)),
         Command::Connect(args) => block_on(|| connect::run(args)),
         Command::Demo(args) => block_on(|| demo::run(args)),
+        Command::Host(args) => block_on(|| host::run(args)),
         Command::Why(args) => block_on(|| why::run(args)),
         Command::Measure(args) => measure::run(&args),
         Command::Query(args) => block_on(|| query::run(args)),

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use andon_gateway::http_client;
+use andon_gateway::{HttpClient, http_client};
 use andon_store::{EmbeddedStore, Holder, Store, StoreError};
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -25,13 +25,15 @@ const STEP: Duration = Duration::from_millis(20);
 
 /// Where a data folder can be asked.
 pub(crate) enum Reached {
-    Running(Running),
+    Running(Box<Running>),
     Folder(Box<EmbeddedStore>),
 }
 
 /// A running Andon that can be asked.
 pub(crate) struct Running {
     address: String,
+    client: HttpClient,
+    password: Option<String>,
 }
 
 /// What it said.
@@ -42,6 +44,17 @@ pub(crate) struct Reply {
 }
 
 impl Running {
+    /// `password`: that of `ANDON_PASSWORD` where none is given.
+    pub(crate) fn at(address: &str, password: Option<String>) -> Self {
+        let told = || std::env::var("ANDON_PASSWORD").ok().filter(|text| !text.is_empty());
+        let password = password.or_else(told);
+        Self { address: address.to_owned(), client: http_client(), password }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Reply> {
         self.ask(Method::GET, path, None).await
     }
@@ -62,15 +75,15 @@ impl Running {
     ) -> anyhow::Result<Reply> {
         let address = &self.address;
         let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
-        if let Some(password) = std::env::var("ANDON_PASSWORD").ok().filter(|text| !text.is_empty())
-        {
+        if let Some(password) = &self.password {
             request = request.header(header::AUTHORIZATION, format!("Bearer {password}"));
         }
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let body = body.map(serde_json::Value::to_string).unwrap_or_default();
-        let response = http_client()
+        let response = self
+            .client
             .request(request.body(Full::new(Bytes::from(body)))?)
             .await
             .with_context(|| format!("the Andon at {address} does not answer"))?;
@@ -117,7 +130,7 @@ pub(crate) async fn reach(config: &Config) -> anyhow::Result<Reached> {
     loop {
         let holder = andon_store::holder(&config.data);
         if let Some(Holder { address: Some(address), .. }) = holder {
-            return Ok(Reached::Running(Running { address }));
+            return Ok(Reached::Running(Box::new(Running::at(&address, None))));
         }
         if holder.is_none()
             && let Some(store) = open(config)?

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use andon_api::{Access, ApiState, Parts};
+use andon_api::{Access, ApiState, Hosts, Parts};
 use andon_diagnose::Diagnoser;
 use andon_gateway::{
     CaptureConfig, Gateway, GatewayConfig, HttpClient, LiveCalls, ModelKeeper, Proxy, ProxyConfig,
@@ -211,6 +211,7 @@ impl House {
         let intake =
             Intake::new(Arc::new(keeper_of_received), Arc::clone(&counted), config.receive.limits)
                 .with_sampling(config.receive.sampling);
+        let hosts = Hosts::known_before(&state);
         let api = ApiState::new(Parts {
             store,
             state,
@@ -234,6 +235,7 @@ impl House {
             stop,
             memory,
             cpu_count: machine.cpu_count,
+            hosts,
             measure: crate::measure::apart(),
             measuring: tokio::sync::Mutex::default(),
         });

@@ -11,6 +11,7 @@ mod connect;
 mod error;
 mod feedback;
 mod forget;
+mod hosts;
 mod intake;
 mod kept;
 mod live;
@@ -46,6 +47,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use access::{Access, Password, guard};
 pub use audit::AuditPage;
 pub use forget::{ForgetAnswer, ForgetError, forget_on_record, forget_subject, preview_forget};
+pub use hosts::{HostLook, HostLooks, Hosts, KnownHost};
 pub use intake::ReceivePort;
 pub use kept::kept_models;
 pub use measure::Measure;
@@ -89,6 +91,8 @@ pub struct Parts {
     /// Looks at the machine's memory: total and used, in bytes.
     pub memory: fn() -> Option<(u64, u64)>,
     pub cpu_count: Option<u32>,
+    /// The other machines.
+    pub hosts: Hosts,
     pub measure: Measure,
     /// Held while the machine is measured.
     pub measuring: tokio::sync::Mutex<()>,
@@ -120,6 +124,8 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(traces::host))
         .routes(routes!(why::why))
         .routes(routes!(machine::machine))
+        .routes(routes!(hosts::hosts))
+        .routes(routes!(hosts::take))
         .routes(routes!(measure::measure))
         .routes(routes!(capacity::capacity))
         .routes(routes!(capacity::what_if))

@@ -23,6 +23,8 @@ const MOST_TOP: usize = 200;
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct MachineParams {
+    /// The machine, by its name; the one that Andon runs on.
+    host: Option<String>,
     /// Samples of this time or later: UTC nanoseconds or RFC 3339; a quarter of an hour before `to`.
     from: Option<String>,
     /// Samples before this; now.
@@ -43,6 +45,7 @@ pub(crate) async fn machine(
     let Query(params) = params.map_err(|error| ApiError::BadRequest(error.body_text()))?;
     let (from_ns, to_ns) = range(params.from.as_deref(), params.to.as_deref(), DEFAULT_RANGE_NS)?;
     let query = MachineQuery {
+        host: params.host,
         from_ns,
         to_ns,
         points: bounded("points", params.points.unwrap_or(DEFAULT_POINTS), 1, MOST_POINTS)?,

@@ -140,6 +140,8 @@ pub(crate) async fn find(state: &ApiState, id: &str) -> Result<Trace, ApiError> 
 /// The machine during a trace, and some seconds before and after.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct TraceHost {
+    /// `None` for the one that Andon runs on.
+    host: Option<String>,
     #[schema(value_type = u64)]
     from_ns: UnixNanos,
     #[schema(value_type = u64)]
@@ -172,24 +174,36 @@ pub(crate) struct ProcessPoint {
     gpu_memory_bytes: Option<u64>,
 }
 
-/// CPU, memory, processes and parts of the machine over a trace's time.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TraceHostParams {
+    /// The machine, by its name; the one that Andon runs on. A name that sends no samples is that one
+    /// too: spans name it as well.
+    host: Option<String>,
+}
+
+/// CPU, memory, processes and parts of a machine over a trace's time.
 #[utoipa::path(get, path = "/api/v1/traces/{trace_id}/host", tag = "traces",
-    params(("trace_id" = String, Path)), responses(
+    params(("trace_id" = String, Path), TraceHostParams), responses(
     (status = 200, body = TraceHost), (status = 400, body = ErrorBody),
     (status = 404, body = ErrorBody)))]
 pub(crate) async fn host(
     State(state): State<ApiState>,
     Path(id): Path<String>,
+    params: Result<Query<TraceHostParams>, QueryRejection>,
 ) -> Result<Json<TraceHost>, ApiError> {
+    let Query(params) = params.map_err(|error| ApiError::BadRequest(error.body_text()))?;
     let trace = find(&state, &id).await?;
     let start = trace.spans.iter().map(|span| span.start_ns).min().unwrap_or(0);
     let end = trace.spans.iter().map(|span| span.end_ns()).max().unwrap_or(start);
     let (from_ns, to_ns) = (start.saturating_sub(MARGIN_NS), end.saturating_add(MARGIN_NS));
     ask(move || {
-        let samples = state.0.store.host_samples(from_ns, to_ns)?;
-        let processes = curves(state.0.store.process_samples(from_ns, to_ns)?);
-        let devices = state.0.store.device_samples(from_ns, to_ns)?;
-        Ok(Json(TraceHost { from_ns, to_ns, samples, processes, devices }))
+        let host = params.host.filter(|name| state.0.hosts.knows(name));
+        let (store, of) = (&state.0.store, host.as_deref());
+        let samples = store.host_samples(of, from_ns, to_ns)?;
+        let processes = curves(store.process_samples(of, from_ns, to_ns)?);
+        let devices = store.device_samples(of, from_ns, to_ns)?;
+        Ok(Json(TraceHost { host, from_ns, to_ns, samples, processes, devices }))
     })
     .await
 }

@@ -91,17 +91,6 @@ impl Call<'_> {
         let known = total(PHASES.into_iter().filter_map(|phase| self.ns(phase)));
         Some(self.0.duration_ns.saturating_sub(known))
     }
-
-    /// Whether the model runs on the machine whose samples we have.
-    pub(crate) fn is_here(self) -> bool {
-        match self.word("server.address") {
-            Some(authority) => {
-                let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-                host == "localhost" || host == "[::1]" || host == "::1" || host.starts_with("127.")
-            }
-            None => true,
-        }
-    }
 }
 
 impl<'a> Call<'a> {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,7 +13,7 @@ use andon_model::{
 use crate::{
     call::{Call, is_call},
     judge::Scene,
-    machine::Machine,
+    machines::Machines,
     now::{Present, Waiting},
     past::{Beside, KeepAlive, Runtime, model_of},
     words::Language,
@@ -35,7 +36,7 @@ pub struct Diagnoser {
 
 #[derive(Default)]
 struct Known {
-    machine: Machine,
+    machines: Machines,
     /// Since boot, at the last look at the machine.
     oom_kills: Option<u64>,
     /// By service and host.
@@ -56,12 +57,19 @@ impl Diagnoser {
         self.kept
     }
 
-    /// A look at the machine and its processes.
+    /// A look at a machine and its processes.
     pub fn note(&self, host: &HostSample, processes: &[ProcessSample]) {
         let kills = self.oom_kills.and_then(|count| count());
         let mut known = self.lock();
-        known.machine.note(host, processes);
-        known.oom_kills = kills;
+        known.machines.note(host, processes);
+        if host.host.is_none() {
+            known.oom_kills = kills;
+        }
+    }
+
+    /// Where the samples of another machine come from, by which calls to a runtime there are known.
+    pub fn note_address(&self, host: &str, address: IpAddr) {
+        self.lock().machines.note_address(host, address);
     }
 
     /// Says why a call took its time, on its span, and learns from it. Other spans stay as they are.
@@ -74,11 +82,17 @@ impl Diagnoser {
         let running = beside(span, &running());
         let mut known = self.lock();
         let just_killed = self.just_killed(span, &known);
-        let Known { machine, runtimes, .. } = &mut *known;
+        let Known { machines, runtimes, .. } = &mut *known;
         let runtime = runtime(runtimes, span);
         let kept = self.kept;
-        let scene =
-            Scene { call: Call(span), machine, runtime, running: &running, kept, just_killed };
+        let scene = Scene {
+            call: Call(span),
+            machine: machines.of(Call(span)),
+            runtime,
+            running: &running,
+            kept,
+            just_killed,
+        };
         let (diagnosis, is_calm) = (scene.judge(), !scene.is_strained());
         learn(runtime, span, is_calm);
         diagnosis.put(span);
@@ -102,7 +116,7 @@ impl Diagnoser {
             Present {
                 call,
                 now_ns,
-                machine: &known.machine,
+                machine: &known.machines.here,
                 runtime: runtime.map_or(&nothing, |(_, runtime)| runtime),
                 running: &beside,
                 kept: self.kept,
@@ -125,7 +139,8 @@ impl Diagnoser {
     /// Processes that were ended for want of memory since the last look at the machine: a call that
     /// fails of it is heard of before the next one.
     fn just_killed(&self, span: &Span, known: &Known) -> u64 {
-        if span.status != Status::Error {
+        let is_here = std::ptr::eq(known.machines.of(Call(span)), &raw const known.machines.here);
+        if span.status != Status::Error || !is_here {
             return 0;
         }
         let now = self.oom_kills.and_then(|count| count());

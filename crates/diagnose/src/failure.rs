@@ -20,8 +20,7 @@ pub(crate) fn diagnosis(scene: &Scene<'_>, mut slow: Vec<Finding>) -> Diagnosis 
     );
     let kills = seen.saturating_add(scene.just_killed);
     let mut facts = Vec::new();
-    if kills > 0 && matches!(cause, Cause::RuntimeDown | Cause::OutOfMemory) && scene.call.is_here()
-    {
+    if kills > 0 && matches!(cause, Cause::RuntimeDown | Cause::OutOfMemory) {
         cause = Cause::OutOfMemory;
         facts.push(Fact::OomKills { count: kills });
     }

@@ -120,7 +120,7 @@ impl Scene<'_> {
         let pace = Fact::UsualTime { ns: usual_ns };
         let strains = self.strains(Phase::Load);
         let (from_ns, to_ns) = self.call.extent(Phase::Load);
-        let during = self.machine.during(from_ns, to_ns).filter(|_| self.call.is_here());
+        let during = self.machine.during(from_ns, to_ns);
         let disk = during.filter(|it| it.io_pressure.is_some_and(|io| io >= 0.3));
         match disk {
             Some(during) => {

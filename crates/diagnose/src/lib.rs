@@ -22,6 +22,7 @@ mod failure;
 mod judge;
 mod loads;
 mod machine;
+mod machines;
 mod now;
 mod past;
 mod speed;

@@ -39,14 +39,13 @@ pub(crate) fn finding_of(
         Some(last) => reason(span, asked, last, runtime, kept),
     };
     let (from_ns, to_ns) = call.extent(Phase::Load);
-    let here = call.is_here();
     let rise = machine.runtime_memory(from_ns, to_ns).filter(|(before, after)| after > before);
     let rise = rise.map(|(before, after)| Fact::MemoryRise { before, after });
     let room = rise.as_ref().and_then(|rise| room(rise, machine));
     Finding::new(cause, Phase::Load, ns)
         .with(fact)
-        .with(rise.filter(|_| here))
-        .with(room.filter(|_| here))
+        .with(rise)
+        .with(room)
         .with([Fact::When { from_ns, to_ns }])
 }
 

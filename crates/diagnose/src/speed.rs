@@ -46,7 +46,7 @@ pub(crate) fn strains_between(
     runtime: &Runtime,
     running: &[Beside],
 ) -> Vec<Strain> {
-    let during = machine.during(from_ns, to_ns).filter(|_| call.is_here());
+    let during = machine.during(from_ns, to_ns);
     let mut strains: Vec<Strain> = during.iter().flat_map(of_machine).collect();
     strains.extend(beside(call, (from_ns, to_ns), runtime, running));
     if let Some(share) = call.share("andon.model.on_gpu").filter(|it| (0.02..0.98).contains(it)) {

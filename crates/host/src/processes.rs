@@ -390,6 +390,7 @@ impl Processes {
             write_bytes_per_s: rates.map(|(_, written)| written),
             major_faults_per_s: process.major_faults_per_s,
             gpu_memory_bytes: look.gpu_memory.get(&pid).copied(),
+            host: None,
         })
     }
 }

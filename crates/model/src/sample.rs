@@ -47,6 +47,8 @@ pub struct HostSample {
     pub cpu_throttled: Option<f64>,
     /// Processes that the kernel ended for want of memory since the sample before.
     pub oom_kills: Option<u64>,
+    /// The machine that it is a sample of; the one that Andon runs on where nothing is said.
+    pub host: Option<String>,
 }
 
 /// One look at one process.
@@ -80,6 +82,9 @@ pub struct ProcessSample {
     /// Held by it on all GPUs together; unknown without NVIDIA's driver, or where that does not tell.
     #[serde(default)]
     pub gpu_memory_bytes: Option<u64>,
+    /// The machine that it is a sample of; the one that Andon runs on where nothing is said.
+    #[serde(default)]
+    pub host: Option<String>,
 }
 
 named! {
@@ -128,4 +133,6 @@ pub struct DeviceSample {
     /// Whether heat or power holds the clock down: of a GPU at this moment (NVML's reasons), of a CPU
     /// at some time since it was last asked (`thermal_throttle/core_throttle_count`).
     pub throttled: Option<bool>,
+    /// The machine that it is a sample of; the one that Andon runs on where nothing is said.
+    pub host: Option<String>,
 }

@@ -99,10 +99,11 @@ pub trait Store: Send + Sync {
     /// Answers a question in SQL, reading only; the tables are in `docs/query.md`.
     fn sql(&self, text: &str) -> Result<Answering, SqlError>;
 
-    /// Samples of the whole machine from `from_ns` to `to_ns`, both included, oldest first. Long
-    /// ranges are thinned.
+    /// Samples of a whole machine from `from_ns` to `to_ns`, both included, oldest first; of the one that
+    /// Andon runs on where no `host` is named. Long ranges are thinned.
     fn host_samples(
         &self,
+        host: Option<&str>,
         from_ns: UnixNanos,
         to_ns: UnixNanos,
     ) -> Result<Vec<HostSample>, StoreError>;
@@ -110,6 +111,7 @@ pub trait Store: Send + Sync {
     /// Samples of processes, as [`Store::host_samples`].
     fn process_samples(
         &self,
+        host: Option<&str>,
         from_ns: UnixNanos,
         to_ns: UnixNanos,
     ) -> Result<Vec<ProcessSample>, StoreError>;
@@ -118,6 +120,7 @@ pub trait Store: Send + Sync {
     /// what thinning leaves may lack some; [`Store::machine`] has them all.
     fn device_samples(
         &self,
+        host: Option<&str>,
         from_ns: UnixNanos,
         to_ns: UnixNanos,
     ) -> Result<Vec<DeviceSample>, StoreError>;

@@ -8,6 +8,8 @@ use crate::Interrupt;
 /// A question about the machine.
 #[derive(Debug, Clone, Default)]
 pub struct MachineQuery {
+    /// The machine; the one that Andon runs on where none is named.
+    pub host: Option<String>,
     pub from_ns: UnixNanos,
     /// Not included.
     pub to_ns: UnixNanos,

@@ -135,6 +135,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hosts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The machines whose samples are kept. */
+        get: operations["hosts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes looks at another machine. Answers once they are durable; a look that was sent before is passed
+         *     over.
+         */
+        post: operations["take"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/intake": {
         parameters: {
             query?: never;
@@ -473,7 +510,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** CPU, memory, processes and parts of the machine over a trace's time. */
+        /** CPU, memory, processes and parts of a machine over a trace's time. */
         get: operations["host"];
         put?: never;
         post?: never;
@@ -941,51 +978,77 @@ export interface components {
              * Format: double
              * @description Clock at this moment: of a CPU's core, a GPU's compute units. A CPU's is looked for now and
              *     then only, because asking wakes it up.
+             * @default null
              */
             frequency_hz: number | null;
             /**
+             * @description The machine that it is a sample of; the one that Andon runs on where nothing is said.
+             * @default null
+             */
+            host: string | null;
+            /**
              * @description The same from look to look and from start to start: `cpu3`, a GPU's UUID or PCI address, a
              *     sensor's chip and place, a meter's folder (`intel-rapl:0`).
+             * @default
              */
             id: string;
+            /** @default cpu */
             kind: components["schemas"]["DeviceKind"];
             /**
              * Format: double
              * @description The most that a GPU's memory can move: the width of its bus by its highest clock, twice a cycle.
+             * @default null
              */
             memory_bandwidth_bytes_per_s: number | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @default null
+             */
             memory_total_bytes: number | null;
             /**
              * Format: int64
              * @description Of a GPU's own memory; of one that is part of the CPU, what is set aside for it.
+             * @default null
              */
             memory_used_bytes: number | null;
-            /** @description What people call it: a product, a sensor's label, `package-0`. */
+            /**
+             * @description What people call it: a product, a sensor's label, `package-0`.
+             * @default null
+             */
             name: string | null;
             /**
              * Format: double
              * @description What the power is held to.
+             * @default null
              */
             power_limit_w: number | null;
             /**
              * Format: double
              * @description Power drawn: of an energy meter the mean since it was last reported.
+             * @default null
              */
             power_w: number | null;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default null
+             */
             temperature_c: number | null;
             /**
              * @description Whether heat or power holds the clock down: of a GPU at this moment (NVML's reasons), of a CPU
              *     at some time since it was last asked (`thermal_throttle/core_throttle_count`).
+             * @default null
              */
             throttled: boolean | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @default 0
+             */
             time_ns: number;
             /**
              * Format: double
              * @description Share of the time at work, 0 to 1. Of a CPU since it was last reported, with stolen time and
              *     without waiting for disks (`/proc/stat`); of a GPU as its driver says.
+             * @default null
              */
             utilization: number | null;
         };
@@ -1334,6 +1397,31 @@ export interface components {
             /** Format: int64 */
             to_ns: number;
         };
+        /** @description One look at a machine. */
+        HostLook: {
+            devices?: components["schemas"]["DeviceSample"][];
+            host: components["schemas"]["HostSample"];
+            processes?: components["schemas"]["ProcessSample"][];
+        };
+        /** @description What `andon host --forward` sends. */
+        HostLooks: {
+            /** @description By which it reaches us, and we its runtimes. */
+            address?: string | null;
+            /** @description The name that its spans have as their host. */
+            host: string;
+            /** @description In the order of time. */
+            looks: components["schemas"]["HostLook"][];
+            /**
+             * Format: int64
+             * @description Its clock when this was sent, by which it is seen how far that is off.
+             */
+            sent_ns: number;
+        };
+        /** @description How many looks were new. */
+        HostLooksTaken: {
+            /** Format: int64 */
+            taken: number;
+        };
         /**
          * @description One look at the whole machine. Rates are per second since the sample before; what the kernel does
          *     not say is `None`.
@@ -1342,84 +1430,152 @@ export interface components {
             /**
              * Format: double
              * @description Cores at work (user, system, irq, steal); 1.0 = one core.
+             * @default 0
              */
             cpu_busy_cores: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @default 0
+             */
             cpu_count: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default 0
+             */
             cpu_iowait_cores: number;
             /**
              * Format: double
              * @description Share of the time in which some task waited for a CPU, 0 to 1 (pressure stall information,
              *     <https://docs.kernel.org/accounting/psi.html>).
+             * @default null
              */
             cpu_pressure: number | null;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default 0
+             */
             cpu_steal_cores: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default null
+             */
             cpu_system_cores: number | null;
             /**
              * Format: double
              * @description Share of the time in which the limit on our CPU time held tasks back, 0 to 1.
+             * @default null
              */
             cpu_throttled: number | null;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default null
+             */
             cpu_user_cores: number | null;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default 0
+             */
             disk_read_bytes_per_s: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default 0
+             */
             disk_write_bytes_per_s: number;
-            /** Format: double */
+            /**
+             * @description The machine that it is a sample of; the one that Andon runs on where nothing is said.
+             * @default null
+             */
+            host: string | null;
+            /**
+             * Format: double
+             * @default null
+             */
             io_pressure: number | null;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default null
+             */
             io_stall: number | null;
             /**
              * Format: double
              * @description Tasks that ran or waited to run, averaged over a minute.
+             * @default null
              */
             load_1m: number | null;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default 0
+             */
             major_faults_per_s: number;
             /**
              * Format: int64
              * @description File cache; the kernel gives it back when memory is wanted.
+             * @default null
              */
             memory_cached_bytes: number | null;
             /**
              * Format: double
              * @description The same, for memory to come back from where it was put.
+             * @default null
              */
             memory_pressure: number | null;
             /**
              * Format: double
              * @description Share of the time in which nothing could run for want of memory.
+             * @default null
              */
             memory_stall: number | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @default 0
+             */
             memory_total_bytes: number;
             /**
              * Format: int64
              * @description Total minus what the kernel calls available.
+             * @default 0
              */
             memory_used_bytes: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default 0
+             */
             network_receive_bytes_per_s: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default 0
+             */
             network_send_bytes_per_s: number;
             /**
              * Format: int64
              * @description Processes that the kernel ended for want of memory since the sample before.
+             * @default null
              */
             oom_kills: number | null;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default null
+             */
             swap_in_bytes_per_s: number | null;
-            /** Format: double */
+            /**
+             * Format: double
+             * @default null
+             */
             swap_out_bytes_per_s: number | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @default 0
+             */
             swap_total_bytes: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @default 0
+             */
             swap_used_bytes: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @default 0
+             */
             time_ns: number;
         };
         /** @description What came by one door since the start. */
@@ -1477,6 +1633,28 @@ export interface components {
          * @enum {string}
          */
         KeptState: "held" | "loading" | "waiting" | "missing" | "failed";
+        /** @description A machine whose samples are kept. */
+        KnownHost: {
+            /** @description Where it sends from. */
+            address: string | null;
+            /**
+             * Format: int64
+             * @description How far its clock is before ours, with the way here in it; `None` for our own.
+             */
+            clock_ahead_ns: number | null;
+            /** Format: int32 */
+            cpu_count: number | null;
+            /** Format: int64 */
+            last_seen_ns: number;
+            /** Format: int64 */
+            memory_total_bytes: number | null;
+            /** @description `None` for the one that Andon runs on. */
+            name: string | null;
+        };
+        KnownHosts: {
+            /** @description The one that Andon runs on first, then by name. */
+            hosts: components["schemas"]["KnownHost"][];
+        };
         /**
          * @description Why nothing can be said.
          * @enum {string}
@@ -1774,6 +1952,52 @@ export interface components {
             rss_bytes: number;
             /** Format: int64 */
             time_ns: number;
+        };
+        /** @description One look at one process. */
+        ProcessSample: {
+            /** @description Command line with secrets removed. */
+            command: string;
+            /**
+             * Format: double
+             * @description Cores used since the sample before; 1.0 = one core.
+             */
+            cpu_cores: number;
+            /**
+             * Format: int64
+             * @description Held by it on all GPUs together; unknown without NVIDIA's driver, or where that does not tell.
+             */
+            gpu_memory_bytes?: number | null;
+            /** @description The machine that it is a sample of; the one that Andon runs on where nothing is said. */
+            host?: string | null;
+            /**
+             * Format: double
+             * @description Pages that had to come from a disk, per second since the last look at it: of a model's weights
+             *     that did not stay in memory, for example.
+             */
+            major_faults_per_s?: number | null;
+            name: string;
+            /** Format: int32 */
+            pid: number;
+            /**
+             * Format: double
+             * @description Bytes read from storage per second since the sample before; unknown when not permitted.
+             */
+            read_bytes_per_s?: number | null;
+            /** @description What it is to Andon: `andon`, `runtime` or nothing. */
+            role?: string | null;
+            /** Format: int64 */
+            rss_bytes: number;
+            /**
+             * Format: int64
+             * @description When the process began; with `pid` it names a process even after the number was reused.
+             */
+            started_ns: number;
+            /** Format: int32 */
+            threads: number;
+            /** Format: int64 */
+            time_ns: number;
+            /** Format: double */
+            write_bytes_per_s?: number | null;
         };
         /** @description What one process used. */
         ProcessUse: {
@@ -2256,6 +2480,8 @@ export interface components {
             devices: components["schemas"]["DeviceSample"][];
             /** Format: int64 */
             from_ns: number;
+            /** @description `None` for the one that Andon runs on. */
+            host: string | null;
             processes: components["schemas"]["ProcessCurve"][];
             samples: components["schemas"]["HostSample"][];
             /** Format: int64 */
@@ -2636,6 +2862,72 @@ export interface operations {
             };
         };
     };
+    hosts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnownHosts"];
+                };
+            };
+        };
+    };
+    take: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HostLooks"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostLooksTaken"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     intake: {
         parameters: {
             query?: never;
@@ -2689,6 +2981,8 @@ export interface operations {
     machine: {
         parameters: {
             query?: {
+                /** @description The machine, by its name; the one that Andon runs on. */
+                host?: string;
                 /** @description Samples of this time or later: UTC nanoseconds or RFC 3339; a quarter of an hour before `to`. */
                 from?: string;
                 /** @description Samples before this; now. */
@@ -3295,7 +3589,13 @@ export interface operations {
     };
     host: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description The machine, by its name; the one that Andon runs on. A name that sends no samples is that one
+                 *     too: spans name it as well.
+                 */
+                host?: string;
+            };
             header?: never;
             path: {
                 trace_id: string;

@@ -6,7 +6,7 @@ mod runtimes;
 mod section;
 mod store;
 mod units;
-mod values;
+pub(crate) mod values;
 
 use std::{
     fmt::Display,

@@ -42,7 +42,7 @@ pub(super) fn duration(name: &str, text: &str) -> anyhow::Result<Duration> {
     Ok(time)
 }
 
-pub(super) fn password(file: Option<&Path>) -> anyhow::Result<Option<String>> {
+pub(crate) fn password(file: Option<&Path>) -> anyhow::Result<Option<String>> {
     let text = match file {
         Some(file) => Some(
             std::fs::read_to_string(file)

@@ -117,6 +117,7 @@ impl World {
                 write_bytes_per_s: None,
                 major_faults_per_s: None,
                 gpu_memory_bytes: None,
+                host: None,
             });
             self.diagnoser.note(&host, &seen.collect::<Vec<_>>());
             self.now += S;

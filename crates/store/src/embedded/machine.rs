@@ -7,7 +7,7 @@ use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
 use andon_model::{HostSample, ProcessSample, UnixNanos};
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch},
+    array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, new_null_array},
     compute::cast,
     datatypes::{DataType, Float64Type, Int64Type},
 };
@@ -17,7 +17,7 @@ use super::Shared;
 use crate::{
     Machine, MachineQuery, ProcessUse, StoreError,
     aggregate::step_of,
-    segment::{Visit, times_of},
+    segment::{HOST, Visit, of_host, times_of},
     table::{Row, Table},
 };
 
@@ -65,14 +65,14 @@ impl Shared {
             let state = self.read();
             (state.hot.batches(table), Arc::clone(&state.segments))
         };
-        let mut has_failed = false;
+        let (host, mut has_failed) = (query.host.as_deref(), false);
         for segment in segments.iter().filter(|segment| {
             segment.info.table == table && segment.info.overlaps(query.from_ns, last_ns)
         }) {
             query.interrupt.check()?;
             let visit = Visit::between(query.from_ns, last_ns);
             let read = segment.visit(visit, &mut |batch| {
-                take(batch);
+                take(&of_host(batch, host));
                 match query.interrupt.is_raised() {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
@@ -83,7 +83,7 @@ impl Shared {
                 has_failed = true;
             }
         }
-        hot.iter().for_each(take);
+        hot.iter().for_each(|batch| take(&of_host(batch, host)));
         query.interrupt.check()?;
         Ok(has_failed)
     }
@@ -159,6 +159,9 @@ impl Steps {
         let steps: Vec<_> = times.values().iter().map(|time| self.grid.step(*time)).collect();
         self.looks += steps.iter().flatten().count() as u64;
         for (field, slots) in Table::Hosts.schema().fields().iter().zip(&mut self.slots) {
+            if field.name() == HOST {
+                continue;
+            }
             let Some(values) = batch.column_by_name(field.name()).and_then(numbers) else {
                 continue;
             };
@@ -190,6 +193,9 @@ impl Steps {
                 let value = (slot.count > 0).then(|| figure(slot, field.name()))?;
                 Some(if is_whole { value.round() } else { value })
             };
+            if field.name() == HOST {
+                return new_null_array(field.data_type(), kept.len());
+            }
             let values: ArrayRef = Arc::new(kept.iter().map(value).collect::<Float64Array>());
             cast(&values, field.data_type()).unwrap_or(values)
         });

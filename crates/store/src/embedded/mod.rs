@@ -148,26 +148,29 @@ impl Store for EmbeddedStore {
 
     fn host_samples(
         &self,
+        host: Option<&str>,
         from_ns: UnixNanos,
         to_ns: UnixNanos,
     ) -> Result<Vec<HostSample>, StoreError> {
-        self.shared.samples(from_ns, to_ns)
+        self.shared.samples(host, from_ns, to_ns)
     }
 
     fn process_samples(
         &self,
+        host: Option<&str>,
         from_ns: UnixNanos,
         to_ns: UnixNanos,
     ) -> Result<Vec<ProcessSample>, StoreError> {
-        self.shared.samples(from_ns, to_ns)
+        self.shared.samples(host, from_ns, to_ns)
     }
 
     fn device_samples(
         &self,
+        host: Option<&str>,
         from_ns: UnixNanos,
         to_ns: UnixNanos,
     ) -> Result<Vec<DeviceSample>, StoreError> {
-        self.shared.samples(from_ns, to_ns)
+        self.shared.samples(host, from_ns, to_ns)
     }
 
     fn machine(&self, query: &MachineQuery) -> Result<Machine, StoreError> {

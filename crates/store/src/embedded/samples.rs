@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 use super::Shared;
 use crate::{
     StoreError,
-    segment::{Visit, times_of},
+    segment::{Visit, of_host, times_of},
     table::Row,
 };
 
@@ -43,6 +43,7 @@ impl Sample for DeviceSample {
 impl Shared {
     pub(super) fn samples<T: Sample>(
         &self,
+        host: Option<&str>,
         from_ns: UnixNanos,
         to_ns: UnixNanos,
     ) -> Result<Vec<T>, StoreError> {
@@ -67,7 +68,7 @@ impl Shared {
             if !segment.info.overlaps(from_ns, to_ns) {
                 continue;
             }
-            let visit = Visit::between(from_ns, to_ns).at(is_wanted.clone());
+            let visit = Visit::between(from_ns, to_ns).of_host_at(host, is_wanted.clone());
             let read = segment.visit(visit, &mut |batch| {
                 samples.extend(T::read_all(batch));
                 ControlFlow::Continue(())
@@ -77,7 +78,7 @@ impl Shared {
             }
         }
         for batch in &hot {
-            samples.extend(wanted_rows::<T>(batch, &is_wanted));
+            samples.extend(wanted_rows::<T>(&of_host(batch, host), &is_wanted));
         }
         samples.sort_by_key(Sample::time_ns);
         Ok(samples)

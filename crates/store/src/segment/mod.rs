@@ -6,6 +6,7 @@
 mod check;
 mod grams;
 mod guard;
+mod host;
 mod manifest;
 mod merge;
 mod read;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use check::Verdict;
 pub(crate) use guard::{Guarded, guard};
+pub(crate) use host::{HOST, of_host};
 pub(crate) use manifest::{Manifest, read_manifest, write_manifest};
 pub(crate) use merge::merge;
 pub(crate) use read::{Visit, batch_rows, times_of};

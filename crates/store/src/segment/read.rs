@@ -27,6 +27,7 @@ use super::{
     Guarded, Segment, Suspicion,
     grams::{self, BLOCK_ROWS},
     guard,
+    host::{HOST, rows_of_host},
 };
 use crate::{StoreError, table::Row};
 
@@ -43,6 +44,8 @@ pub(crate) struct Visit<'a> {
     to_ns: UnixNanos,
     columns: Option<&'a [&'a str]>,
     at: Option<Box<dyn FnMut(UnixNanos) -> bool + Send>>,
+    /// Only asked about with `at`.
+    host: Option<Option<String>>,
 }
 
 impl<'a> Visit<'a> {
@@ -52,7 +55,7 @@ impl<'a> Visit<'a> {
 
     /// Leaves out groups of rows that are altogether outside of this time; both ends are in it.
     pub(crate) fn between(from_ns: UnixNanos, to_ns: UnixNanos) -> Self {
-        Self { from_ns, to_ns, columns: None, at: None }
+        Self { from_ns, to_ns, columns: None, at: None, host: None }
     }
 
     pub(crate) fn columns(self, columns: &'a [&'a str]) -> Self {
@@ -62,6 +65,15 @@ impl<'a> Visit<'a> {
     /// Only rows of a time that `is_wanted`, which is asked in the order of the file.
     pub(crate) fn at(self, is_wanted: impl FnMut(UnixNanos) -> bool + Send + 'static) -> Self {
         Self { at: Some(Box::new(is_wanted)), ..self }
+    }
+
+    /// As [`at`](Self::at), among the samples of one machine.
+    pub(crate) fn of_host_at(
+        self,
+        host: Option<&str>,
+        is_wanted: impl FnMut(UnixNanos) -> bool + Send + 'static,
+    ) -> Self {
+        Self { host: Some(host.map(str::to_owned)), ..self.at(is_wanted) }
     }
 }
 
@@ -110,12 +122,21 @@ impl Segment {
             None => ProjectionMask::all(),
         };
         let time_column = self.info.table.time_column();
-        let time_mask = ProjectionMask::columns(schema, [time_column]);
+        let time_mask = match visit.host {
+            Some(_) => ProjectionMask::columns(schema, [time_column, HOST]),
+            None => ProjectionMask::columns(schema, [time_column]),
+        };
         let mut builder = builder.with_row_groups(groups).with_projection(mask);
         if let Some(mut is_wanted) = visit.at {
             let by_time = ArrowPredicateFn::new(time_mask, move |batch: RecordBatch| {
                 let times = times_of(&batch, time_column).into_iter().flat_map(Int64Array::values);
-                Ok(times.map(|time| Some(is_wanted(time.unsigned_abs()))).collect::<BooleanArray>())
+                let among =
+                    visit.host.as_ref().and_then(|host| rows_of_host(&batch, host.as_deref()));
+                let is_among = |row| among.as_ref().is_none_or(|among| among.value(row));
+                let wanted = times
+                    .enumerate()
+                    .map(|(row, time)| Some(is_among(row) && is_wanted(time.unsigned_abs())));
+                Ok(wanted.collect::<BooleanArray>())
             });
             builder = builder.with_row_filter(RowFilter::new(vec![Box::new(by_time)]));
         }

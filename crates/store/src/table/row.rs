@@ -247,6 +247,7 @@ columns! {
     io_stall: Float,
     cpu_throttled: Float,
     oom_kills: Number,
+    host: Word,
 }
 
 columns! {
@@ -265,6 +266,7 @@ columns! {
     write_bytes_per_s: Float,
     major_faults_per_s: Float,
     gpu_memory_bytes: Number,
+    host: Word,
 }
 
 columns! {
@@ -283,6 +285,7 @@ columns! {
     power_limit_w: Float,
     memory_bandwidth_bytes_per_s: Float,
     throttled: Flag,
+    host: Word,
 }
 
 columns! {
@@ -387,6 +390,7 @@ fn blank_process() -> ProcessSample {
         write_bytes_per_s: None,
         major_faults_per_s: None,
         gpu_memory_bytes: None,
+        host: None,
     }
 }
 

@@ -28,7 +28,7 @@ fn check(folder: &Path) {
     let trace = store.trace(id(3)).unwrap().unwrap();
     assert_eq!(trace.contents[0].text, "東京の天気は？");
     assert_eq!((trace.evaluations.len(), store.state().replay.faults_total), (1, 0));
-    assert_eq!(store.host_samples(0, 100 * SECOND).unwrap().len(), 1);
+    assert_eq!(store.host_samples(None, 0, 100 * SECOND).unwrap().len(), 1);
 }
 
 fn reason(error: StoreError) -> &'static str {

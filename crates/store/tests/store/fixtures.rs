@@ -231,7 +231,7 @@ fn a_missing_column_reads_null_and_an_unknown_one_is_passed_over() {
         check_columns(store, 30);
         assert!(ask(store, "SELECT mood FROM spans").is_err());
         let (from_ns, to_ns) = (start_s(0) * SECOND, start_s(1) * SECOND);
-        let written = store.host_samples(from_ns, to_ns).unwrap();
+        let written = store.host_samples(None, from_ns, to_ns).unwrap();
         let written: Vec<_> = written.iter().map(|host| host.disk_write_bytes_per_s).collect();
         assert_eq!(written, [0.0, 1.0]);
     };

@@ -196,8 +196,8 @@ pub(crate) fn answers(store: &EmbeddedStore, is_asked: impl Fn(&str) -> bool) ->
         list: page(store, ""),
         traces: all_traces().map(|trace| store.trace(id(trace)).unwrap()).collect(),
         found: found.to_vec(),
-        hosts: store.host_samples(from_ns, to_ns).unwrap(),
-        processes: store.process_samples(from_ns, to_ns).unwrap(),
+        hosts: store.host_samples(None, from_ns, to_ns).unwrap(),
+        processes: store.process_samples(None, from_ns, to_ns).unwrap(),
         figures: (is_asked("spans") || is_asked("rollups")).then(|| figures_of(store)),
         sql: QUESTIONS
             .into_iter()

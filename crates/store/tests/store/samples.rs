@@ -9,7 +9,7 @@ use andon_store::{
 use crate::support::*;
 
 fn times(store: &EmbeddedStore, from_s: u64, to_s: u64) -> Vec<u64> {
-    let samples = store.host_samples(from_s * SECOND, to_s * SECOND).unwrap();
+    let samples = store.host_samples(None, from_s * SECOND, to_s * SECOND).unwrap();
     samples.iter().map(|sample| sample.time_ns / SECOND).collect()
 }
 
@@ -31,7 +31,8 @@ fn samples_of_a_range_are_found_before_and_after_opening_again() {
     let store = open(folder.path());
     assert_eq!(store.state().replay.frames, 0);
     assert_eq!(times(&store, now_s - 50, now_s - 40), wanted);
-    let processes = store.process_samples((now_s - 30) * SECOND, (now_s - 30) * SECOND).unwrap();
+    let processes =
+        store.process_samples(None, (now_s - 30) * SECOND, (now_s - 30) * SECOND).unwrap();
     assert_eq!(processes.iter().map(|sample| sample.pid).collect::<Vec<_>>(), [1, 2, 3]);
     assert!(times(&store, 0, 5).is_empty());
 }
@@ -49,7 +50,7 @@ fn what_a_kernel_tells_of_pressure_is_kept_and_what_it_does_not_stays_unknown() 
         ..HostSample::default()
     };
     put(&store, Record::Host(vec![told.clone()]));
-    let read = |store: &EmbeddedStore| store.host_samples(5 * SECOND, 5 * SECOND).unwrap();
+    let read = |store: &EmbeddedStore| store.host_samples(None, 5 * SECOND, 5 * SECOND).unwrap();
     assert_eq!(read(&store), std::slice::from_ref(&told));
     store.seal().unwrap();
     drop(store);
@@ -69,10 +70,10 @@ fn a_long_range_is_thinned_and_a_longer_one_refused() {
     let thinned = times(&store, 1_000, 2_000).len();
     assert!((90..=101).contains(&thinned), "{thinned}");
     assert_eq!(
-        store.host_samples(0, 25 * 3_600 * SECOND),
+        store.host_samples(None, 0, 25 * 3_600 * SECOND),
         Err(StoreError::RangeTooLong { limit_hours: 24 })
     );
-    assert_eq!(store.host_samples(10, 5), Ok(Vec::new()));
+    assert_eq!(store.host_samples(None, 10, 5), Ok(Vec::new()));
 }
 
 #[test]
@@ -87,8 +88,8 @@ fn a_flood_of_samples_pushes_no_trace_off_the_disk() {
     }
     store.seal().unwrap();
     assert!(store.trace(id(1)).unwrap().is_some());
-    assert_eq!(store.process_samples(0, 0).unwrap(), []);
-    assert_eq!(store.process_samples(599 * SECOND, 599 * SECOND).unwrap().len(), 20);
+    assert_eq!(store.process_samples(None, 0, 0).unwrap(), []);
+    assert_eq!(store.process_samples(None, 599 * SECOND, 599 * SECOND).unwrap().len(), 20);
 }
 
 #[test]
@@ -125,6 +126,7 @@ fn process(time_s: u64, pid: u32) -> ProcessSample {
         write_bytes_per_s: None,
         major_faults_per_s: None,
         gpu_memory_bytes: None,
+        host: None,
     }
 }
 
@@ -212,6 +214,7 @@ fn devices(second: u64) -> Vec<DeviceSample> {
         power_limit_w: Some(350.0),
         memory_bandwidth_bytes_per_s: Some(1e12),
         throttled: Some(second.is_multiple_of(5)),
+        host: None,
     };
     let cpu = |number: u64| DeviceSample {
         time_ns,
@@ -242,7 +245,7 @@ fn parts_of_the_machine_are_kept_as_they_were_seen() {
     for second in 1_010..1_020 {
         put(&store, Record::Devices(devices(second)));
     }
-    let read = |store: &EmbeddedStore| store.device_samples(0, 2_000 * SECOND).unwrap();
+    let read = |store: &EmbeddedStore| store.device_samples(None, 0, 2_000 * SECOND).unwrap();
     assert_eq!(read(&store), all);
     drop(store);
     let store = open(folder.path());
@@ -334,4 +337,47 @@ fn of_too_many_parts_of_a_kind_some_are_left_out_and_it_says_so() {
     assert!(machine.is_partial);
     assert_eq!(machine.devices.len(), 257);
     assert_eq!(machine.devices[256].kind, DeviceKind::Gpu);
+}
+
+#[test]
+fn each_machine_has_samples_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(folder.path(), small_files()).unwrap();
+    let other = |second: u64| {
+        let mut sample = HostSample { time_ns: second * SECOND + 7, ..HostSample::default() };
+        (sample.host, sample.cpu_busy_cores) = (Some("gpu-box".to_owned()), 5.0);
+        Record::Host(vec![sample])
+    };
+    for second in 100..200 {
+        put(&store, host(second));
+        put(&store, other(second));
+        let mut one = match processes(second, 1) {
+            Record::Processes(rows) => rows,
+            _ => unreachable!(),
+        };
+        one[0].host = Some("gpu-box".to_owned());
+        put(&store, Record::Processes(one));
+        if second == 150 {
+            store.seal().unwrap();
+        }
+    }
+    let seconds = |name: Option<&str>| {
+        let found = store.host_samples(name, 145 * SECOND, 156 * SECOND).unwrap();
+        assert!(found.iter().all(|sample| sample.host.as_deref() == name));
+        found.len()
+    };
+    // Both ends are in it, and the other one's last look is a moment after it.
+    assert_eq!((seconds(None), seconds(Some("gpu-box")), seconds(Some("nobody"))), (12, 11, 0));
+    let ask = |name: Option<&str>| {
+        let host = name.map(str::to_owned);
+        let (from_ns, to_ns) = (100 * SECOND, 200 * SECOND);
+        let query =
+            MachineQuery { host, from_ns, to_ns, points: 10, top: 5, ..MachineQuery::default() };
+        store.machine(&query).unwrap()
+    };
+    let (here, there, nobody) = (ask(None), ask(Some("gpu-box")), ask(Some("nobody")));
+    assert!(there.mean.iter().all(|sample| sample.cpu_busy_cores == 5.0) && !there.mean.is_empty());
+    assert!(here.mean.iter().all(|sample| sample.cpu_busy_cores != 5.0) && !here.mean.is_empty());
+    assert_eq!((here.processes.len(), there.processes.len()), (0, 1));
+    assert!(nobody.mean.is_empty() && nobody.processes.is_empty());
 }

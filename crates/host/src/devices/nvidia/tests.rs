@@ -146,6 +146,7 @@ fn a_reading_becomes_a_sample_in_our_units() {
         // 1,008 GB/s, as its maker says.
         memory_bandwidth_bytes_per_s: Some(1_008.096e9),
         throttled: Some(true),
+        host: None,
     };
     assert_eq!(world.next(), [expected]);
     assert_eq!(world.nvidia.memory()[&4711], 1 << 30);
