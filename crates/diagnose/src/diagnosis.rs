@@ -82,6 +82,10 @@ pub enum Fact {
         cores: f64,
         of: u32,
     },
+    /// So many threads of the model find a core of their own beside them; it may have more.
+    FreeThreads {
+        count: u32,
+    },
     /// The one among them that used most.
     Process {
         name: String,

@@ -19,6 +19,10 @@ const ALL_OF_MEMORY_PRESSURE: f64 = 0.2;
 const ALL_OF_SWAP_IN: f64 = 8.0 * 1024.0 * 1024.0;
 const ALL_OF_FAULTS: f64 = 1_000.0;
 const ALL_OF_OVERLAP: f64 = 0.5;
+/// What others may use of a core that still counts as free.
+const NEARLY_A_CORE: f64 = 0.35;
+/// The provider of spans of our own runtime.
+const OWN_RUNTIME: &str = "andon";
 
 /// Something that can slow a phase down, from 0 (not there) to 1 (enough for all of it).
 pub(crate) struct Strain {
@@ -48,6 +52,10 @@ pub(crate) fn strains_between(
 ) -> Vec<Strain> {
     let during = machine.during(from_ns, to_ns);
     let mut strains: Vec<Strain> = during.iter().flat_map(of_machine).collect();
+    if let Some(fact) = during.as_ref().and_then(|during| free_threads(call, during)) {
+        let starved = strains.iter_mut().filter(|strain| strain.cause == Cause::CpuStarved);
+        starved.for_each(|strain| strain.facts.push(fact.clone()));
+    }
     strains.extend(beside(call, (from_ns, to_ns), runtime, running));
     if let Some(share) = call.share("andon.model.on_gpu").filter(|it| (0.02..0.98).contains(it)) {
         strains.push(Strain {
@@ -100,6 +108,20 @@ fn of_machine(during: &During) -> Vec<Strain> {
         ),
         strain(Cause::MemoryPressure, memory.into_iter().fold(0.0, f64::max), vec![of_memory]),
     ]
+}
+
+/// llama.cpp's threads wait for each other by spinning, so one thread more than there are free cores makes
+/// all of them wait: on two cores, one of them busy, two threads gave 1.6 tokens/s and one 14.7. `None`
+/// where that is no help: the runtime sees to it by itself, as our own does.
+fn free_threads(call: Call<'_>, during: &During) -> Option<Fact> {
+    if call.0.provider.as_deref() == Some(OWN_RUNTIME) {
+        return None;
+    }
+    let free = f64::from(during.cpu_count) - during.others + NEARLY_A_CORE;
+    let count = free.floor().clamp(1.0, f64::from(u32::MAX)) as u32;
+    let asked = call.number("andon.request.options.num_thread");
+    let has_more = asked.is_none_or(|asked| asked > u64::from(count));
+    (count < during.cpu_count && has_more).then_some(Fact::FreeThreads { count })
 }
 
 /// Other calls that computed at the same time.

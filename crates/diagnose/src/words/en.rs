@@ -242,6 +242,8 @@ pub(super) fn fact(fact: &Fact) -> Option<String> {
         Fact::OtherPrograms { cores, of } => {
             format!("Other programs used {} of {of} cores.", N.figure(*cores))
         }
+        Fact::FreeThreads { count: 1 } => "One thread of the model fits beside them.".to_owned(),
+        Fact::FreeThreads { count } => format!("{count} threads of the model fit beside them."),
         Fact::Process { name, cores } => format!("Most of it {name}, {} cores.", N.figure(*cores)),
         Fact::Steal { share } => format!("Stolen CPU time: {}.", N.percent(*share)),
         Fact::Throttled { share } => format!("Held back {} of the time.", N.percent(*share)),
@@ -307,12 +309,21 @@ pub(super) fn advice(told: &Told<'_>) -> Option<String> {
             "Keep the beginning of the prompt the same from call to call.".to_owned()
         }
         Cause::LongAnswer => "An output limit (num_predict) keeps answers short.".to_owned(),
-        Cause::CpuStarved => match told.process() {
-            Some(name) => format!("Move {name} elsewhere, or give it a lower priority (nice)."),
-            None => {
-                "Move other programs elsewhere, or give them a lower priority (nice).".to_owned()
-            }
-        },
+        Cause::CpuStarved => {
+            let other = match told.process() {
+                Some(name) => format!("Move {name} elsewhere, or give it a lower priority (nice)."),
+                None => {
+                    "Move other programs elsewhere, or give them a lower priority (nice).".into()
+                }
+            };
+            let threads = told.free_threads().map(|count| {
+                format!(
+                    " If they have to stay, fewer threads are faster: {count} (num_thread in Ollama, \
+                     --threads in llama-server)."
+                )
+            });
+            other + &threads.unwrap_or_default()
+        }
         Cause::Steal => {
             "Ask the provider for dedicated CPUs, or move to another machine.".to_owned()
         }

@@ -241,6 +241,7 @@ pub(super) fn fact(fact: &Fact) -> Option<String> {
         Fact::OtherPrograms { cores, of } => {
             format!("ほかのプログラムが {of} コアのうち {} を使用。", N.figure(*cores))
         }
+        Fact::FreeThreads { count } => format!("残りに収まるモデルのスレッドは {count} です。"),
         Fact::Process { name, cores } => {
             format!("最も多いのは {name} の {} コア。", N.figure(*cores))
         }
@@ -307,10 +308,21 @@ pub(super) fn advice(told: &Told<'_>) -> Option<String> {
         }
         Cause::PromptCacheLost => "プロンプトの先頭を毎回同じにしてください。".to_owned(),
         Cause::LongAnswer => "出力の上限(num_predict)で回答を短くできます。".to_owned(),
-        Cause::CpuStarved => match told.process() {
-            Some(name) => format!("{name} を別のマシンに移すか、優先度を下げて(nice)ください。"),
-            None => "ほかのプログラムを移すか、優先度を下げて(nice)ください。".to_owned(),
-        },
+        Cause::CpuStarved => {
+            let other = match told.process() {
+                Some(name) => {
+                    format!("{name} を別のマシンに移すか、優先度を下げて(nice)ください。")
+                }
+                None => "ほかのプログラムを移すか、優先度を下げて(nice)ください。".to_owned(),
+            };
+            let threads = told.free_threads().map(|count| {
+                format!(
+                    "移せない場合は、スレッドを {count} に減らすと速くなります(Ollama は num_thread、\
+                     llama-server は --threads)。"
+                )
+            });
+            other + &threads.unwrap_or_default()
+        }
         Cause::Steal => "専有 CPU のプランか、別のマシンを検討してください。".to_owned(),
         Cause::Throttled => {
             "コンテナの CPU 上限を上げるか、スレッド数を上限に合わせてください。".to_owned()

@@ -128,6 +128,13 @@ impl<'a> Told<'a> {
         })
     }
 
+    pub(super) fn free_threads(&self) -> Option<u32> {
+        self.find(|fact| match fact {
+            Fact::FreeThreads { count } => Some(*count),
+            _ => None,
+        })
+    }
+
     pub(super) fn process(&self) -> Option<&'a str> {
         self.find(|fact| match fact {
             Fact::Process { name, .. } => Some(name.as_str()),

@@ -190,6 +190,14 @@ fn slow_tokens_are_explained_by_what_strained_the_machine() {
     assert_eq!(cause(&starved), Cause::CpuStarved);
     let name = "stress-ng".to_owned();
     assert!(facts(&starved).contains(&Fact::Process { name, cores: 2.5 }));
+    // Of four cores one and a half are left: more than one thread would wait for others.
+    assert!(facts(&starved).contains(&Fact::FreeThreads { count: 1 }));
+    let advice = explain(std::slice::from_ref(&starved), Language::English).advice.join(" ");
+    assert!(advice.contains("fewer threads are faster: 1 (num_thread"), "{advice}");
+    let mut ours = slow.span(world.now);
+    ours.provider = Some("andon".to_owned());
+    let ours = world.see(ours, |host| host.cpu_busy_cores = 3.9, &hog);
+    assert!(!facts(&ours).iter().any(|fact| matches!(fact, Fact::FreeThreads { .. })));
     // The same strain on tokens as fast as ever is no cause.
     let span = Ask::default().span(world.now);
     assert_eq!(cause(&world.see(span, |host| host.cpu_busy_cores = 3.9, &hog)), Cause::None);
