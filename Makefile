@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench bench-diagnosis bench-timeleft bench-capacity fmt lint build web model deps
+.PHONY: help run test fuzz bench bench-diagnosis bench-timeleft bench-capacity bench-overhead fmt lint build web model deps
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 CARGO := scripts/cargo.sh
@@ -38,6 +38,9 @@ bench-timeleft: deps ## how far off is the time that is said to be left (ARGS="-
 
 bench-capacity: deps ## does what the simulation says come true (ARGS="--calls 60")
 	@bench/capacity.sh $(ARGS)
+
+bench-overhead: deps ## what Andon takes from a model's tokens a second (ARGS="--pairs 40")
+	@bench/overhead.sh $(ARGS)
 
 fmt: ## formats Rust and the pages
 	@cargo fmt --all
