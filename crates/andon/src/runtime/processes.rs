@@ -13,9 +13,11 @@ const FORWARDERS: [&str; 3] = ["docker-proxy", "rootlessport", "ssh"];
 
 /// Keeps the list for as long as it is polled.
 pub(crate) async fn keep_known(catalogs: Vec<RuntimeCatalog>, pids: RuntimePids) {
-    loop {
+    // Each hears of a change once; one made anew would hear of the last one again and again.
+    let mut states: Vec<_> = catalogs.iter().map(|catalog| catalog.target().subscribe()).collect();
+    while !states.is_empty() {
         let running: Vec<_> =
-            catalogs.iter().filter_map(|catalog| catalog.target().state().ready).collect();
+            states.iter_mut().filter_map(|state| state.borrow_and_update().ready.clone()).collect();
         // Looking through the open files of all processes may wait for the kernel.
         let looked = tokio::task::spawn_blocking(move || {
             running.iter().filter_map(process_of).collect::<Vec<_>>()
@@ -23,13 +25,13 @@ pub(crate) async fn keep_known(catalogs: Vec<RuntimeCatalog>, pids: RuntimePids)
         if let Ok(found) = looked.await {
             pids.set(&found);
         }
-        let changes = catalogs.iter().map(|catalog| {
-            let mut state = catalog.target().subscribe();
-            Box::pin(async move { state.changed().await.is_ok() })
-        });
-        tokio::select! {
-            _ = futures_util::future::select_all(changes), if !catalogs.is_empty() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+        let changes = states.iter_mut().map(|state| Box::pin(state.changed()));
+        let ended = tokio::select! {
+            (change, at, _) = futures_util::future::select_all(changes) => change.err().map(|_| at),
+            () = tokio::time::sleep(LOOK_EVERY) => None,
+        };
+        if let Some(at) = ended {
+            states.swap_remove(at);
         }
     }
 }
