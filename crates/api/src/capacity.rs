@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use andon_capacity::{
-    Bound, Cell, CurvePoint, Measured, People, PeopleQuestion, Roof, Served, Setting, WhatIf,
-    bound, cells, curve,
+    Bound, Cell, CurvePoint, Measured, People, PeopleQuestion, Roof, Served, Setting, Spread,
+    WhatIf, bound, cells, curve, read_per_s, written_per_s,
 };
 use andon_diagnose::KeepAlive;
 use andon_gateway::DiscoveredModel;
@@ -77,6 +77,9 @@ pub(crate) struct ModelCapacity {
     calls: u64,
     curve: Vec<CurvePoint>,
     cells: Vec<Cell>,
+    /// Tokens a second; `None` where too few were written, or read, to say.
+    written_per_s: Option<Spread>,
+    read_per_s: Option<Spread>,
     /// Bytes of its file, where the runtime says so.
     size_bytes: Option<u64>,
     /// `None` where the machine was not measured, the model's size is not known, or parts of it are on
@@ -110,6 +113,8 @@ pub(crate) async fn capacity(
                 calls: calls.len() as u64,
                 curve: curve(calls.iter().copied(), step_ns),
                 cells: cells(calls.iter().copied()),
+                written_per_s: written_per_s(calls.iter().copied()),
+                read_per_s: read_per_s(calls.iter().copied()),
                 size_bytes: of.and_then(|model| model.size_bytes),
                 bound: roof.and_then(|roof| bound(roof, calls)),
             }

@@ -10,8 +10,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Served, Spread,
-    cells::{read_per_s, written_per_s},
+    Served,
+    cells::{pace_read, pace_written},
     figures::quantile,
 };
 
@@ -39,14 +39,11 @@ pub struct Roof {
     pub parameters: Option<u64>,
 }
 
-/// At most, and reached. Tokens a second.
+/// Tokens a second at most, and how near to it calls come.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Bound {
     pub written_per_s: f64,
     pub read_per_s: Option<f64>,
-    /// The middle of the calls, and nineteen of twenty.
-    pub written_reached: Option<Spread>,
-    pub read_reached: Option<Spread>,
     /// What the better calls reach of the bound, 0 to 1 and a little more: one in twenty is faster.
     pub written_share: Option<f64>,
     pub read_share: Option<f64>,
@@ -58,8 +55,8 @@ pub fn bound<'a>(roof: Roof, calls: impl IntoIterator<Item = &'a Served>) -> Opt
         return None;
     }
     let calls: Vec<_> = calls.into_iter().collect();
-    let written: Vec<_> = calls.iter().filter_map(|call| written_per_s(call)).collect();
-    let read: Vec<_> = calls.iter().filter_map(|call| read_per_s(call)).collect();
+    let written: Vec<_> = calls.iter().filter_map(|call| pace_written(call)).collect();
+    let read: Vec<_> = calls.iter().filter_map(|call| pace_read(call)).collect();
     let written_per_s = roof.memory_bytes_per_s / roof.model_bytes as f64;
     let parameters = roof.parameters.filter(|count| *count > 0);
     let read_per_s = roof
@@ -69,10 +66,8 @@ pub fn bound<'a>(roof: Roof, calls: impl IntoIterator<Item = &'a Served>) -> Opt
     Some(Bound {
         written_per_s,
         read_per_s,
-        written_share: quantile(written.clone(), 0.95).map(|best| best / written_per_s),
-        read_share: quantile(read.clone(), 0.95).zip(read_per_s).map(|(best, most)| best / most),
-        written_reached: Spread::of(written),
-        read_reached: Spread::of(read),
+        written_share: quantile(written, 0.95).map(|best| best / written_per_s),
+        read_share: quantile(read, 0.95).zip(read_per_s).map(|(best, most)| best / most),
     })
 }
 

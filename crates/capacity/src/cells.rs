@@ -69,19 +69,29 @@ fn cell(place: usize, cache: CacheState, calls: &[&Served]) -> Option<Cell> {
         cache,
         calls: calls.len() as u64,
         read_ns: of(|call| call.read_ns as f64)?,
-        written_per_s: Spread::of(calls.iter().filter_map(|call| written_per_s(call)).collect()),
-        read_per_s: Spread::of(calls.iter().filter_map(|call| read_per_s(call)).collect()),
+        written_per_s: written_per_s(calls.iter().copied()),
+        read_per_s: read_per_s(calls.iter().copied()),
         work_ns: of(|call| (call.read_ns.saturating_add(call.write_ns)) as f64)?,
     })
 }
 
+/// Tokens a second that were written by calls that wrote enough to say.
+pub fn written_per_s<'a>(calls: impl IntoIterator<Item = &'a Served>) -> Option<Spread> {
+    Spread::of(calls.into_iter().filter_map(pace_written).collect())
+}
+
+/// Tokens a second that were read anew by calls that read enough to say.
+pub fn read_per_s<'a>(calls: impl IntoIterator<Item = &'a Served>) -> Option<Spread> {
+    Spread::of(calls.into_iter().filter_map(pace_read).collect())
+}
+
 /// `None` where too few tokens were written to say.
-pub(crate) fn written_per_s(call: &Served) -> Option<f64> {
+pub(crate) fn pace_written(call: &Served) -> Option<f64> {
     per_s(call.written, 4, call.write_ns)
 }
 
 /// `None` where too few tokens were read to say.
-pub(crate) fn read_per_s(call: &Served) -> Option<f64> {
+pub(crate) fn pace_read(call: &Served) -> Option<f64> {
     per_s(call.read, 8, call.read_ns)
 }
 

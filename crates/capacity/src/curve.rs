@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     Served,
-    cells::{read_per_s, written_per_s},
+    cells::{pace_read, pace_written},
     figures::median,
 };
 
@@ -37,8 +37,8 @@ pub fn curve<'a>(calls: impl IntoIterator<Item = &'a Served>, step_ns: u64) -> V
     let point = |(step, calls): (u64, Vec<&Served>)| CurvePoint {
         time_ns: step * step_ns.max(1),
         calls: calls.len() as u64,
-        written_per_s: median(calls.iter().filter_map(|call| written_per_s(call)).collect()),
-        read_per_s: median(calls.iter().filter_map(|call| read_per_s(call)).collect()),
+        written_per_s: median(calls.iter().filter_map(|call| pace_written(call)).collect()),
+        read_per_s: median(calls.iter().filter_map(|call| pace_read(call)).collect()),
         loads: calls.iter().filter(|call| call.load_ns.is_some()).count() as u64,
         load_ns: calls.iter().filter_map(|call| call.load_ns).fold(0, u64::saturating_add),
         queue_ns: calls.iter().map(|call| call.queue_ns).max().unwrap_or(0),

@@ -22,10 +22,10 @@ mod simulate;
 mod what_if;
 
 pub use bound::{Bound, Measured, Roof, bound};
-pub use cells::{CacheState, Cell, cells};
+pub use cells::{CacheState, Cell, cells, read_per_s, written_per_s};
 pub use check::Check;
 pub use curve::{CurvePoint, curve};
 pub use figures::Spread;
 pub use people::{People, PeoplePoint, PeopleQuestion, ThinkTime, people};
 pub use served::Served;
-pub use what_if::{Lack, Outcome, Setting, WhatIf, what_if};
+pub use what_if::{Fared, Lack, Setting, WhatIf, what_if};

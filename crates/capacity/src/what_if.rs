@@ -48,7 +48,7 @@ pub enum Lack {
 
 /// How the calls fared.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct Outcome {
+pub struct Fared {
     pub calls: u64,
     /// Nanoseconds until the first token.
     pub first_ns: Spread,
@@ -66,11 +66,11 @@ pub struct Outcome {
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct WhatIf {
     /// What was measured.
-    pub recorded: Option<Outcome>,
+    pub recorded: Option<Fared>,
     /// The same setting, simulated: what another setting is to be compared with.
-    pub as_it_is: Option<Outcome>,
+    pub as_it_is: Option<Fared>,
     /// The other setting, simulated.
-    pub then: Option<Outcome>,
+    pub then: Option<Fared>,
     pub lack: Option<Lack>,
     /// How far the simulation is off on calls that it had not seen.
     pub check: Option<Check>,
@@ -167,7 +167,7 @@ impl Past {
         Ok(Job { read_s, write_s, ..job })
     }
 
-    fn play(&self, calls: &[Served], setting: &Setting) -> Result<Outcome, Lack> {
+    fn play(&self, calls: &[Served], setting: &Setting) -> Result<Fared, Lack> {
         let of_threads = self.of_threads(calls, setting.threads)?;
         let first_ns = calls.first().map_or(0, |call| call.arrived_ns);
         let mut models = Models::default();
@@ -247,13 +247,13 @@ pub(crate) fn seconds(keep: KeepAlive) -> f64 {
     }
 }
 
-fn outcome(course: &Course) -> Outcome {
+fn outcome(course: &Course) -> Fared {
     let of = |value: fn(&Done) -> f64| {
         let values = course.done.iter().map(|done| value(done) * NS).collect();
         Spread::of(values).unwrap_or(Spread { p50: 0.0, p95: 0.0 })
     };
     let count = |is: fn(&Done) -> bool| course.done.iter().filter(|done| is(done)).count() as u64;
-    Outcome {
+    Fared {
         calls: course.done.len() as u64,
         first_ns: of(|done| done.first_s),
         total_ns: of(|done| done.total_s),
@@ -264,7 +264,7 @@ fn outcome(course: &Course) -> Outcome {
 }
 
 /// What the calls themselves say.
-fn recorded(calls: &[Served], beside: &Beside) -> Option<Outcome> {
+fn recorded(calls: &[Served], beside: &Beside) -> Option<Fared> {
     let of = |value: fn(&Served) -> u64| {
         Spread::of(calls.iter().map(|call| value(call) as f64).collect())
     };
@@ -275,7 +275,7 @@ fn recorded(calls: &[Served], beside: &Beside) -> Option<Outcome> {
     let busy_ns: f64 = calls.iter().zip(&beside.others).map(worked).sum();
     let from = calls.first()?.arrived_ns;
     let to = calls.iter().map(Served::ended_ns).max()?;
-    Some(Outcome {
+    Some(Fared {
         calls: calls.len() as u64,
         first_ns: of(Served::first_ns)?,
         total_ns: of(Served::total_ns)?,

@@ -6,6 +6,8 @@ import type {
   AggregateQuery,
   Aggregation,
   ApiError,
+  CapacityQuery,
+  CapacityReply,
   ConnectionsReply,
   ErrorCode,
   Explanation,
@@ -18,16 +20,21 @@ import type {
   LiveReply,
   Machine,
   MachineQuery,
+  Measured,
   ModelOf,
   ModelsReply,
   Note,
   NotesReply,
+  People,
+  PeopleQuery,
   RuntimesReply,
   StatusReply,
   TraceHostReply,
   TraceReply,
   TracesQuery,
   TracesReply,
+  WhatIf,
+  WhatIfQuery,
 } from "./types";
 
 /** What can go wrong beside the server's own codes. */
@@ -179,6 +186,18 @@ export const getHeatMap = (query: HeatMapQuery, signal?: AbortSignal): Promise<H
 
 export const getMachine = (query: MachineQuery, signal?: AbortSignal): Promise<Machine> =>
   get("/api/v1/machine", { ...query }, signal);
+
+export const getCapacity = (query: CapacityQuery, signal?: AbortSignal): Promise<CapacityReply> =>
+  get("/api/v1/capacity", { ...query }, signal);
+
+export const getPeople = (query: PeopleQuery, signal?: AbortSignal): Promise<People> =>
+  get("/api/v1/capacity/people", { ...query }, signal);
+
+export const getWhatIf = (query: WhatIfQuery, signal?: AbortSignal): Promise<WhatIf> =>
+  get("/api/v1/capacity/what-if", { ...query }, signal);
+
+/** Takes all of the machine's cores for some seconds; refused while a call runs. */
+export const measureMachine = (): Promise<Measured> => post("/api/v1/machine/measure", {});
 
 export const sendFeedback = (spanId: string, body: FeedbackRequest): Promise<FeedbackReply> =>
   post(`/api/v1/spans/${encodeURIComponent(spanId)}/feedback`, body);

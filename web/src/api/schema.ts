@@ -677,16 +677,14 @@ export interface components {
             entries: components["schemas"]["Entry"][];
             next: components["schemas"]["i64"] | null;
         };
-        /** @description At most, and reached. Tokens a second. */
+        /** @description Tokens a second at most, and how near to it calls come. */
         Bound: {
             /** Format: double */
             read_per_s: number | null;
-            read_reached: components["schemas"]["Spread"] | null;
             /** Format: double */
             read_share: number | null;
             /** Format: double */
             written_per_s: number;
-            written_reached: components["schemas"]["Spread"] | null;
             /**
              * Format: double
              * @description What the better calls reach of the bound, 0 to 1 and a little more: one in twenty is faster.
@@ -1240,6 +1238,30 @@ export interface components {
             service: components["schemas"]["FacetCount"][];
             status: components["schemas"]["FacetCount"][];
         };
+        /** @description How the calls fared. */
+        Fared: {
+            /**
+             * Format: double
+             * @description Share of the time in which something ran, 0 to 1.
+             */
+            busy: number;
+            /** Format: int64 */
+            calls: number;
+            /** @description Nanoseconds until the first token. */
+            first_ns: components["schemas"]["Spread"];
+            /**
+             * Format: int64
+             * @description Calls that loaded their model.
+             */
+            loads: number;
+            /** @description Nanoseconds until the end. */
+            total_ns: components["schemas"]["Spread"];
+            /**
+             * Format: int64
+             * @description Calls that waited for others.
+             */
+            waited: number;
+        };
         /** @description One damaged place. What could be read before and after it is served. */
         Fault: {
             /** Format: int64 */
@@ -1791,11 +1813,13 @@ export interface components {
             cells: components["schemas"]["Cell"][];
             curve: components["schemas"]["CurvePoint"][];
             model: string;
+            read_per_s: components["schemas"]["Spread"] | null;
             /**
              * Format: int64
              * @description Bytes of its file, where the runtime says so.
              */
             size_bytes: number | null;
+            written_per_s: components["schemas"]["Spread"] | null;
         };
         ModelDone: {
             ok: boolean;
@@ -2548,7 +2572,7 @@ export interface components {
         };
         /** @description Another setting against the one that was. */
         WhatIf: {
-            as_it_is: components["schemas"]["Outcome"] | null;
+            as_it_is: components["schemas"]["Fared"] | null;
             check: components["schemas"]["Check"] | null;
             /**
              * Format: int64
@@ -2561,8 +2585,8 @@ export interface components {
             models_at_once: number | null;
             /** @description Calls that computed at once, at most, as recorded. */
             parallel: number;
-            recorded: components["schemas"]["Outcome"] | null;
-            then: components["schemas"]["Outcome"] | null;
+            recorded: components["schemas"]["Fared"] | null;
+            then: components["schemas"]["Fared"] | null;
             /**
              * Format: double
              * @description Tokens a second of two calls together, one alone being 1; `None` where it was not seen and they

@@ -89,6 +89,25 @@ export type Machine = Schemas["Machine"];
 export type MachineQuery = NonNullable<operations["machine"]["parameters"]["query"]>;
 export type ProcessUse = Schemas["ProcessUse"];
 
+// ---- what the machine can do ----------------------------------------------------------------
+
+export type CapacityReply = Schemas["Capacity"];
+export type CapacityQuery = NonNullable<operations["capacity"]["parameters"]["query"]>;
+export type ModelCapacity = Schemas["ModelCapacity"];
+export type CurvePoint = Schemas["CurvePoint"];
+export type CapacityCell = Schemas["Cell"];
+export type CacheState = Schemas["CacheState"];
+export type Spread = Schemas["Spread"];
+export type Measured = Schemas["Measured"];
+export type People = Schemas["People"];
+export type PeoplePoint = Schemas["PeoplePoint"];
+export type PeopleQuery = NonNullable<operations["people"]["parameters"]["query"]>;
+export type Lack = Schemas["Lack"];
+export type Check = Schemas["Check"];
+export type Fared = Schemas["Fared"];
+export type WhatIf = Schemas["WhatIf"];
+export type WhatIfQuery = NonNullable<operations["what_if"]["parameters"]["query"]>;
+
 // ---- feedback and the browser's own spans ---------------------------------------------------
 
 export type FeedbackRequest = Schemas["Feedback"];

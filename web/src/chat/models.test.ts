@@ -22,6 +22,7 @@ const model = (name: string, isDefault = false): ModelInfo => ({
   loaded_context_length: null,
   memory_bytes: null,
   gpu_bytes: null,
+  experts: null,
   expires_ns: null,
   default: isDefault,
 });

@@ -15,11 +15,11 @@ export abstract class Asked<Route, Answer extends object> {
   #abort = new AbortController();
   #asking = false;
 
-  /** `points` is the greatest number of steps that the charts have room for. */
+  /** `points` is the greatest number of steps that the charts have room for, where that is asked. */
   protected abstract ask(route: Route, points: number, signal: AbortSignal): Promise<Answer>;
 
   /** Shows another filter or time; the same one again is refreshed. */
-  show(route: Route, points: number): void {
+  show(route: Route, points = 0): void {
     const same = points === this.#points && JSON.stringify(route) === JSON.stringify(this.#route);
     this.#route = route;
     this.#points = points;

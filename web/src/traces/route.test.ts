@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   askedTimes,
+  EMPTY_CAPACITY,
   EMPTY_LIST,
   EMPTY_MACHINE,
   EMPTY_OVERVIEW,
@@ -39,6 +40,13 @@ describe("addresses", () => {
       EMPTY_MACHINE,
       { ...EMPTY_MACHINE, range: "24h" as const },
       { ...EMPTY_MACHINE, stretch: { fromMs: 1_700_000_000_000, toMs: 1_700_000_060_000 } },
+      EMPTY_CAPACITY,
+      {
+        ...EMPTY_CAPACITY,
+        range: "30d" as const,
+        question: { ...EMPTY_CAPACITY.question, runtime: "vllm", keep: "2h" as const, wait: 0.5 },
+      },
+      { ...EMPTY_CAPACITY, stretch: { fromMs: 1_700_000_000_000, toMs: 1_700_000_060_000 } },
       EMPTY_OVERVIEW,
       { ...EMPTY_OVERVIEW, q: 'cause:cold_start model:"a b"', range: "30d" as const },
       { ...EMPTY_OVERVIEW, stretch: { fromMs: 1_700_000_000_000, toMs: 1_700_000_060_000 } },
@@ -61,6 +69,14 @@ describe("addresses", () => {
     expect(routeHref(EMPTY_MACHINE)).toBe("/andon/machine");
     expect(routeHref({ ...EMPTY_MACHINE, range: "24h" })).toBe("/andon/machine?range=24h");
     expect(at("/andon/machines")).toMatchObject({ page: "unknown" });
+  });
+
+  it("gives capacity a week, and its questions beside the time", () => {
+    expect(at("/andon/capacity")).toEqual(EMPTY_CAPACITY);
+    expect(at("/andon/capacity?range=1h&wait=-3")).toEqual(EMPTY_CAPACITY);
+    expect(routeHref(EMPTY_CAPACITY)).toBe("/andon/capacity");
+    const asked = at("/andon/capacity/?range=24h&threads=4");
+    expect(asked).toMatchObject({ range: "24h", question: { threads: 4 } });
   });
 
   it("falls back where a part is not what it should be", () => {

@@ -1,6 +1,13 @@
 // The dashboard's addresses. A link reproduces the view, so everything that a view shows is read
 // from the address and written back to it; nothing here touches the browser.
 
+import {
+  NO_QUESTION,
+  readQuestion,
+  writeQuestion,
+  type Question,
+} from "../capacity/model/question";
+
 export const BASE = "/andon/";
 
 export const RANGES = ["15m", "1h", "24h", "7d", "all"] as const;
@@ -12,6 +19,9 @@ export type OverviewRange = (typeof OVERVIEW_RANGES)[number];
 
 export const MACHINE_RANGES = ["15m", "1h", "24h", "7d"] as const;
 export type MachineRange = (typeof MACHINE_RANGES)[number];
+
+export const CAPACITY_RANGES = ["24h", "7d", "30d"] as const;
+export type CapacityRange = (typeof CAPACITY_RANGES)[number];
 
 export const TABS = [
   "io",
@@ -53,6 +63,17 @@ export interface MachineRoute {
   stretch: Stretch | null;
 }
 
+export interface CapacityRoute {
+  page: "capacity";
+  range: CapacityRange;
+  /** Holds instead of `range` when set. */
+  stretch: Stretch | null;
+  question: Question;
+}
+
+/** A page that is of a time, up to now or between two moments. */
+export type TimedRoute = Pick<OverviewRoute | MachineRoute | CapacityRoute, "range" | "stretch">;
+
 export interface TraceRoute {
   page: "trace";
   traceId: string;
@@ -77,7 +98,13 @@ export interface UnknownRoute {
 
 /** A page that there is. */
 export type KnownRoute =
-  OverviewRoute | ListRoute | MachineRoute | TraceRoute | RuntimesRoute | ConnectRoute;
+  | OverviewRoute
+  | ListRoute
+  | MachineRoute
+  | CapacityRoute
+  | TraceRoute
+  | RuntimesRoute
+  | ConnectRoute;
 export type Route = KnownRoute | UnknownRoute;
 
 export const EMPTY_LIST: ListRoute = { page: "list", q: "", range: DEFAULT_RANGE, stretch: null };
@@ -90,6 +117,13 @@ export const EMPTY_OVERVIEW: OverviewRoute = {
 };
 
 export const EMPTY_MACHINE: MachineRoute = { page: "machine", range: "15m", stretch: null };
+
+export const EMPTY_CAPACITY: CapacityRoute = {
+  page: "capacity",
+  range: "7d",
+  stretch: null,
+  question: NO_QUESTION,
+};
 
 const TRACE_PATH = /^traces\/([0-9a-f]{32})$/i;
 const SPAN_ID = /^[0-9a-f]{16}$/i;
@@ -133,6 +167,14 @@ export function parseRoute(url: { pathname: string; search: string }): Route {
       stretch: readStretch(params),
     };
   }
+  if (/^capacity\/?$/.test(path)) {
+    return {
+      page: "capacity",
+      range: oneOf(CAPACITY_RANGES, params.get("range"), EMPTY_CAPACITY.range),
+      stretch: readStretch(params),
+      question: readQuestion(params),
+    };
+  }
   if (/^runtimes\/?$/.test(path)) return { page: "runtimes" };
   if (/^connect\/?$/.test(path)) return { page: "connect", app: params.get("app") };
   if (path !== "" && path !== "index.html" && !/^traces\/?$/.test(path)) {
@@ -146,6 +188,13 @@ export function parseRoute(url: { pathname: string; search: string }): Route {
   };
 }
 
+const USUAL = {
+  list: EMPTY_LIST.range,
+  overview: EMPTY_OVERVIEW.range,
+  machine: EMPTY_MACHINE.range,
+  capacity: EMPTY_CAPACITY.range,
+};
+
 export function routeHref(route: KnownRoute): string {
   if (route.page === "runtimes") return `${BASE}runtimes`;
   const params = new URLSearchParams();
@@ -157,14 +206,15 @@ export function routeHref(route: KnownRoute): string {
     if (route.spanId) params.set("span", route.spanId);
     if (route.tab !== "io") params.set("tab", route.tab);
   } else {
-    if (route.page !== "machine" && route.q) params.set("q", route.q);
-    const usual = route.page === "machine" ? EMPTY_MACHINE.range : DEFAULT_RANGE;
+    if ("q" in route && route.q) params.set("q", route.q);
+    const usual = USUAL[route.page];
     if (route.stretch) {
       params.set("from", new Date(route.stretch.fromMs).toISOString());
       params.set("to", new Date(route.stretch.toMs).toISOString());
     } else if (route.range !== usual) {
       params.set("range", route.range);
     }
+    if (route.page === "capacity") writeQuestion(params, route.question);
   }
   const name = route.page === "list" ? "traces" : route.page;
   const path = route.page === "trace" ? `${BASE}traces/${route.traceId}` : `${BASE}${name}`;
@@ -196,13 +246,10 @@ export function askedTimes(
 }
 
 /**
- * The times of overview and machine. They end at a moment, so that all questions of a page mean the
+ * The times of a page of figures. They end at a moment, so that all questions of a page mean the
  * same.
  */
-export function endedTimes(
-  route: Pick<OverviewRoute | MachineRoute, "range" | "stretch">,
-  nowMs: number,
-): Stretch {
+export function endedTimes(route: TimedRoute, nowMs: number): Stretch {
   if (route.stretch) return route.stretch;
   const fromMs = nowMs - RANGE_MS[route.range];
   // Days begin with an hour: the server has whole hours added up already.

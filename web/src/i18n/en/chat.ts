@@ -236,6 +236,7 @@ export const chat = {
     ],
     range_too_long: ["The time range is too long.", "Choose a shorter one."],
     too_much: ["That question takes too much", "Ask for a shorter time or for fewer rows."],
+    busy: ["The server does something that has to end first.", "Try again in a moment."],
     store_unavailable: [
       "The server cannot write or read what it records.",
       "See whether its disk is full («andon doctor»), and try again.",

@@ -6,6 +6,7 @@ export const shell = {
   overview: "Overview",
   traces: "Traces",
   machine: "Machine",
+  capacity: "Capacity",
   runtimes: "Runtimes",
   connect: "Connect",
   language: "Language: English. Switch to Japanese",

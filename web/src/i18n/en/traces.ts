@@ -62,6 +62,7 @@ const errors: Record<string, string> = {
   forbidden: "access was refused",
   body_timeout: "the request did not arrive in time",
   range_too_long: "the time range is too long",
+  busy: "something else has to end first",
   store_unavailable: "what was recorded cannot be read or written at present",
   internal: "the server failed on this request; its log says more",
 };

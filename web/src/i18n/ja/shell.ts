@@ -8,6 +8,7 @@ export const shell: typeof en = {
   overview: "概要",
   traces: "トレース",
   machine: "マシン",
+  capacity: "余力",
   runtimes: "ランタイム",
   connect: "接続",
   language: "表示言語: 日本語。英語に切り替える",

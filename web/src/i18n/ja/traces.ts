@@ -71,6 +71,7 @@ export const traces: typeof en = {
     forbidden: "アクセスが拒否されました",
     body_timeout: "リクエストが時間内に届きませんでした",
     range_too_long: "期間が長すぎます",
+    busy: "ほかの処理が終わるのを待っています",
     store_unavailable: "今は記録を読み書きできません",
     internal: "サーバーの処理が失敗しました。詳しくはサーバーのログにあります",
   },

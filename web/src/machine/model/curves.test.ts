@@ -17,6 +17,7 @@ function machine(samples: [step: number, mean: Partial<HostSample>, peak?: Parti
     mean: samples.map(([step, mean]) => at(step, mean)),
     peak: samples.map(([step, mean, peak]) => at(step, { ...mean, ...peak })),
     processes: [],
+    devices: [],
     is_partial: false,
   } satisfies Machine;
 }

@@ -15,6 +15,8 @@ const use = (pid: number, cpu: number, memory: number): ProcessUse => ({
   cpu_cores: cpu,
   cpu_cores_peak: cpu,
   rss_bytes_peak: memory,
+  gpu_memory_bytes_peak: null,
+  major_faults_per_s_peak: null,
   threads_peak: 1,
   first_seen_ns: NOON_NS,
   last_seen_ns: NOON_NS + 90 * SECOND,
@@ -46,6 +48,7 @@ describe("the facts", () => {
     mean,
     peak: mean,
     processes: [],
+    devices: [],
     is_partial: false,
   });
 

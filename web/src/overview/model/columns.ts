@@ -44,10 +44,10 @@ export function cellText(
 }
 
 /** Tokens a second, whose unit is in the column's head. */
-function speed(value: number | null, language: Language): string {
+export function speed(value: number | null, language: Language): string {
   if (value === null) return UNKNOWN;
   const tenths = Math.round(value * 10) / 10;
   return tenths >= 100
-    ? count(tenths, language)
+    ? count(value, language)
     : new Intl.NumberFormat(language, { minimumFractionDigits: 1 }).format(tenths);
 }

@@ -4,10 +4,12 @@ import { infrastructure, type RowName } from "./infrastructure";
 import { hostSample, SECOND } from "./testing";
 
 const host = (samples: HostSample[]): TraceHostReply => ({
+  host: null,
   from_ns: 0,
   to_ns: 100 * SECOND,
   samples,
   processes: [],
+  devices: [],
 });
 
 const busy = (cores: number[], more: Partial<HostSample> = {}): TraceHostReply =>

@@ -15,10 +15,12 @@ import {
 import { hostSample, process, SECOND } from "./testing";
 
 const host = (more: Partial<TraceHostReply> = {}): TraceHostReply => ({
+  host: null,
   from_ns: 0,
   to_ns: 10 * SECOND,
   samples: Array.from({ length: 11 }, (_, second) => hostSample(second)),
   processes: [],
+  devices: [],
   ...more,
 });
 

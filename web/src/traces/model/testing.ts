@@ -73,6 +73,7 @@ export function span(number: number, parent: number | null, more: Partial<Span> 
 
 export function hostSample(second: number, more: Partial<HostSample> = {}): HostSample {
   return {
+    host: null,
     time_ns: second * SECOND,
     cpu_count: 2,
     cpu_busy_cores: 0,
@@ -120,6 +121,8 @@ export function process(
       time_ns: (second + index) * SECOND,
       cpu_cores: 1,
       rss_bytes,
+      gpu_memory_bytes: null,
+      major_faults_per_s: null,
     })),
   };
 }

@@ -15,6 +15,7 @@ const MODEL: ModelInfo = {
   loaded_context_length: 4096,
   memory_bytes: 1000,
   gpu_bytes: 400,
+  experts: null,
   expires_ns: 1_800_000_060_000 * 1e6,
   default: false,
 };
