@@ -21,6 +21,8 @@ const ALL_OF_FAULTS: f64 = 1_000.0;
 const ALL_OF_OVERLAP: f64 = 0.5;
 /// What others may use of a core that still counts as free.
 const NEARLY_A_CORE: f64 = 0.35;
+/// What reading the same pages again brings with it.
+const FOLLOWS_MEMORY: [Cause; 2] = [Cause::CpuStarved, Cause::Steal];
 /// The provider of spans of our own runtime.
 const OWN_RUNTIME: &str = "andon";
 
@@ -64,9 +66,22 @@ pub(crate) fn strains_between(
             facts: vec![Fact::OnGpu { share }],
         });
     }
+    follow_memory(&mut strains);
     strains.retain(|strain| strain.strength >= LEAST_STRENGTH);
     strains.sort_by(|a, b| b.strength.total_cmp(&a.strength));
     strains
+}
+
+/// What has no room in memory is read again and again, which takes CPU too, of this machine and of the one
+/// under it: where memory alone would explain all of it, the rest follows from that.
+fn follow_memory(strains: &mut [Strain]) {
+    let is_memory = |strain: &Strain| strain.cause == Cause::MemoryPressure;
+    if !strains.iter().any(|strain| is_memory(strain) && strain.strength >= 1.0) {
+        return;
+    }
+    for strain in strains.iter_mut().filter(|strain| FOLLOWS_MEMORY.contains(&strain.cause)) {
+        strain.strength *= 0.5;
+    }
 }
 
 fn of_machine(during: &During) -> Vec<Strain> {

@@ -183,6 +183,13 @@ fn slow_tokens_are_explained_by_what_strained_the_machine() {
         let span = slow.span(world.now);
         assert_eq!(cause(&world.see(span, strain, &[])), expected);
     }
+    // What follows from want of memory is not the main cause.
+    let mut world = World::warm();
+    let span = slow.span(world.now);
+    let thrashing = |host: &mut HostSample| {
+        (host.memory_pressure, host.cpu_steal_cores) = (Some(0.5), 1.5);
+    };
+    assert_eq!(cause(&world.see(span, thrashing, &[])), Cause::MemoryPressure);
     let mut world = World::warm();
     let span = slow.span(world.now);
     let hog = [("stress-ng", 2.5, None), ("ollama", 1.4, Some("runtime"))];
