@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
+use andon_diagnose::{ClockShift, clock_shifts};
 use andon_model::{DeviceSample, HostSample, ProcessSample, TraceId, UnixNanos};
 use andon_store::{Filter, Interrupt, Trace, TracePage, TraceQuery};
 use axum::{
@@ -117,16 +118,26 @@ pub(crate) async fn stored(State(state): State<ApiState>) -> Response {
     Sse::new(events.take_until(stop.cancelled_owned())).keep_alive(keep_alive).into_response()
 }
 
+/// Everything about one trace, and which of its clocks are off.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct WholeTrace {
+    #[serde(flatten)]
+    trace: Trace,
+    /// Spans that began at another time than they say, by the clock of the first one's machine.
+    clock_shifts: Vec<ClockShift>,
+}
+
 /// Everything about one trace.
 #[utoipa::path(get, path = "/api/v1/traces/{trace_id}", tag = "traces",
     params(("trace_id" = String, Path)), responses(
-    (status = 200, body = Trace), (status = 400, body = ErrorBody),
+    (status = 200, body = WholeTrace), (status = 400, body = ErrorBody),
     (status = 404, body = ErrorBody)))]
 pub(crate) async fn one(
     State(state): State<ApiState>,
     Path(id): Path<String>,
-) -> Result<Json<Trace>, ApiError> {
-    find(&state, &id).await.map(Json)
+) -> Result<Json<WholeTrace>, ApiError> {
+    let trace = find(&state, &id).await?;
+    Ok(Json(WholeTrace { clock_shifts: clock_shifts(&trace.spans), trace }))
 }
 
 pub(crate) async fn find(state: &ApiState, id: &str) -> Result<Trace, ApiError> {

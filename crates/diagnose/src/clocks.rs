@@ -8,9 +8,29 @@
 use std::collections::HashMap;
 
 use andon_model::{Span, SpanId, SpanKind};
+use serde::Serialize;
 
 /// Clocks that are kept by NTP agree better than this.
 const SLACK_NS: i128 = 5_000_000;
+
+/// By how much the clock that a span was timed with is to be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ClockShift {
+    pub span_id: SpanId,
+    /// Nanoseconds to be added to when it began.
+    pub shift_ns: i64,
+}
+
+/// The spans of a trace that lie elsewhere than their times say, because their machine's clock is off.
+pub fn clock_shifts(spans: &[Span]) -> Vec<ClockShift> {
+    let by_id = spans.iter().map(|span| (span.span_id, span)).collect();
+    let shifts = shifts(spans, &by_id);
+    let shift = |span: &Span| {
+        let shift_ns = i64::try_from(*shifts.get(&span.span_id)?).ok()?;
+        Some(ClockShift { span_id: span.span_id, shift_ns })
+    };
+    spans.iter().filter_map(shift).collect()
+}
 
 /// How long the spans took together, their clocks set by the first one's.
 pub(crate) fn total_ns(spans: &[Span], by_id: &HashMap<SpanId, &Span>) -> u64 {
@@ -112,6 +132,11 @@ mod tests {
         let app = span("app", 1_000, 4, None);
         let call = span("box", 970, 3, Some(&app));
         let inner = span("box", 971, 1, Some(&call));
+        let shifts = clock_shifts(&[app.clone(), call.clone(), inner.clone()]);
+        // Half a second of way in each direction, and all of the other machine by the same.
+        let shift_ns = (1_000 - 970) as i64 * 1_000_000_000 + 500_000_000;
+        let of = |span: &Span| ClockShift { span_id: span.span_id, shift_ns };
+        assert_eq!(shifts, [of(&call), of(&inner)]);
         assert_eq!(total_s(&[app.clone(), call, inner]), 4);
         let late = span("box", 1_090, 3, Some(&app));
         assert_eq!(total_s(&[app, late]), 4);

@@ -30,6 +30,7 @@ mod usual;
 mod words;
 
 pub use call::Call;
+pub use clocks::{ClockShift, clock_shifts};
 pub use diagnoser::Diagnoser;
 pub use diagnosis::{ATTRIBUTE, Diagnosis, Fact, Finding};
 pub use explain::{Evidence, Explanation, FoundCause, Share, explain};

@@ -17,8 +17,9 @@ import type {
   HeatMapQuery,
   IntakeReply,
   KeptReply,
+  KnownHosts,
   LiveReply,
-  Machine,
+  MachineAnswer,
   MachineQuery,
   Measured,
   ModelOf,
@@ -168,8 +169,13 @@ export const getTraces = (query: TracesQuery, signal?: AbortSignal): Promise<Tra
 export const getTrace = (traceId: string, signal?: AbortSignal): Promise<TraceReply> =>
   get(`/api/v1/traces/${encodeURIComponent(traceId)}`, {}, signal);
 
-export const getTraceHost = (traceId: string, signal?: AbortSignal): Promise<TraceHostReply> =>
-  get(`/api/v1/traces/${encodeURIComponent(traceId)}/host`, {}, signal);
+/** Of the machine that Andon runs on, unless another one that sends samples is named. */
+export const getTraceHost = (
+  traceId: string,
+  host: string | null,
+  signal?: AbortSignal,
+): Promise<TraceHostReply> =>
+  get(`/api/v1/traces/${encodeURIComponent(traceId)}/host`, { host }, signal);
 
 export const getTraceWhy = (
   traceId: string,
@@ -184,8 +190,12 @@ export const getAggregate = (query: AggregateQuery, signal?: AbortSignal): Promi
 export const getHeatMap = (query: HeatMapQuery, signal?: AbortSignal): Promise<HeatMap> =>
   get("/api/v1/heatmap", { ...query }, signal);
 
-export const getMachine = (query: MachineQuery, signal?: AbortSignal): Promise<Machine> =>
+export const getMachine = (query: MachineQuery, signal?: AbortSignal): Promise<MachineAnswer> =>
   get("/api/v1/machine", { ...query }, signal);
+
+/** The machines whose samples are kept. */
+export const getHosts = (signal?: AbortSignal): Promise<KnownHosts> =>
+  get("/api/v1/hosts", {}, signal);
 
 export const getCapacity = (query: CapacityQuery, signal?: AbortSignal): Promise<CapacityReply> =>
   get("/api/v1/capacity", { ...query }, signal);

@@ -860,6 +860,15 @@ export interface components {
             /** Format: double */
             total_p95_error: number;
         };
+        /** @description By how much the clock that a span was timed with is to be set. */
+        ClockShift: {
+            /**
+             * Format: int64
+             * @description Nanoseconds to be added to when it began.
+             */
+            shift_ns: number;
+            span_id: components["schemas"]["SpanId"];
+        };
         /** @description How one app, language or framework is connected. */
         Connection: {
             /** @description By which door its telemetry comes: `capture`, `otlp` or `datadog`. */
@@ -939,24 +948,24 @@ export interface components {
          */
         DevicePoint: {
             /** Format: double */
-            frequency_hz: number | null;
+            frequency_hz?: number;
             /** Format: int64 */
-            memory_total_bytes: number | null;
+            memory_total_bytes?: number;
             /** Format: int64 */
-            memory_used_bytes: number | null;
+            memory_used_bytes?: number;
             /** Format: double */
-            power_limit_w: number | null;
+            power_limit_w?: number;
             /** Format: double */
-            power_w: number | null;
+            power_w?: number;
             /** Format: double */
-            temperature_c: number | null;
+            temperature_c?: number;
             /** Format: double */
-            temperature_peak_c: number | null;
+            temperature_peak_c?: number;
             /**
              * Format: double
              * @description Share of the looks at which heat or power held its clock down, 0 to 1.
              */
-            throttled: number | null;
+            throttled?: number;
             /**
              * Format: int64
              * @description Where the step begins.
@@ -966,9 +975,9 @@ export interface components {
              * Format: double
              * @description 0 to 1, as its peak.
              */
-            utilization: number | null;
+            utilization?: number;
             /** Format: double */
-            utilization_peak: number | null;
+            utilization_peak?: number;
         };
         /** @description One look at one part of the machine. What a part does not have, or does not say, is `None`. */
         DeviceSample: {
@@ -2594,6 +2603,11 @@ export interface components {
              */
             two_at_once: number | null;
         };
+        /** @description Everything about one trace, and which of its clocks are off. */
+        WholeTrace: components["schemas"]["Trace"] & {
+            /** @description Spans that began at another time than they say, by the clock of the first one's machine. */
+            clock_shifts: components["schemas"]["ClockShift"][];
+        };
         /** Format: int64 */
         i64: number;
         /** Format: int64 */
@@ -3590,7 +3604,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Trace"];
+                    "application/json": components["schemas"]["WholeTrace"];
                 };
             };
             400: {

@@ -51,7 +51,8 @@ export type AttributeValue = Schemas["AttributeValue"];
 export type Span = Schemas["Span"];
 export type Content = Schemas["Content"];
 export type Evaluation = Schemas["Evaluation"];
-export type TraceReply = Schemas["Trace"];
+export type TraceReply = Schemas["WholeTrace"];
+export type ClockShift = Schemas["ClockShift"];
 export type TraceSummary = Schemas["TraceSummary"];
 type ListQuery = NonNullable<operations["list"]["parameters"]["query"]>;
 /** What is null is not asked for. */
@@ -85,9 +86,20 @@ export type HeatMapQuery = NonNullable<operations["heat_map"]["parameters"]["que
 
 // ---- the machine ----------------------------------------------------------------------------
 
-export type Machine = Schemas["Machine"];
+export type MachineAnswer = Schemas["Machine"];
+export type Machine = Omit<MachineAnswer, "devices"> & { devices: DeviceUse[] };
 export type MachineQuery = NonNullable<operations["machine"]["parameters"]["query"]>;
 export type ProcessUse = Schemas["ProcessUse"];
+export type DeviceAnswer = Schemas["DeviceUse"];
+type PointAnswer = Schemas["DevicePoint"];
+/** The answer leaves out what is unknown, which is most of it; the pages have null for that. */
+export type DevicePoint = { time_ns: number } & {
+  [Figure in Exclude<keyof PointAnswer, "time_ns">]: number | null;
+};
+export type DeviceUse = Omit<DeviceAnswer, "points"> & { points: DevicePoint[] };
+export type DeviceSample = Schemas["DeviceSample"];
+export type KnownHost = Schemas["KnownHost"];
+export type KnownHosts = Schemas["KnownHosts"];
 
 // ---- what the machine can do ----------------------------------------------------------------
 

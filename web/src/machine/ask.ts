@@ -1,9 +1,10 @@
 // All that the machine's page asks of the server, for one and the same stretch of time.
 
-import { getAggregate, getMachine } from "../api/client";
-import type { Aggregation, HostSample, Machine } from "../api/types";
+import { getAggregate, getHosts, getMachine } from "../api/client";
+import type { Aggregation, HostSample, KnownHost, Machine } from "../api/types";
 import { rfc3339 } from "../format/time";
 import type { Stretch } from "../traces/route";
+import { filled } from "./model/devices";
 
 /** Processes by CPU, and as many by memory. */
 const TOP = 30;
@@ -19,21 +20,28 @@ export interface MachineAnswer {
   latest: HostSample | null;
   /** What was asked of the machine meanwhile. */
   calls: Aggregation;
+  /** The machines that can be asked about. */
+  hosts: KnownHost[];
 }
 
-/** `points` is the greatest number of steps that the charts have room for. */
+/** `host` is null for the machine that Andon runs on, `points` is the greatest number of steps that the charts have room for. */
 export async function askMachine(
+  host: string | null,
   asked: Stretch,
   points: number,
   signal: AbortSignal,
 ): Promise<MachineAnswer> {
   const to = rfc3339(asked.toMs * 1e6);
+  const of = host === null ? {} : { host };
   const times = { from: rfc3339(asked.fromMs * 1e6), to };
   const end = { from: rfc3339(Math.max(asked.fromMs, asked.toMs - LAST_MS) * 1e6), to };
-  const [machine, last, calls] = await Promise.all([
-    getMachine({ ...times, points, top: TOP }, signal),
-    getMachine({ ...end, points: LAST_POINTS, top: 1 }, signal),
+  const [answer, last, calls, hosts] = await Promise.all([
+    getMachine({ ...of, ...times, points, top: TOP }, signal),
+    getMachine({ ...of, ...end, points: LAST_POINTS, top: 1 }, signal),
     getAggregate({ ...times, of: "calls", points }, signal),
+    getHosts(signal),
   ]);
-  return { asked, machine, latest: last.mean.at(-1) ?? machine.mean.at(-1) ?? null, calls };
+  const machine = { ...answer, devices: answer.devices.map(filled) };
+  const latest = last.mean.at(-1) ?? machine.mean.at(-1) ?? null;
+  return { asked, machine, latest, calls, hosts: hosts.hosts };
 }

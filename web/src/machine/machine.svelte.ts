@@ -30,7 +30,7 @@ export class MachineData extends Asked<MachineRoute, MachineAnswer> {
     points: number,
     signal: AbortSignal,
   ): Promise<MachineAnswer> {
-    return askMachine(endedTimes(route, Date.now()), points, signal);
+    return askMachine(route.host, endedTimes(route, Date.now()), points, signal);
   }
 
   /** Looks again and again while the page is seen; returns how to end it. */

@@ -11,8 +11,9 @@ let answer: (url: URL) => Response;
 
 const good = (url: URL, used = 3): Response => {
   if (url.pathname.endsWith("aggregate")) return Response.json(aggregate());
+  if (url.pathname.endsWith("hosts")) return Response.json({ hosts: [] });
   const mean = [hostSample(1, { memory_used_bytes: used })];
-  return Response.json({ mean, peak: mean, processes: [], step_ns: 1e9 });
+  return Response.json({ mean, peak: mean, processes: [], devices: [], step_ns: 1e9 });
 };
 
 beforeEach(() => {
@@ -45,14 +46,24 @@ describe("the machine's data", () => {
     await settled(data);
     expect(asked.map((url) => url.pathname).sort()).toEqual([
       "/api/v1/aggregate",
+      "/api/v1/hosts",
       "/api/v1/machine",
       "/api/v1/machine",
     ]);
-    expect(new Set(asked.map((url) => url.searchParams.get("to"))).size).toBe(1);
-    const lengths = asked.map(({ searchParams: times }) => {
+    const timed = asked.filter((url) => !url.pathname.endsWith("hosts"));
+    expect(new Set(timed.map((url) => url.searchParams.get("to"))).size).toBe(1);
+    const lengths = timed.map(({ searchParams: times }) => {
       return Date.parse(times.get("to") ?? "") - Date.parse(times.get("from") ?? "");
     });
     expect(lengths.sort((a, b) => a - b)).toEqual([5_000, 3_600_000, 3_600_000]);
+  });
+
+  it("is of the machine that is named", async () => {
+    const data = new MachineData();
+    data.show({ ...EMPTY_MACHINE, host: "gpu-box" }, 50);
+    await settled(data);
+    const machines = asked.filter((url) => url.pathname.endsWith("machine"));
+    expect(machines.map((url) => url.searchParams.get("host"))).toEqual(["gpu-box", "gpu-box"]);
   });
 
   it("has the last step where the end of the time was not looked at", async () => {
@@ -85,7 +96,7 @@ describe("the machine's data", () => {
     await data.refresh();
     await settled(data);
     expect(data.shown?.route.range).toBe("1h");
-    expect(asked).toHaveLength(6);
+    expect(asked).toHaveLength(8);
   });
 
   it("is looked at again while the page is seen, until that ends", async () => {
@@ -95,17 +106,17 @@ describe("the machine's data", () => {
     await vi.advanceTimersByTimeAsync(0);
     const end = data.follow(EMPTY_MACHINE);
     await vi.advanceTimersByTimeAsync(4_100);
-    expect(asked).toHaveLength(3 * 3);
+    expect(asked).toHaveLength(3 * 4);
     vi.spyOn(document, "hidden", "get").mockReturnValue(true);
     await vi.advanceTimersByTimeAsync(4_000);
-    expect(asked).toHaveLength(3 * 3);
+    expect(asked).toHaveLength(3 * 4);
     vi.restoreAllMocks();
     document.dispatchEvent(new Event("visibilitychange"));
     await vi.advanceTimersByTimeAsync(0);
-    expect(asked).toHaveLength(4 * 3);
+    expect(asked).toHaveLength(4 * 4);
     end();
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(asked).toHaveLength(4 * 3);
+    expect(asked).toHaveLength(4 * 4);
   });
 });
 

@@ -39,6 +39,7 @@ describe("addresses", () => {
       { page: "runtimes" as const },
       EMPTY_MACHINE,
       { ...EMPTY_MACHINE, range: "24h" as const },
+      { ...EMPTY_MACHINE, host: "箱 & 1", range: "24h" as const },
       { ...EMPTY_MACHINE, stretch: { fromMs: 1_700_000_000_000, toMs: 1_700_000_060_000 } },
       EMPTY_CAPACITY,
       {
@@ -67,6 +68,8 @@ describe("addresses", () => {
     expect(at("/andon/machine/?range=24h")).toEqual({ ...EMPTY_MACHINE, range: "24h" });
     expect(at("/andon/machine?range=30d&from=x")).toEqual(EMPTY_MACHINE);
     expect(routeHref(EMPTY_MACHINE)).toBe("/andon/machine");
+    expect(at("/andon/machine?host=gpu-box")).toEqual({ ...EMPTY_MACHINE, host: "gpu-box" });
+    expect(at("/andon/machine?host=")).toEqual(EMPTY_MACHINE);
     expect(routeHref({ ...EMPTY_MACHINE, range: "24h" })).toBe("/andon/machine?range=24h");
     expect(at("/andon/machines")).toMatchObject({ page: "unknown" });
   });

@@ -58,6 +58,8 @@ export interface OverviewRoute {
 
 export interface MachineRoute {
   page: "machine";
+  /** Another machine that sends samples, by its name; null for the one that Andon runs on. */
+  host: string | null;
   range: MachineRange;
   /** Holds instead of `range` when set. */
   stretch: Stretch | null;
@@ -116,7 +118,12 @@ export const EMPTY_OVERVIEW: OverviewRoute = {
   stretch: null,
 };
 
-export const EMPTY_MACHINE: MachineRoute = { page: "machine", range: "15m", stretch: null };
+export const EMPTY_MACHINE: MachineRoute = {
+  page: "machine",
+  host: null,
+  range: "15m",
+  stretch: null,
+};
 
 export const EMPTY_CAPACITY: CapacityRoute = {
   page: "capacity",
@@ -163,6 +170,8 @@ export function parseRoute(url: { pathname: string; search: string }): Route {
   if (/^machine\/?$/.test(path)) {
     return {
       page: "machine",
+      // An empty name would be nobody's.
+      host: params.get("host") || null,
       range: oneOf(MACHINE_RANGES, params.get("range"), EMPTY_MACHINE.range),
       stretch: readStretch(params),
     };
@@ -207,6 +216,7 @@ export function routeHref(route: KnownRoute): string {
     if (route.tab !== "io") params.set("tab", route.tab);
   } else {
     if ("q" in route && route.q) params.set("q", route.q);
+    if (route.page === "machine" && route.host) params.set("host", route.host);
     const usual = USUAL[route.page];
     if (route.stretch) {
       params.set("from", new Date(route.stretch.fromMs).toISOString());

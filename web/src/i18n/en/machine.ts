@@ -12,7 +12,19 @@ export const machine = {
     title: "The machine was not looked at in this time",
     text: "Andon takes a sample once a second for as long as it runs.",
     since: (moment: string): string => `This time it has been running since ${moment}.`,
+    hostTitle: (name: string): string => `Nothing came from ${name} in this time`,
+    hostText: "A machine sends samples for as long as andon host --forward runs on it.",
     now: "Look at the last 15 min",
+  },
+
+  machines: {
+    label: "Machine",
+    here: "This machine",
+    silent: (name: string, since: string): string => `${name} (last heard of ${since})`,
+    lastHeard: (name: string, moment: string): string =>
+      `${name} was last heard of at ${moment}; nothing has come since.`,
+    clock: (name: string, off: string, ahead: boolean): string =>
+      `The clock of ${name} is ${off} ${ahead ? "ahead" : "behind"}. What it did is shown at the times of its own clock.`,
   },
 
   oom: (count: string, one: boolean, last: string): string =>
@@ -37,6 +49,7 @@ export const machine = {
 
   charts: {
     label: "Over time",
+    heat: "Heat and energy",
     hint: "means of this time; drag to narrow it",
     titles: {
       cpu: "CPU, cores",
@@ -45,6 +58,12 @@ export const machine = {
       disk: "Disk",
       network: "Network",
       swap: "Swap",
+      temperatures: "Temperatures",
+      energy: "Power drawn",
+      gpuUse: "Use",
+      gpuMemory: "Memory",
+      gpuPower: "Power",
+      gpuTemperature: "Temperature",
     },
     series: {
       user: "programs",
@@ -63,8 +82,34 @@ export const machine = {
       send: "out",
       swapIn: "in",
       swapOut: "out",
+      power: "drawn",
+      limit: "limit",
+      mean: "mean",
     },
+    cooler: (count: number): string =>
+      count === 1 ? "One cooler sensor is not drawn." : `${count} cooler sensors are not drawn.`,
+    weaker: (count: number): string =>
+      count === 1
+        ? "One meter that measured less is not drawn."
+        : `${count} meters that measured less are not drawn.`,
     peaks: (values: string): string => `peak ${values}`,
+  },
+
+  cores: {
+    title: "Each core",
+    head: "Core",
+    core: (number: number): string => `core ${number}`,
+    busiest: (core: string, share: string): string => `busiest: ${core}, ${share}`,
+    words: (mean: string, peak: string): string => `mean ${mean}, peak ${peak}`,
+    held: (cores: string): string => `Heat held the clock down: ${cores}.`,
+    heldCore: (core: string, share: string): string => `${core} for ${share} of the time`,
+    more: (count: number): string => `${count} more`,
+    and: ", ",
+  },
+
+  gpus: {
+    throttled: (share: string): string => `heat or power held its clock down ${share} of the time`,
+    more: (count: number): string => `${count} more GPU${count === 1 ? "" : "s"}`,
   },
 
   processes: {
@@ -76,6 +121,8 @@ export const machine = {
     cpu: "CPU, cores",
     cpuPeak: "peak",
     memory: "Memory, peak",
+    gpu: "GPU memory, peak",
+    faults: "Pages from disk/s",
     threads: "Threads",
     seen: "Seen",
     pid: (pid: number): string => `pid ${pid}`,

@@ -14,7 +14,19 @@ export const machine: typeof en = {
     title: "この時間にマシンの計測値はありません",
     text: "計測は Andon の実行中に 1 秒ごとに行われます。",
     since: (moment) => `今回の起動は ${moment} です。`,
+    hostTitle: (name) => `この時間に ${name} から届いた計測値はありません`,
+    hostText: "そのマシンで andon host --forward を実行している間、計測値が届きます。",
     now: "直近 15 分を見る",
+  },
+
+  machines: {
+    label: "マシン",
+    here: "このマシン",
+    silent: (name, since) => `${name}(最終受信 ${since})`,
+    lastHeard: (name, moment) =>
+      `${name} からの最後の受信は ${moment} です。以後は届いていません。`,
+    clock: (name, off, ahead) =>
+      `${name} の時計は ${off}${ahead ? "進んで" : "遅れて"}います。時刻はそのマシンの時計で表示しています。`,
   },
 
   oom: (count, one, last) =>
@@ -40,6 +52,7 @@ export const machine: typeof en = {
 
   charts: {
     label: "時間ごとの推移",
+    heat: "温度と電力",
     hint: "値はこの時間の平均。ドラッグで期間を絞り込み",
     titles: {
       cpu: "CPU(コア)",
@@ -48,6 +61,12 @@ export const machine: typeof en = {
       disk: "ディスク",
       network: "ネットワーク",
       swap: "スワップ",
+      temperatures: "温度",
+      energy: "消費電力",
+      gpuUse: "使用率",
+      gpuMemory: "メモリ",
+      gpuPower: "電力",
+      gpuTemperature: "温度",
     },
     series: {
       user: "プログラム",
@@ -66,8 +85,30 @@ export const machine: typeof en = {
       send: "送信",
       swapIn: "読み戻し",
       swapOut: "退避",
+      power: "消費",
+      limit: "上限",
+      mean: "平均",
     },
+    cooler: (count) => `これより低温のセンサー ${count} 個は表示していません。`,
+    weaker: (count) => `これより値の小さい電力計 ${count} 個は表示していません。`,
     peaks: (values) => `最大 ${values}`,
+  },
+
+  cores: {
+    title: "コアごと",
+    head: "コア",
+    core: (number) => `コア ${number}`,
+    busiest: (core, share) => `最も使用: ${core}、${share}`,
+    words: (mean, peak) => `平均 ${mean}、最大 ${peak}`,
+    held: (cores) => `熱のためクロックが抑えられました: ${cores}`,
+    heldCore: (core, share) => `${core}(時間の ${share})`,
+    more: (count) => `ほか ${count} 個`,
+    and: "、",
+  },
+
+  gpus: {
+    throttled: (share) => `時間の ${share} で、熱または電力のためクロックが抑えられました`,
+    more: (count) => `ほか ${count} 個の GPU を表示`,
   },
 
   processes: {
@@ -79,6 +120,8 @@ export const machine: typeof en = {
     cpu: "CPU(コア)",
     cpuPeak: "最大",
     memory: "最大メモリ",
+    gpu: "最大 GPU メモリ",
+    faults: "ページ読込/秒",
     threads: "スレッド",
     seen: "計測された時刻",
     pid: (pid) => `pid ${pid}`,

@@ -7,8 +7,20 @@ import { greatest, type Bar } from "../../overview/model/series";
 import { stepAt, type Timeline } from "../../overview/model/timeline";
 import { rateScale, SHARE_SCALE, wholeScale } from "./scales";
 
-export type CurveName = "cpu" | "memory" | "pressure" | "disk" | "network" | "swap";
-export type Unit = "cores" | "share" | "bytes" | "rate";
+export type CurveName =
+  | "cpu"
+  | "memory"
+  | "pressure"
+  | "disk"
+  | "network"
+  | "swap"
+  | "temperatures"
+  | "energy"
+  | "gpuUse"
+  | "gpuMemory"
+  | "gpuPower"
+  | "gpuTemperature";
+export type Unit = "cores" | "share" | "bytes" | "rate" | "watts" | "celsius";
 export type SeriesName =
   | "user"
   | "system"
@@ -25,10 +37,15 @@ export type SeriesName =
   | "receive"
   | "send"
   | "swapIn"
-  | "swapOut";
+  | "swapOut"
+  | "power"
+  | "limit"
+  | "mean";
 
-export interface Series {
-  name: SeriesName;
+/** Named in the page's words, or by its id and called as the machine calls it. */
+type Named = { name: SeriesName; called?: undefined } | { name: string; called: string };
+
+export type Series = Named & {
   colour: string;
   /** Null in the key alone. */
   drawn: "layer" | "line" | "thin" | null;
@@ -36,7 +53,7 @@ export interface Series {
   values: (number | null)[];
   /** The greatest sample of each step; null where the series is of peaks itself. */
   peaks: (number | null)[] | null;
-}
+};
 
 export interface Curve {
   name: CurveName;
@@ -58,8 +75,11 @@ const PEAK = "color-mix(in srgb, var(--ink-3) 70%, var(--panel))";
 type Figure = (sample: HostSample) => number | null;
 
 /** The samples at their steps; null where nobody looked. */
-export function sampleSlots(line: Timeline, samples: readonly HostSample[]): (HostSample | null)[] {
-  const result = new Array<HostSample | null>(line.count).fill(null);
+export function slotsOf<Sample extends { time_ns: number }>(
+  line: Timeline,
+  samples: readonly Sample[],
+): (Sample | null)[] {
+  const result = new Array<Sample | null>(line.count).fill(null);
   for (const sample of samples) {
     const step = stepAt(line, sample.time_ns);
     if (step !== null) result[step] = sample;
@@ -79,8 +99,8 @@ const inPrograms: Figure = (at) => working(at) - (inKernel(at) ?? 0);
 
 /** The charts that this machine has something for, in their order. */
 export function curves(line: Timeline, machine: Machine): Curve[] {
-  const means = sampleSlots(line, machine.mean);
-  const peaks = sampleSlots(line, machine.peak);
+  const means = slotsOf(line, machine.mean);
+  const peaks = slotsOf(line, machine.peak);
   const of = (slots: (HostSample | null)[], figure: Figure): (number | null)[] =>
     slots.map((at) => (at ? figure(at) : null));
   const most = (figure: Figure): number => greatest(of(peaks, figure));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { rateScale, wholeScale } from "./scales";
+import { heldScale, rateScale, wholeScale } from "./scales";
 import { mark } from "./words";
 
 const MIB = 1024 ** 2;
@@ -22,10 +22,19 @@ describe("a scale", () => {
     expect(rateScale(0).top).toBe(64 * 1024);
   });
 
+  it("of power ends at what holds it, unless that was passed", () => {
+    expect(heldScale(450, 300)).toEqual({ top: 450, marks: [200, 450] });
+    expect(heldScale(300, 310).top).toBe(400);
+    expect(heldScale(0, 80)).toEqual({ top: 100, marks: [50, 100] });
+  });
+
   it("is marked as short as it is round", () => {
     expect(mark("bytes", 8 * GIB, "en")).toBe("8 GiB");
     expect(mark("rate", 1.5 * MIB, "ja")).toBe("1.5 MiB/秒");
     expect(mark("cores", 0.5, "en")).toBe("0.5");
     expect(mark("share", 0.5, "en")).toBe("50 %");
+    expect(mark("watts", 200, "en")).toBe("200 W");
+    expect(mark("watts", 2, "ja")).toBe("2 W");
+    expect(mark("celsius", 50, "en")).toBe("50 °C");
   });
 });

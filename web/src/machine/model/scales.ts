@@ -1,6 +1,6 @@
 // Scales of the machine's charts: what is counted in powers of two is marked in them.
 
-import type { Scale } from "../../overview/model/marks";
+import { countScale, type Scale } from "../../overview/model/marks";
 
 const MOST_MARKS = 3;
 /** Nearer to the top than this part of a step, a mark's label would lie on that of the top. */
@@ -26,6 +26,14 @@ export function rateScale(most: number): Scale {
   const step = binaryStep(Math.max(most, LEAST_RATE));
   const count = Math.ceil(Math.max(most, LEAST_RATE) / step - 1e-9);
   return { top: count * step, marks: Array.from({ length: count }, (_, at) => (at + 1) * step) };
+}
+
+/** Up to what holds it, with round marks below; up to the greatest where nothing does, or it is passed. */
+export function heldScale(limit: number, most: number): Scale {
+  if (limit <= 0 || most > limit) return countScale(most);
+  const { marks } = countScale(limit);
+  const [step = limit] = marks;
+  return { top: limit, marks: [...marks.filter((mark) => mark < limit - step * NEAR_TOP), limit] };
 }
 
 export const SHARE_SCALE: Scale = { top: 1, marks: [0.5, 1] };

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { HostSample, Machine, ProcessUse } from "../../api/types";
 import { hostSample, SECOND } from "../../traces/model/testing";
 import { busyShare, oomKills } from "./facts";
-import { seen, sortedUses } from "./uses";
+import { extraColumns, seen, sortedUses } from "./uses";
 
 const NOON_NS = Date.UTC(2026, 10, 25, 12) * 1e6;
 
@@ -28,6 +28,13 @@ describe("the processes", () => {
     const pids = (order: "cpu" | "memory"): number[] => sortedUses(all, order).map((it) => it.pid);
     expect(pids("cpu")).toEqual([4, 2, 3, 1]);
     expect(pids("memory")).toEqual([3, 1, 4, 2]);
+  });
+
+  it("have columns for what only some machines have, where one has it", () => {
+    expect(extraColumns([use(1, 0, 0)])).toEqual({ gpu: false, faults: false });
+    const some = { ...use(2, 0, 0), gpu_memory_bytes_peak: 5, major_faults_per_s_peak: 0.4 };
+    expect(extraColumns([use(1, 0, 0), some])).toEqual({ gpu: true, faults: false });
+    expect(extraColumns([{ ...some, major_faults_per_s_peak: 3 }]).faults).toBe(true);
   });
 
   it("name the day once, and only where it is another one", () => {

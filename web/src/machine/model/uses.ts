@@ -15,6 +15,17 @@ export function sortedUses(processes: readonly ProcessUse[], order: Order): Proc
   return [...processes].sort((a, b) => first(a, b) || second(a, b));
 }
 
+/** Less is written as nothing. */
+const LEAST_FAULTS_PER_S = 0.5;
+
+/** Columns that only some machines have something for. */
+export function extraColumns(processes: readonly ProcessUse[]): { gpu: boolean; faults: boolean } {
+  return {
+    gpu: processes.some((use) => (use.gpu_memory_bytes_peak ?? 0) > 0),
+    faults: processes.some((use) => (use.major_faults_per_s_peak ?? 0) >= LEAST_FAULTS_PER_S),
+  };
+}
+
 /** «10:24:03 – 10:39:02», with the day where it is another one. */
 export function seen(use: ProcessUse, nowMs: number, timeZone?: string): [string, string] {
   const time = rowTimes(timeZone);

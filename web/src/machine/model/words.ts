@@ -10,6 +10,16 @@ export function coresFigure(value: number | null, language: Language): string {
   return value < 9.995 ? value.toFixed(2) : count(value, language);
 }
 
+export function watts(value: number | null, language: Language): string {
+  if (value === null) return UNKNOWN;
+  return `${value < 9.95 ? value.toFixed(1) : count(value, language)} W`;
+}
+
+/** Sensors are not good to parts of a degree. */
+export function celsius(value: number | null, language: Language): string {
+  return value === null ? UNKNOWN : `${count(value, language)} °C`;
+}
+
 export function figure(unit: Unit, value: number | null, language: Language): string {
   switch (unit) {
     case "cores":
@@ -20,6 +30,10 @@ export function figure(unit: Unit, value: number | null, language: Language): st
       return bytes(value, language);
     case "rate":
       return bytesPerSecond(value, language);
+    case "watts":
+      return watts(value, language);
+    case "celsius":
+      return celsius(value, language);
   }
 }
 

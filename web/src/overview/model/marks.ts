@@ -62,16 +62,34 @@ export function timeMarks(line: Timeline, most: number): TimeMark[] {
   }));
 }
 
+/** More than the charts of a page have moments. */
+const MOST_KEPT = 4000;
+const kept = new Map<number, string>();
+
+/**
+ * A moment's formatter takes longer to make than all else of a chart, and all charts of a page have
+ * the same moments, most of them from one look to the next.
+ */
+function momentText(ms: number): string {
+  let text = kept.get(ms);
+  if (text === undefined) {
+    if (kept.size >= MOST_KEPT) kept.clear();
+    text = dateTime(ms * 1e6, "en");
+    kept.set(ms, text);
+  }
+  return text;
+}
+
 /** As short as the step allows: 10:24:05, 10:24, 11-25; midnight is the day that it begins. */
 function momentLabel(ms: number, stepMs: number): string {
-  const text = dateTime(ms * 1e6, "en");
+  const text = momentText(ms);
   if (stepMs >= DAY_MS || text.slice(11, 19) === "00:00:00") return text.slice(5, 10);
   return stepMs < MINUTE_MS ? text.slice(11, 19) : text.slice(11, 16);
 }
 
 /** From when to when a step lasts, as short as its length allows: «11-25 10:15–10:30». */
 export function stepLabel(fromMs: number, toMs: number): string {
-  const [from, to] = [dateTime(fromMs * 1e6, "en"), dateTime(toMs * 1e6, "en")];
+  const [from, to] = [momentText(fromMs), momentText(toMs)];
   const end = (toMs - fromMs) % MINUTE_MS === 0 ? 16 : 19;
   const sameDay = from.slice(0, 10) === to.slice(0, 10);
   return `${from.slice(5, end)}–${sameDay ? to.slice(11, end) : to.slice(5, end)}`;

@@ -1,6 +1,7 @@
 // All that the machine did around a span: one small curve for each figure that moved.
 
 import type { HostSample, TraceHostReply } from "../../api/types";
+import type { GpuRowName } from "./gpuRows";
 import { SAMPLE_INTERVAL_NS, type Lane, type Point } from "./lanes";
 
 export const ROWS = [
@@ -24,8 +25,9 @@ export const ROWS = [
   "faults",
   "throttled",
 ] as const;
-export type RowName = (typeof ROWS)[number];
-export type RowUnit = "cores" | "number" | "bytes" | "rate" | "share" | "perSecond";
+type HostRowName = (typeof ROWS)[number];
+export type RowName = HostRowName | GpuRowName;
+export type RowUnit = "cores" | "number" | "bytes" | "rate" | "share" | "perSecond" | "watts";
 
 interface Figure {
   unit: RowUnit;
@@ -37,7 +39,7 @@ interface Figure {
 const rate = (unit: RowUnit, of: Figure["of"]): Figure => ({ unit, rate: true, of });
 const level = (unit: RowUnit, of: Figure["of"]): Figure => ({ unit, rate: false, of });
 
-const FIGURES: Record<RowName, Figure> = {
+const FIGURES: Record<HostRowName, Figure> = {
   cpu: rate("cores", (at) => at.cpu_busy_cores),
   steal: rate("cores", (at) => at.cpu_steal_cores),
   iowait: rate("cores", (at) => at.cpu_iowait_cores),
@@ -67,6 +69,7 @@ const CALM_BELOW: Record<RowUnit, number> = {
   rate: 1,
   share: 0.0005,
   perSecond: 0.5,
+  watts: 0.5,
 };
 
 export interface RowFigures {
@@ -80,6 +83,8 @@ export interface RowFigures {
 
 export interface Row {
   name: RowName;
+  /** Of which part of the machine; null for the whole of it. */
+  device: { id: string; name: string } | null;
   unit: RowUnit;
   /** As the curves under the waterfall are drawn, in nanoseconds since 1970. */
   lane: Lane;
@@ -119,6 +124,7 @@ export function infrastructure(host: TraceHostReply, fromNs: number, toNs: numbe
     else {
       result.rows.push({
         name,
+        device: null,
         unit,
         lane: { ...scaled(unit, cores), points, rate },
         figures: rowFigures(points, fromNs, toNs),
@@ -139,7 +145,7 @@ function isWithin(ns: number, fromNs: number, toNs: number): boolean {
   return ns >= fromNs && ns <= toNs + SAMPLE_INTERVAL_NS;
 }
 
-function rowFigures(points: Point[], fromNs: number, toNs: number): RowFigures | null {
+export function rowFigures(points: Point[], fromNs: number, toNs: number): RowFigures | null {
   const within = points.filter(({ ns }) => isWithin(ns, fromNs, toNs));
   const [near] = within.length > 0 ? within : nearestPoints(points, fromNs, toNs);
   if (!near) return null;

@@ -1,6 +1,13 @@
 // Spans, samples and times for the tests of this folder.
 
-import type { HostProcess, HostSample, Span, Timings, TraceSummary } from "../../api/types";
+import type {
+  DeviceSample,
+  HostProcess,
+  HostSample,
+  Span,
+  Timings,
+  TraceSummary,
+} from "../../api/types";
 
 export const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 export const SECOND = 1e9;
@@ -101,6 +108,26 @@ export function hostSample(second: number, more: Partial<HostSample> = {}): Host
     io_stall: null,
     cpu_throttled: null,
     oom_kills: null,
+    ...more,
+  };
+}
+
+export function deviceSample(second: number, more: Partial<DeviceSample> = {}): DeviceSample {
+  return {
+    host: null,
+    kind: "gpu",
+    id: "GPU-1",
+    name: "RTX",
+    time_ns: second * SECOND,
+    utilization: null,
+    frequency_hz: null,
+    temperature_c: null,
+    power_w: null,
+    power_limit_w: null,
+    memory_used_bytes: null,
+    memory_total_bytes: null,
+    memory_bandwidth_bytes_per_s: null,
+    throttled: null,
     ...more,
   };
 }

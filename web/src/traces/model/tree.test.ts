@@ -63,6 +63,18 @@ describe("a tree of spans", () => {
     expect(tree.startNs).toBe(5e9 - 5e6);
   });
 
+  it("puts a span where its machine's clock would have it if it were right", () => {
+    const spans = [
+      span(1, null, { start_ns: 1e9, duration_ns: 4e9 }),
+      span(2, 1, { start_ns: 31e9 }),
+    ];
+    const shifts = [{ span_id: id(2), shift_ns: -29e9 }];
+    const tree = buildTree(spans, shifts);
+    const child = tree.byId.get(id(2));
+    expect(child).toMatchObject({ startNs: 1e9, clockShiftNs: -29e9, outside: false });
+    expect(tree).toMatchObject({ startNs: 1e9, durationNs: 4e9 });
+  });
+
   it("shows every span of a ring of parents once", () => {
     const tree = buildTree([span(1, 2), span(2, 1), span(3, 3), span(4, 1)]);
     const rows = visibleRows(tree.roots, none);

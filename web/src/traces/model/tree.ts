@@ -1,7 +1,7 @@
 // The tree of a trace's spans. It never fails: telemetry arrives late, twice, without its parent
 // or from a machine with another clock, and each of these is drawn and marked instead of hidden.
 
-import type { Span } from "../../api/types";
+import type { ClockShift, Span } from "../../api/types";
 
 /** A child may leave its parent by so much before it is marked: clocks of two processes differ. */
 const CLOCK_TOLERANCE_NS = 2e6;
@@ -15,6 +15,8 @@ export interface SpanNode {
   /** From the trace's start; a number of nanoseconds since 1970 would lose its last digits. */
   startNs: number;
   durationNs: number;
+  /** By how much its machine's clock was set, so that it lies where it was. */
+  clockShiftNs: number;
   /** Time in which none of its children ran. */
   selfNs: number;
   /** When that was, from the span's own start. */
@@ -34,11 +36,17 @@ export interface TraceTree {
   durationNs: number;
 }
 
-export function buildTree(spans: readonly Span[]): TraceTree {
-  const startNs = spans.reduce((least, span) => Math.min(least, span.start_ns), Infinity);
+export function buildTree(
+  spans: readonly Span[],
+  clockShifts: readonly ClockShift[] = [],
+): TraceTree {
+  const shifts = new Map(clockShifts.map(({ span_id, shift_ns }) => [span_id, shift_ns]));
+  const shiftOf = (span: Span) => shifts.get(span.span_id) ?? 0;
+  const begins = (least: number, span: Span) => Math.min(least, span.start_ns + shiftOf(span));
+  const startNs = spans.reduce(begins, Infinity);
   const byId = new Map<string, SpanNode>();
   // The same span may come twice (a retry of its sender); the later one replaces the earlier.
-  for (const span of spans) byId.set(span.span_id, newNode(span, startNs));
+  for (const span of spans) byId.set(span.span_id, newNode(span, startNs, shiftOf(span)));
 
   const roots: SpanNode[] = [];
   for (const node of byId.values()) {
@@ -66,14 +74,15 @@ export function buildTree(spans: readonly Span[]): TraceTree {
   return { roots, byId, startNs: byId.size === 0 ? 0 : startNs, durationNs: ends };
 }
 
-function newNode(span: Span, traceStartNs: number): SpanNode {
+function newNode(span: Span, traceStartNs: number, clockShiftNs: number): SpanNode {
   return {
     span,
     depth: 0,
     children: [],
     descendants: 0,
-    startNs: span.start_ns - traceStartNs,
+    startNs: span.start_ns + clockShiftNs - traceStartNs,
     durationNs: span.duration_ns,
+    clockShiftNs,
     selfNs: span.duration_ns,
     own: [],
     orphan: false,

@@ -7,9 +7,9 @@ import { language } from "../../i18n/language.svelte";
 import { SAMPLE_INTERVAL_NS } from "../model/lanes";
 import { buildTree, type TraceTree } from "../model/tree";
 import { listen } from "../stream";
+import { OtherMachines, type Around, type HostState } from "./otherMachines.svelte";
 
 export type TraceState = "loading" | "ready" | "missing" | "failed";
-export type HostState = "loading" | "ready" | "failed";
 
 /** How often, and how long, a trace that isn't there is looked for again. */
 const AGAIN_MS = 1000;
@@ -35,12 +35,14 @@ export class Trace {
 
   readonly id: string;
   #abort = new AbortController();
+  #others: OtherMachines;
   #timers: ReturnType<typeof setTimeout>[] = [];
   #tries = 0;
   #stopListening: (() => void) | null = null;
 
   constructor(id: string) {
     this.id = id;
+    this.#others = new OtherMachines(id, this.#abort.signal);
   }
 
   /** Loads and follows the trace until the returned function is called. */
@@ -66,7 +68,7 @@ export class Trace {
       // Together, so that what stands below the answer does not jump when that comes.
       await this.loadWhy();
       this.reply = reply;
-      this.tree = buildTree(reply.spans);
+      this.tree = buildTree(reply.spans, reply.clock_shifts);
       this.state = "ready";
       this.failure = null;
       void this.loadHost();
@@ -87,9 +89,21 @@ export class Trace {
     }
   }
 
+  /** What the machine did that a span ran on; Andon's own where its span names none that tells. */
+  around(host: string | null): Around {
+    const other = host === null ? null : this.#others.around(host);
+    return other ?? { host: this.host, state: this.hostState };
+  }
+
+  /** The machine of a span is looked at: what it did is asked for, once. */
+  wantAround(host: string | null): void {
+    if (host !== null) void this.#others.want(host);
+  }
+
   async loadHost(): Promise<void> {
+    void this.#others.refresh();
     try {
-      this.host = await getTraceHost(this.id, this.#abort.signal);
+      this.host = await getTraceHost(this.id, null, this.#abort.signal);
       this.hostState = "ready";
     } catch {
       if (!this.#abort.signal.aborted && !this.host) this.hostState = "failed";

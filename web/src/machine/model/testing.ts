@@ -1,0 +1,35 @@
+// Parts of a machine for the tests of this folder: steps of ten seconds from second 1000 on.
+
+import type { DevicePoint, DeviceUse } from "../../api/types";
+import { timeline } from "../../overview/model/timeline";
+import { SECOND } from "../../traces/model/testing";
+
+const STEP = 10;
+
+export const LINE = timeline({
+  from_ns: 1000 * SECOND,
+  to_ns: 1040 * SECOND,
+  step_ns: STEP * SECOND,
+});
+
+export const point = (step: number, more: Partial<DevicePoint> = {}): DevicePoint => ({
+  time_ns: (1000 + step * STEP) * SECOND,
+  utilization: null,
+  utilization_peak: null,
+  frequency_hz: null,
+  temperature_c: null,
+  temperature_peak_c: null,
+  power_w: null,
+  power_limit_w: null,
+  memory_used_bytes: null,
+  memory_total_bytes: null,
+  throttled: null,
+  ...more,
+});
+
+export const device = (
+  kind: DeviceUse["kind"],
+  id: string,
+  points: DevicePoint[],
+  name: string | null = null,
+): DeviceUse => ({ kind, id, name, points, memory_bandwidth_bytes_per_s: null });
