@@ -207,7 +207,7 @@ export const SCENARIOS = {
 
   async "out of memory"(world, random) {
     await world.forgetModel();
-    await world.group.limitMemory((await world.group.memory()) + random.between(10, 40) * 1e6);
+    await world.group.limitMemory((await world.group.memory()) + random.between(2, 10) * 1e6);
     const said = await world.call(ordinary(random));
     await world.group.limitMemory(null);
     await world.restartRuntime();
