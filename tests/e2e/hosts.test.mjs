@@ -90,6 +90,25 @@ test("while nobody takes them looks wait, and none is lost or there twice", asyn
   assert.ok(Math.max(...pauses) < 2_500, `lost: ${pauses}`);
 });
 
+test("a clock that is set back loses nothing", async () => {
+  const send = async (ms) => {
+    const time = `${ms}000000`;
+    const json = `{"host":"moody","sent_ns":${time},"looks":[{"host":{"time_ns":${time}}}]}`;
+    const headers = { "content-type": "application/json" };
+    return andon.get("/api/v1/hosts/samples", { method: "POST", body: json, headers });
+  };
+  const now = Date.now();
+  for (const [ms, taken] of [
+    [now + 3_600_000, 1],
+    [now + 3_600_000, 0],
+    [now, 1],
+    [now + 1_000, 1],
+  ]) {
+    const answer = await send(ms);
+    assert.deepEqual([answer.status, answer.json.taken], [200, taken], answer.text);
+  }
+});
+
 test("what makes no sense is refused with what is wrong", async () => {
   const time = `${Date.now()}000000`;
   const body = (host, looks) => `{"host":"${host}","sent_ns":${time},"looks":${looks}}`;

@@ -56,8 +56,10 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<ExitCode> {
         tokio::select! {
             () = &mut end => break,
             sample = samples.recv() => match sample {
-                Some(sample) => sender.keep(sample),
-                None => bail!("this machine cannot be sampled: it has no /proc"),
+                Some(Sample { host: Some(host), processes, devices, .. }) => {
+                    sender.keep(HostLook { host, processes, devices });
+                }
+                _ => bail!("this machine cannot be sampled: it has no /proc"),
             },
             () = sender.is_due(), if !sender.waiting.is_empty() => sender.send().await?,
         }
@@ -98,8 +100,7 @@ impl Sender {
         Self { host, andon, waiting, lost, pause, not_before }
     }
 
-    fn keep(&mut self, sample: Sample) {
-        let Sample { host: Some(host), processes, devices, .. } = sample else { return };
+    fn keep(&mut self, look: HostLook) {
         if self.waiting.len() == MOST_WAITING {
             self.waiting.pop_front();
             self.lost += 1;
@@ -110,7 +111,7 @@ impl Sender {
                 );
             }
         }
-        self.waiting.push_back(HostLook { host, processes, devices });
+        self.waiting.push_back(look);
     }
 
     async fn is_due(&self) {
@@ -174,9 +175,8 @@ mod tests {
         let _within = runtime.enter();
         let mut sender = Sender::new("box".to_owned(), Running::at("127.0.0.1:1", None));
         for time_ns in 0..MOST_WAITING as u64 + 3 {
-            let host = Some(HostSample { time_ns, ..HostSample::default() });
-            let (processes, devices) = (Vec::new(), Vec::new());
-            sender.keep(Sample { host, processes, processes_left_out: 0, devices });
+            let host = HostSample { time_ns, ..HostSample::default() };
+            sender.keep(HostLook { host, processes: Vec::new(), devices: Vec::new() });
         }
         assert_eq!((sender.waiting.len(), sender.lost), (MOST_WAITING, 3));
         assert_eq!(sender.waiting.front().unwrap().host.time_ns, 3);
