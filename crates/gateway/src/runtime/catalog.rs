@@ -86,7 +86,7 @@ impl RuntimeCatalog {
     /// Fills in what the list did not say. A few models at a look: each costs a call.
     async fn complete(&self, runtime: &RuntimeInfo, models: &mut [DiscoveredModel]) {
         let mut asked = 0;
-        for model in models.iter_mut() {
+        for model in models.iter_mut().filter(|model| model.context_length.is_none()) {
             let Some(digest) = model.digest.clone() else { continue };
             let known = self.shown().get(&digest).cloned();
             let shown = match known {
