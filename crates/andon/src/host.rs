@@ -12,13 +12,17 @@ use std::{
 };
 
 use andon_api::{HostLook, HostLooks};
-use andon_host::{RuntimePids, Sample, port_holder};
+use andon_host::{RuntimePids, Sample};
 use andon_model::Span;
 use anyhow::{Context, bail};
 
 use crate::{
-    cli::HostArgs, config::values::password, language::Language, listen::end_asked,
+    cli::HostArgs,
+    config::values::password,
+    language::Language,
+    listen::end_asked,
     running::Running,
+    runtime::{USUAL, server_of},
 };
 
 /// Looks that wait at most.
@@ -29,8 +33,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// An Andon that takes no longer than this for a disk's sake.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Where runtimes usually listen: whoever does is one, whatever it is called.
-const RUNTIME_PORTS: [u16; 4] = [11434, 8080, 8000, 1234];
 
 pub(crate) async fn run(args: HostArgs) -> anyhow::Result<ExitCode> {
     let language = Language::choose(args.lang.as_deref())?;
@@ -68,13 +70,10 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Looks for who serves the usual ports, now and then.
+/// Looks now and then for who serves where runtimes usually listen: it is one, whatever it is called.
 async fn find_runtimes(runtimes: RuntimePids) {
     loop {
-        let look = || {
-            let holder = |port| port_holder((IpAddr::from([127, 0, 0, 1]), port).into());
-            RUNTIME_PORTS.into_iter().filter_map(holder).map(|(pid, _)| pid).collect::<Vec<_>>()
-        };
+        let look = || USUAL.into_iter().filter_map(server_of).collect::<Vec<_>>();
         if let Ok(found) = tokio::task::spawn_blocking(look).await {
             runtimes.set(&found);
         }

@@ -59,10 +59,11 @@ impl Diagnoser {
 
     /// A look at a machine and its processes.
     pub fn note(&self, host: &HostSample, processes: &[ProcessSample]) {
-        let kills = self.oom_kills.and_then(|count| count());
+        let is_here = host.host.is_none();
+        let kills = self.oom_kills.filter(|_| is_here).and_then(|count| count());
         let mut known = self.lock();
         known.machines.note(host, processes);
-        if host.host.is_none() {
+        if is_here {
             known.oom_kills = kills;
         }
     }

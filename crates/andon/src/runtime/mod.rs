@@ -6,14 +6,15 @@ mod processes;
 pub(crate) mod role;
 
 use andon_gateway::{HttpClient, RuntimeInfo, RuntimeState, RuntimeTarget, detect};
-pub(crate) use processes::keep_known;
+pub(crate) use processes::{keep_known, server_of};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, FurtherRuntime, RuntimeChoice};
 
 /// Where runtimes usually listen: Ollama, llama-server, vLLM, LM Studio.
-const USUAL: [&str; 4] = ["127.0.0.1:11434", "127.0.0.1:8080", "127.0.0.1:8000", "127.0.0.1:1234"];
+pub(crate) const USUAL: [&str; 4] =
+    ["127.0.0.1:11434", "127.0.0.1:8080", "127.0.0.1:8000", "127.0.0.1:1234"];
 
 /// Starts watching. The target is known at once; who answers there is known a little later.
 pub(crate) fn start(config: &Config, client: HttpClient, stop: CancellationToken) -> RuntimeTarget {

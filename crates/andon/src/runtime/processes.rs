@@ -37,10 +37,12 @@ pub(crate) async fn keep_known(catalogs: Vec<RuntimeCatalog>, pids: RuntimePids)
 }
 
 fn process_of(runtime: &RuntimeInfo) -> Option<u32> {
-    if runtime.pid.is_some() {
-        return runtime.pid;
-    }
-    let address = local_address(&runtime.authority)?;
+    runtime.pid.or_else(|| server_of(&runtime.authority))
+}
+
+/// The process that serves an address of this machine.
+pub(crate) fn server_of(authority: &str) -> Option<u32> {
+    let address = local_address(authority)?;
     let (pid, name) = port_holder(address)?;
     (pid != std::process::id() && !FORWARDERS.contains(&name.as_str())).then_some(pid)
 }

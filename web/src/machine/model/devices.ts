@@ -19,7 +19,7 @@ const LINES = [1, 2, 3, 4, 5, 6].map((number) => `var(--svc-${number})`);
 type Figure = (point: DevicePoint) => number | null;
 type Values = (number | null)[];
 
-const NOTHING_TOLD: Omit<DevicePoint, "time_ns"> = {
+export const NOTHING_TOLD: Omit<DevicePoint, "time_ns"> = {
   utilization: null,
   utilization_peak: null,
   frequency_hz: null,

@@ -3,6 +3,7 @@
 import type { DevicePoint, DeviceUse } from "../../api/types";
 import { timeline } from "../../overview/model/timeline";
 import { SECOND } from "../../traces/model/testing";
+import { NOTHING_TOLD } from "./devices";
 
 const STEP = 10;
 
@@ -14,16 +15,7 @@ export const LINE = timeline({
 
 export const point = (step: number, more: Partial<DevicePoint> = {}): DevicePoint => ({
   time_ns: (1000 + step * STEP) * SECOND,
-  utilization: null,
-  utilization_peak: null,
-  frequency_hz: null,
-  temperature_c: null,
-  temperature_peak_c: null,
-  power_w: null,
-  power_limit_w: null,
-  memory_used_bytes: null,
-  memory_total_bytes: null,
-  throttled: null,
+  ...NOTHING_TOLD,
   ...more,
 });
 
