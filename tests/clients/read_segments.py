@@ -8,6 +8,7 @@ so far, `rows` of the spans. A file that is not whole, or figures that differ be
 and Polars, end it with status 1.
 """
 
+import collections
 import glob
 import json
 import os
@@ -19,7 +20,6 @@ import pandas
 import polars
 import pyarrow.parquet
 
-TABLES = ["spans", "contents", "evaluations", "traces", "hosts", "processes", "rollups"]
 ATTEMPTS = 50
 
 
@@ -29,7 +29,7 @@ class Gone(Exception):
 
 def named(segments):
     """What the manifest names: a list of paths for each table, and how many rows and bytes each has."""
-    paths = {table: [] for table in TABLES}
+    paths = collections.defaultdict(list)
     facts = {}
     try:
         with open(os.path.join(segments, "manifest.json"), encoding="utf-8") as file:
@@ -146,8 +146,7 @@ def ask(segments, sql):
     def answer(paths, _facts):
         connection = duckdb.connect()
         for table, files in paths.items():
-            if files:
-                connection.from_parquet(files).create_view(table)
+            connection.from_parquet(files).create_view(table)
         found = connection.sql(sql)
         return [dict(zip(found.columns, row)) for row in found.fetchall()]
 
