@@ -200,6 +200,13 @@ impl House {
         let catalogs: Vec<_> = runtimes.iter().map(|runtime| runtime.catalog.clone()).collect();
         let models = models_kept(&state, client.clone(), &catalogs);
         tokio::spawn(models.clone().run());
+        for catalog in &catalogs {
+            tokio::spawn(runtime::keep_memory(
+                catalog.clone(),
+                Arc::clone(&diagnoser),
+                Arc::clone(&store),
+            ));
+        }
         tokio::spawn(runtime::keep_known(catalogs.clone(), pids));
         tokio::spawn(capture::follow_log(config.clone(), catalogs, live.clone()));
         let captured = CaptureConfig { host: host.clone(), ..config.capture.clone() };

@@ -1,6 +1,6 @@
 //! Loading models, letting them go, and keeping them in memory.
 
-use andon_gateway::{KeepError, Kept, MOST_KEPT, ModelOf};
+use andon_gateway::{KeepError, Kept, MOST_KEPT, ModelOf, ToKeep};
 use andon_state::{StateDb, StateError};
 use axum::{
     Json,
@@ -31,7 +31,7 @@ pub(crate) struct ModelDone {
 ///
 /// # Errors
 /// Where the setting cannot be read.
-pub fn kept_models(state: &StateDb) -> Result<Vec<ModelOf>, StateError> {
+pub fn kept_models(state: &StateDb) -> Result<Vec<ToKeep>, StateError> {
     let stored = state.setting(SETTING)?;
     Ok(stored.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
 }
@@ -43,18 +43,20 @@ pub(crate) async fn kept(State(state): State<ApiState>) -> Json<KeptModels> {
     Json(KeptModels { kept: state.0.keeper.kept() })
 }
 
-/// Keeps a model in memory from now on, also after a restart.
-#[utoipa::path(put, path = "/api/v1/models/kept", tag = "status", request_body = ModelOf,
+/// Keeps a model in memory from now on, also after a restart: always, or at some hours. Hours that were
+/// said before are replaced.
+#[utoipa::path(put, path = "/api/v1/models/kept", tag = "status", request_body = ToKeep,
     responses((status = 200, body = KeptModels), (status = 400, body = ErrorBody),
     (status = 503, body = ErrorBody)))]
 pub(crate) async fn keep(
     State(state): State<ApiState>,
     body: Body,
 ) -> Result<Json<KeptModels>, ApiError> {
-    let wanted: ModelOf = json_body(body, MAX_BODY).await?;
+    let wanted: ToKeep = json_body(body, MAX_BODY).await?;
     change(state, move |list| {
-        if !list.contains(&wanted) {
-            list.push(wanted);
+        match list.iter_mut().find(|kept| is_of(kept, &wanted.runtime, &wanted.model)) {
+            Some(kept) => *kept = wanted,
+            None => list.push(wanted),
         }
         if list.len() > MOST_KEPT {
             return Err(ApiError::BadRequest(format!("at most {MOST_KEPT} models can be kept")));
@@ -74,20 +76,29 @@ pub(crate) async fn keep_no_longer(
     // A body of a DELETE does not come through everywhere.
     let Query(unwanted) = params.map_err(|error| ApiError::BadRequest(error.body_text()))?;
     change(state, move |list| {
-        list.retain(|kept| *kept != unwanted);
+        list.retain(|kept| !is_of(kept, &unwanted.runtime, &unwanted.model));
         Ok(())
     })
     .await
 }
 
+fn is_of(kept: &ToKeep, runtime: &str, model: &str) -> bool {
+    kept.runtime == runtime && kept.model == model
+}
+
 /// Written down first: what is kept is kept after a crash too.
 async fn change(
     state: ApiState,
-    change: impl FnOnce(&mut Vec<ModelOf>) -> Result<(), ApiError> + Send + 'static,
+    change: impl FnOnce(&mut Vec<ToKeep>) -> Result<(), ApiError> + Send + 'static,
 ) -> Result<Json<KeptModels>, ApiError> {
     ask(move || {
         let keeper = &state.0.keeper;
-        let mut list: Vec<_> = keeper.kept().into_iter().map(|kept| kept.of).collect();
+        let wanted = |Kept { of: ModelOf { runtime, model }, hours, .. }: Kept| ToKeep {
+            runtime,
+            model,
+            hours,
+        };
+        let mut list: Vec<_> = keeper.kept().into_iter().map(wanted).collect();
         change(&mut list)?;
         let bytes = serde_json::to_vec(&list).unwrap_or_default();
         state.0.state.set(SETTING, &bytes)?;

@@ -25,6 +25,7 @@ mod query;
 mod rum;
 mod runtimes;
 mod status;
+mod stays;
 mod store;
 mod traces;
 mod why;
@@ -135,6 +136,7 @@ fn documented() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(aggregate::heat_map))
         .routes(routes!(models::models))
         .routes(routes!(kept::kept, kept::keep, kept::keep_no_longer))
+        .routes(routes!(stays::stays))
         .routes(routes!(kept::load))
         .routes(routes!(kept::unload))
         .routes(routes!(runtimes::runtimes))

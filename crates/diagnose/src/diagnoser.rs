@@ -7,11 +7,12 @@ use std::{
 };
 
 use andon_model::{
-    Cause, HostSample, LiveCall, Phase, ProcessSample, Span, Status, TraceId, UnixNanos,
+    Cause, HostSample, LiveCall, ModelEvent, Phase, ProcessSample, Span, Status, TraceId, UnixNanos,
 };
 
 use crate::{
     call::{Call, is_call},
+    departures::Departures,
     judge::Scene,
     machines::Machines,
     now::{Present, Waiting},
@@ -37,6 +38,7 @@ pub struct Diagnoser {
 #[derive(Default)]
 struct Known {
     machines: Machines,
+    departures: Departures,
     /// Since boot, at the last look at the machine.
     oom_kills: Option<u64>,
     /// By service and host.
@@ -73,6 +75,11 @@ impl Diagnoser {
         self.lock().machines.note_address(host, address);
     }
 
+    /// What came into a runtime's memory or left it.
+    pub fn note_model(&self, event: &ModelEvent) {
+        self.lock().departures.note(event);
+    }
+
     /// Says why a call took its time, on its span, and learns from it. Other spans stay as they are.
     /// `running`: the calls that run now.
     pub fn judge(&self, span: &mut Span, running: impl FnOnce() -> Vec<LiveCall>) {
@@ -83,7 +90,7 @@ impl Diagnoser {
         let running = beside(span, &running());
         let mut known = self.lock();
         let just_killed = self.just_killed(span, &known);
-        let Known { machines, runtimes, .. } = &mut *known;
+        let Known { machines, runtimes, departures, .. } = &mut *known;
         let runtime = runtime(runtimes, span);
         let kept = self.kept;
         let scene = Scene {
@@ -92,6 +99,7 @@ impl Diagnoser {
             runtime,
             running: &running,
             kept,
+            departures,
             just_killed,
         };
         let (diagnosis, is_calm) = (scene.judge(), !scene.is_strained());
@@ -121,6 +129,7 @@ impl Diagnoser {
                 runtime: runtime.map_or(&nothing, |(_, runtime)| runtime),
                 running: &beside,
                 kept: self.kept,
+                departures: &known.departures,
             }
             .waiting(language)
         };

@@ -4,8 +4,10 @@ use andon_model::{AttributeValue, Cause, Phase, Status};
 
 use crate::{
     call::{Call, PHASES, total},
+    departures::Departures,
     diagnosis::{Diagnosis, Fact, Finding},
-    failure, loads,
+    failure,
+    loads::{self, Memory},
     machine::Machine,
     past::{Beside, KeepAlive, Runtime, model_of, options},
     speed::{self, Strain},
@@ -41,6 +43,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) running: &'a [Beside],
     /// What the runtime keeps a model for if nothing is said.
     pub(crate) kept: KeepAlive,
+    pub(crate) departures: &'a Departures,
     /// Processes that were ended for want of memory since the machine was last looked at.
     pub(crate) just_killed: u64,
 }
@@ -110,7 +113,8 @@ impl Scene<'_> {
             }
         }
         cost = cost.saturating_add(lost.map_or(0, |lost| lost.ns));
-        let load = loads::finding(self.call, cost, self.runtime, self.kept, self.machine);
+        let memory = Memory { runtime: self.runtime, kept: self.kept, departures: self.departures };
+        let load = loads::finding(self.call, cost, memory, self.machine);
         // The cache went with the model, and what it had held was read anew.
         slow.push(load.with(lost.into_iter().flat_map(|lost| lost.facts.clone())));
         slow

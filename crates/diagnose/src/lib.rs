@@ -15,6 +15,7 @@
 
 mod call;
 mod clocks;
+mod departures;
 mod diagnoser;
 mod diagnosis;
 mod explain;

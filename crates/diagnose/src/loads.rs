@@ -4,6 +4,7 @@ use andon_model::{Cause, Phase, Span};
 
 use crate::{
     call::Call,
+    departures::{self, Departures},
     diagnosis::{Fact, Finding},
     machine::Machine,
     past::{KeepAlive, LastUse, Runtime, model_of, options},
@@ -12,15 +13,18 @@ use crate::{
 /// A model goes a moment before its time is up, by the clock of another process.
 const EARLY_NS: u64 = 250_000_000;
 
+/// What is known of what a runtime had in memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory<'a> {
+    pub(crate) runtime: &'a Runtime,
+    /// What it keeps a model for if nothing is said.
+    pub(crate) kept: KeepAlive,
+    pub(crate) departures: &'a Departures,
+}
+
 /// The cause of a load, and its facts; `ns` is what it cost.
-pub(crate) fn finding(
-    call: Call<'_>,
-    ns: u64,
-    runtime: &Runtime,
-    kept: KeepAlive,
-    machine: &Machine,
-) -> Finding {
-    finding_of(call, Some(&options(call.0)), ns, runtime, kept, machine)
+pub(crate) fn finding(call: Call<'_>, ns: u64, memory: Memory<'_>, machine: &Machine) -> Finding {
+    finding_of(call, Some(&options(call.0)), ns, memory, machine)
 }
 
 /// The same where what the call `asked` for may not be known.
@@ -28,17 +32,22 @@ pub(crate) fn finding_of(
     call: Call<'_>,
     asked: Option<&[(&'static str, String)]>,
     ns: u64,
-    runtime: &Runtime,
-    kept: KeepAlive,
+    memory: Memory<'_>,
     machine: &Machine,
 ) -> Finding {
     let span = call.0;
-    let last = runtime.model(model_of(span)).and_then(|model| model.last.as_ref());
-    let (cause, fact) = match last {
-        None => (Cause::ColdStart, Some(Fact::FirstCall { runtime_restarted: false })),
-        Some(last) => reason(span, asked, last, runtime, kept),
-    };
     let (from_ns, to_ns) = call.extent(Phase::Load);
+    let last = memory.runtime.model(model_of(span)).and_then(|model| model.last.as_ref());
+    let known = last.and_then(|last| reason(span, asked, last, memory.runtime, memory.kept));
+    // Calls that came by another way are not known, but what they left behind is.
+    let seen = || {
+        let left = memory.departures.last(&span.service, model_of(span), from_ns)?;
+        let is_since = last.is_none_or(|last| left.time_ns > last.end_ns);
+        departures::reason(left).filter(|_| is_since)
+    };
+    let first = || Fact::FirstCall { runtime_restarted: false };
+    let (cause, fact) =
+        known.or_else(seen).unwrap_or_else(|| (Cause::ColdStart, last.is_none().then(first)));
     let rise = machine.runtime_memory(from_ns, to_ns).filter(|(before, after)| after > before);
     let rise = rise.map(|(before, after)| Fact::MemoryRise { before, after });
     let room = rise.as_ref().and_then(|rise| room(rise, machine));
@@ -55,16 +64,16 @@ fn room(rise: &Fact, machine: &Machine) -> Option<Fact> {
 }
 
 /// Which came first since the model was last used: another runtime, other options, another model, or
-/// the end of its time.
+/// the end of its time. `None`: none of these.
 fn reason(
     span: &Span,
     asked: Option<&[(&'static str, String)]>,
     last: &LastUse,
     runtime: &Runtime,
     kept: KeepAlive,
-) -> (Cause, Option<Fact>) {
+) -> Option<(Cause, Option<Fact>)> {
     if last.pid.zip(span.pid).is_some_and(|(before, now)| before != now) {
-        return (Cause::ColdStart, Some(Fact::FirstCall { runtime_restarted: true }));
+        return Some((Cause::ColdStart, Some(Fact::FirstCall { runtime_restarted: true })));
     }
     let idle = span.start_ns.saturating_sub(last.end_ns);
     let kept = match last.keep_alive.unwrap_or(kept) {
@@ -77,17 +86,15 @@ fn reason(
     let gone_at = last.end_ns.saturating_add(kept);
     let until = gone_at.min(span.end_ns());
     if let Some(other) = runtime.loaded_between(model_of(span), last.end_ns, until) {
-        return (Cause::Evicted, Some(Fact::OtherModel { model: other.model.clone() }));
+        return Some((Cause::Evicted, Some(Fact::OtherModel { model: other.model.clone() })));
     }
     if idle.saturating_add(EARLY_NS) >= kept {
         let survived = seen.map_or(0, |seen| seen.survived_ns).min(idle);
         let kept_ns = kept.max(survived);
-        return (Cause::KeepAliveExpired, Some(Fact::Idle { ns: idle, kept_ns }));
+        return Some((Cause::KeepAliveExpired, Some(Fact::Idle { ns: idle, kept_ns })));
     }
-    if let Some(option) = asked.and_then(|asked| changed(&last.options, asked)) {
-        return (Cause::OptionsChanged, Some(option));
-    }
-    (Cause::ColdStart, None)
+    let option = asked.and_then(|asked| changed(&last.options, asked))?;
+    Some((Cause::OptionsChanged, Some(option)))
 }
 
 /// The first option that is another one than before, or there no more.

@@ -5,9 +5,10 @@ use serde::Serialize;
 
 use crate::{
     call::{Call, LEAST_LOAD_NS},
+    departures::Departures,
     diagnosis::{Fact, Finding},
     judge::{LONG_PROMPT_TOKENS, SLOW},
-    loads,
+    loads::{self, Memory},
     machine::Machine,
     past::{Beside, KeepAlive, Runtime},
     speed,
@@ -39,6 +40,7 @@ pub(crate) struct Present<'a> {
     /// Other calls to the same runtime that run now.
     pub(crate) running: &'a [Beside],
     pub(crate) kept: KeepAlive,
+    pub(crate) departures: &'a Departures,
 }
 
 impl Present<'_> {
@@ -88,7 +90,8 @@ impl Present<'_> {
         let fact = usual.load_ns().map(|ns| Fact::UsualTime { ns });
         let span = self.as_a_span();
         let ns = self.in_phase_ns();
-        loads::finding_of(Call(&span), None, ns, self.runtime, self.kept, self.machine).with(fact)
+        let memory = Memory { runtime: self.runtime, kept: self.kept, departures: self.departures };
+        loads::finding_of(Call(&span), None, ns, memory, self.machine).with(fact)
     }
 
     /// As far as is known; which options it asked for is not.

@@ -31,9 +31,10 @@ pub use proxy::{Proxy, ProxyConfig};
 pub use recorder::{DropCounts, Recorded, Recorder, RecorderConfig};
 pub use request::{ChatRequest, Role, Turn};
 pub use runtime::{
-    Crash, DetectError, DiscoveredModel, Experts, HttpClient, KeepError, Kept, KeptState,
-    MOST_KEPT, ModelKeeper, ModelOf, OllamaLog, RuntimeCatalog, RuntimeInfo, RuntimeKind,
-    RuntimeLoad, RuntimeState, RuntimeTarget, detect, http_client, list_models,
+    Crash, DetectError, DiscoveredModel, Experts, Hours, HoursError, HttpClient, KeepError, Kept,
+    KeptState, MOST_KEPT, ModelKeeper, ModelOf, OllamaLog, RuntimeCatalog, RuntimeInfo,
+    RuntimeKind, RuntimeLoad, RuntimeMemory, RuntimeState, RuntimeTarget, ToKeep, WrittenHours,
+    detect, http_client, list_models,
 };
 
 use serde::{Deserialize, Serialize};

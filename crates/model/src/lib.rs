@@ -10,6 +10,7 @@ mod content;
 mod id;
 mod live;
 pub mod media;
+mod memory;
 mod metric;
 mod named;
 mod policy;
@@ -25,6 +26,7 @@ pub use content::{
 };
 pub use id::{IdError, RequestId, SpanId, TraceId};
 pub use live::{LiveCall, Phase};
+pub use memory::{ModelEvent, ModelEventKind, UnloadReason};
 pub use metric::{MetricKind, MetricPoint, Temporality};
 pub use named::Named;
 pub use policy::{Policy, PolicyError};

@@ -31,7 +31,8 @@ mod text;
 use std::sync::Arc;
 
 use andon_model::{
-    Content, DeviceSample, Evaluation, HostSample, ProcessSample, Span, TraceId, UnixNanos,
+    Content, DeviceSample, Evaluation, HostSample, ModelEvent, ProcessSample, Span, TraceId,
+    UnixNanos,
 };
 use serde::Serialize;
 use tokio::sync::broadcast;
@@ -124,6 +125,14 @@ pub trait Store: Send + Sync {
         from_ns: UnixNanos,
         to_ns: UnixNanos,
     ) -> Result<Vec<DeviceSample>, StoreError>;
+
+    /// What came into the runtimes' memory and left it from `from_ns` to `to_ns`, both included, oldest
+    /// first; of more than 20,000 the newest.
+    fn model_events(
+        &self,
+        from_ns: UnixNanos,
+        to_ns: UnixNanos,
+    ) -> Result<Vec<ModelEvent>, StoreError>;
 
     /// The machine in steps of time, and what processes used; memory is that of the answer, whatever
     /// the length.

@@ -3,7 +3,7 @@
 //! those that there are. All else has field names.
 
 use andon_model::{
-    DeviceSample, Evaluation, HostSample, MetricPoint, ProcessSample, Span, Timings,
+    DeviceSample, Evaluation, HostSample, MetricPoint, ModelEvent, ProcessSample, Span, Timings,
 };
 use andon_privacy::{Protected, SpanBatch};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ pub enum Record {
     Processes(Vec<ProcessSample>),
     Metrics(Vec<MetricPoint>),
     Devices(Vec<DeviceSample>),
+    ModelEvents(Vec<ModelEvent>),
 }
 
 /// What a span usually takes.
@@ -34,6 +35,7 @@ pub(crate) mod kind {
     pub(crate) const SPANS: u8 = 5;
     pub(crate) const METRICS: u8 = 6;
     pub(crate) const DEVICES: u8 = 7;
+    pub(crate) const MODEL_EVENTS: u8 = 8;
 }
 
 /// A record read back.
@@ -45,6 +47,7 @@ pub(crate) enum Stored {
     Processes(Vec<ProcessSample>),
     Metrics(Vec<MetricPoint>),
     Devices(Vec<DeviceSample>),
+    ModelEvents(Vec<ModelEvent>),
 }
 
 impl Record {
@@ -56,10 +59,11 @@ impl Record {
             Self::Processes(_) => kind::PROCESSES,
             Self::Metrics(_) => kind::METRICS,
             Self::Devices(_) => kind::DEVICES,
+            Self::ModelEvents(_) => kind::MODEL_EVENTS,
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         match self {
             Self::Spans(batch) => batch.get().spans.is_empty() && batch.get().contents.is_empty(),
             Self::Evaluations(evaluations) => evaluations.is_empty(),
@@ -67,6 +71,7 @@ impl Record {
             Self::Processes(samples) => samples.is_empty(),
             Self::Metrics(points) => points.is_empty(),
             Self::Devices(samples) => samples.is_empty(),
+            Self::ModelEvents(events) => events.is_empty(),
         }
     }
 
@@ -86,6 +91,7 @@ impl Record {
             Self::Processes(samples) => named(samples),
             Self::Metrics(points) => named(points),
             Self::Devices(samples) => named(samples),
+            Self::ModelEvents(events) => named(events),
         }
     }
 }
@@ -99,6 +105,7 @@ impl From<Record> for Stored {
             Record::Processes(samples) => Self::Processes(samples),
             Record::Metrics(points) => Self::Metrics(points),
             Record::Devices(samples) => Self::Devices(samples),
+            Record::ModelEvents(events) => Self::ModelEvents(events),
         };
         stored.cut_to_columns()
     }
@@ -117,6 +124,7 @@ impl Stored {
             kind::PROCESSES => parse(payload).map(Self::Processes),
             kind::METRICS => parse(payload).map(Self::Metrics),
             kind::DEVICES => parse(payload).map(Self::Devices),
+            kind::MODEL_EVENTS => parse(payload).map(Self::ModelEvents),
             _ => None,
         };
         stored.map(Self::cut_to_columns)
@@ -139,6 +147,11 @@ impl Stored {
             Self::Host(rows) => rows.iter_mut().map(|row| &mut row.time_ns).for_each(cut),
             Self::Processes(rows) => rows.iter_mut().map(|row| &mut row.time_ns).for_each(cut),
             Self::Devices(rows) => rows.iter_mut().map(|row| &mut row.time_ns).for_each(cut),
+            Self::ModelEvents(rows) => {
+                // For ever is three centuries to Ollama, which no column holds.
+                rows.iter_mut().flat_map(|row| &mut row.expires_ns).for_each(cut);
+                rows.iter_mut().map(|row| &mut row.time_ns).for_each(cut);
+            }
             Self::Metrics(rows) => rows.iter_mut().for_each(|row| {
                 let MetricPoint { time_ns, start_ns, count, .. } = row;
                 [time_ns].into_iter().chain(start_ns).chain(count).for_each(cut);

@@ -269,7 +269,10 @@ export interface paths {
         };
         /** Models that Andon keeps in memory, and how that goes. */
         get: operations["kept"];
-        /** Keeps a model in memory from now on, also after a restart. */
+        /**
+         * Keeps a model in memory from now on, also after a restart: always, or at some hours. Hours that were
+         *     said before are replaced.
+         */
         put: operations["keep"];
         post?: never;
         /** Keeps a model no longer; it leaves memory when its time is up. */
@@ -290,6 +293,26 @@ export interface paths {
         put?: never;
         /** Loads a model now; answers when it is in memory. */
         post: operations["load"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/stays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * From when to when each model was in its runtime's memory. Runtimes are asked every five seconds: what
+         *     came and went in between is not among them.
+         */
+        get: operations["stays"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1609,6 +1632,17 @@ export interface components {
              */
             time_ns: number;
         };
+        /** @description [`Hours`] as people write them. */
+        Hours: {
+            /** @description The days on which they begin, 1 for Monday to 7 for Sunday; none named: all. */
+            days?: number[];
+            /** @description `08:00`. */
+            from: string;
+            /** @description Whose clock it is: `Asia/Tokyo`, or a distance from UTC such as `+09:00`. */
+            time_zone: string;
+            /** @description `18:30`. At or before `from`: of the next day. */
+            to: string;
+        };
         /** @description What came by one door since the start. */
         IntakeCounts: {
             /**
@@ -1652,6 +1686,7 @@ export interface components {
         };
         /** @description A model that is to stay in memory. */
         Kept: components["schemas"]["ModelOf"] & {
+            hours?: components["schemas"]["Hours"] | null;
             /** @description Which other model it waits for, or why it failed. */
             message?: string | null;
             state: components["schemas"]["KeptState"];
@@ -1663,7 +1698,7 @@ export interface components {
          * @description How keeping a model goes.
          * @enum {string}
          */
-        KeptState: "held" | "loading" | "waiting" | "missing" | "failed";
+        KeptState: "held" | "loading" | "waiting" | "missing" | "resting" | "failed";
         /** @description A machine whose samples are kept. */
         KnownHost: {
             /** @description Where it sends from. */
@@ -1837,6 +1872,51 @@ export interface components {
         ModelOf: {
             model: string;
             runtime: string;
+        };
+        /** @description A time that a model was in memory without a break. */
+        ModelStay: {
+            /** Format: int64 */
+            context_length: number | null;
+            /**
+             * Format: int64
+             * @description When it leaves if nobody asks it, as it was told last.
+             */
+            expires_ns: number | null;
+            /**
+             * Format: int64
+             * @description When it was first seen there. It may have been there before, if nobody saw it come.
+             */
+            from_ns: number;
+            /**
+             * Format: int64
+             * @description Of the GPU's among it.
+             */
+            gpu_bytes: number | null;
+            /** Format: int64 */
+            memory_bytes: number | null;
+            model: string;
+            /** @description The model that was loaded instead. */
+            other_model: string | null;
+            reason: components["schemas"]["UnloadReason"] | null;
+            /** @description By the name that the runtime's spans have as their service. */
+            runtime: string;
+            /**
+             * Format: int64
+             * @description When it was seen to be gone, or last seen; `None`: it is there.
+             */
+            to_ns: number | null;
+            was_seen_to_come: boolean;
+            was_seen_to_go: boolean;
+        };
+        ModelStays: {
+            /** Format: int64 */
+            from_ns: number;
+            /** @description There were more, of which these are the newest. */
+            is_partial: boolean;
+            /** @description By runtime and model, then by time. */
+            stays: components["schemas"]["ModelStay"][];
+            /** Format: int64 */
+            to_ns: number;
         };
         Models: {
             /** Format: int64 */
@@ -2494,6 +2574,12 @@ export interface components {
             /** Format: double */
             ttft_ms: number | null;
         };
+        /** @description A model that somebody wants kept. */
+        ToKeep: {
+            hours?: components["schemas"]["Hours"] | null;
+            model: string;
+            runtime: string;
+        };
         /** @description Everything about one trace. */
         Trace: {
             contents: components["schemas"]["Content"][];
@@ -2573,6 +2659,12 @@ export interface components {
             content: string;
             role: components["schemas"]["Role"];
         };
+        /**
+         * @description Why a model left memory, where that can be seen from outside. Somebody may have had it let go, or
+         *     called it for a shorter time: neither is said by a runtime.
+         * @enum {string}
+         */
+        UnloadReason: "expired" | "evicted" | "runtime_gone";
         /** @description What a call waits for now, and why that takes long. */
         Waiting: {
             cause: components["schemas"]["Cause"];
@@ -3136,7 +3228,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ModelOf"];
+                "application/json": components["schemas"]["ToKeep"];
             };
         };
         responses: {
@@ -3234,6 +3326,41 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    stays: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Stays that end at this time or later: UTC nanoseconds or RFC 3339; a quarter of an hour before
+                 *     `to`.
+                 */
+                from?: string;
+                /** @description Stays that begin before this; now. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelStays"];
+                };
+            };
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -2,10 +2,12 @@
 
 mod child;
 mod external;
+mod memory;
 mod processes;
 pub(crate) mod role;
 
 use andon_gateway::{HttpClient, RuntimeInfo, RuntimeState, RuntimeTarget, detect};
+pub(crate) use memory::keep_memory;
 pub(crate) use processes::{keep_known, server_of};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

@@ -5,7 +5,10 @@ mod now;
 mod world;
 
 use andon_diagnose::{Diagnoser, Diagnosis, Fact, Language, explain};
-use andon_model::{Cause, HostSample, LlmKind, Span, SpanKind, Status, Timings, TraceId};
+use andon_model::{
+    Cause, HostSample, LlmKind, ModelEvent, ModelEventKind, Span, SpanKind, Status, Timings,
+    TraceId, UnloadReason,
+};
 
 use proptest::prelude::*;
 
@@ -48,6 +51,35 @@ fn a_load_is_told_by_what_came_before_it() {
     let restarted = world.see(restarted, |_| {}, &[]);
     assert_eq!(cause(&restarted), Cause::ColdStart);
     assert!(facts(&restarted).contains(&Fact::FirstCall { runtime_restarted: true }));
+}
+
+/// Loaded and called by a way that Andon does not see.
+#[test]
+fn a_load_after_calls_that_nobody_saw_is_told_by_how_the_model_left() {
+    let load = Ask { load: 3 * S, ..Ask::default() };
+    let left = |reason, other: Option<&str>| {
+        let mut world = World::new();
+        let span = load.span(world.now);
+        world.diagnoser.note_model(&ModelEvent {
+            time_ns: span.start_ns - 2 * S,
+            after_ns: Some(span.start_ns - 7 * S),
+            runtime: span.service,
+            model: format!("{}:latest", span.model.unwrap()),
+            kind: ModelEventKind::Unloaded,
+            reason,
+            other_model: other.map(str::to_owned),
+            ..ModelEvent::default()
+        });
+        world.ask(load.clone())
+    };
+    let evicted = left(Some(UnloadReason::Evicted), Some("qwen3"));
+    assert_eq!(cause(&evicted), Cause::Evicted);
+    assert!(facts(&evicted).contains(&Fact::OtherModel { model: "qwen3".to_owned() }));
+    assert_eq!(cause(&left(Some(UnloadReason::Expired), None)), Cause::KeepAliveExpired);
+    let gone = left(Some(UnloadReason::RuntimeGone), None);
+    assert!(facts(&gone).contains(&Fact::FirstCall { runtime_restarted: true }));
+    let unknown = left(None, None);
+    assert!(facts(&unknown).contains(&Fact::FirstCall { runtime_restarted: false }));
 }
 
 #[test]

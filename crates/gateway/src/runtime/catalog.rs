@@ -62,6 +62,11 @@ impl RuntimeCatalog {
         self.models.borrow().clone()
     }
 
+    /// Hears of each look, also of one that found nothing new.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Vec<DiscoveredModel>>> {
+        self.models.subscribe()
+    }
+
     /// How busy the runtime said it was when it was last asked.
     pub fn load(&self) -> RuntimeLoad {
         self.load.borrow().clone()

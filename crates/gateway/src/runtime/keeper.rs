@@ -14,8 +14,8 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::{
-    DiscoveredModel, HttpClient, RuntimeCatalog, RuntimeInfo, RuntimeKind, SendError,
-    client::post_json, find,
+    DiscoveredModel, Hours, HttpClient, RuntimeCatalog, RuntimeInfo, RuntimeKind, SendError,
+    WrittenHours, client::post_json, find,
 };
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -41,6 +41,18 @@ pub struct ModelOf {
     pub model: String,
 }
 
+/// A model that somebody wants kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToKeep {
+    pub runtime: String,
+    pub model: String,
+    /// When; nothing said: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<WrittenHours>)]
+    pub hours: Option<Hours>,
+}
+
 /// How keeping a model goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -52,6 +64,8 @@ pub enum KeptState {
     Waiting,
     /// The runtime, or the model, is not there.
     Missing,
+    /// It is not its hour: the model goes when its time is up.
+    Resting,
     Failed,
 }
 
@@ -60,6 +74,9 @@ pub enum KeptState {
 pub struct Kept {
     #[serde(flatten)]
     pub of: ModelOf,
+    /// When it is kept; `None`: always.
+    #[schema(value_type = Option<WrittenHours>)]
+    pub hours: Option<Hours>,
     pub state: KeptState,
     /// Which other model it waits for, or why it failed.
     pub message: Option<String>,
@@ -101,18 +118,19 @@ impl ModelKeeper {
     }
 
     /// Replaces the list; beyond [`MOST_KEPT`] the rest is ignored.
-    pub fn keep(&self, models: Vec<ModelOf>) {
+    pub fn keep(&self, models: Vec<ToKeep>) {
         let mut kept = self.lock();
         let known = std::mem::take(&mut *kept);
-        kept.extend(models.into_iter().take(MOST_KEPT).map(|of| {
-            let same = known.iter().find(|known| known.of == of);
-            let new = || Kept {
-                of: of.clone(),
+        kept.extend(models.into_iter().take(MOST_KEPT).map(|ToKeep { runtime, model, hours }| {
+            let of = ModelOf { runtime, model };
+            let same = known.iter().find(|known| known.of == of && known.hours == hours);
+            same.cloned().unwrap_or(Kept {
+                of,
+                hours,
                 state: KeptState::Loading,
                 message: None,
                 not_before: None,
-            };
-            same.cloned().unwrap_or_else(new)
+            })
         }));
         drop(kept);
         self.changed.notify_one();
@@ -121,7 +139,11 @@ impl ModelKeeper {
     /// Looks after the models for as long as it is polled.
     pub async fn run(self) {
         loop {
-            for Kept { of, not_before, .. } in self.kept() {
+            for Kept { of, hours, not_before, .. } in self.kept() {
+                if hours.is_some_and(|hours| !hours.hold(Span::now_ns())) {
+                    self.note(&of, KeptState::Resting, None);
+                    continue;
+                }
                 if not_before.is_some_and(|at| at > Instant::now()) {
                     continue;
                 }
@@ -295,7 +317,8 @@ mod tests {
         let of = ModelOf { runtime: "ollama".to_owned(), model: "m".to_owned() };
         let error = keeper.load(&of).await.unwrap_err();
         assert_eq!(error.to_string(), "no runtime named ollama answers");
-        keeper.keep(vec![of.clone(); MOST_KEPT + 1]);
+        let ModelOf { runtime, model } = of.clone();
+        keeper.keep(vec![ToKeep { runtime, model, hours: None }; MOST_KEPT + 1]);
         assert_eq!(keeper.kept().len(), MOST_KEPT);
         let (state, message) = keeper.look_after(&of).await;
         assert_eq!(

@@ -9,7 +9,8 @@ use std::{
 };
 
 use andon_model::{
-    Content, DeviceSample, Evaluation, HostSample, MetricPoint, ProcessSample, Span, UnixNanos,
+    Content, DeviceSample, Evaluation, HostSample, MetricPoint, ModelEvent, ProcessSample, Span,
+    UnixNanos,
 };
 use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use parquet::arrow::{
@@ -72,6 +73,7 @@ pub fn export(
         (_, Table::Processes) => lines::<ProcessSample>(held, selection, to),
         (_, Table::Metrics) => lines::<MetricPoint>(held, selection, to),
         (_, Table::Devices) => lines::<DeviceSample>(held, selection, to),
+        (_, Table::ModelEvents) => lines::<ModelEvent>(held, selection, to),
         // Made of spans, and made anew where these are taken in.
         (_, Table::Rollups) => Ok(0),
     }

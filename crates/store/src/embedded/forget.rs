@@ -356,7 +356,8 @@ impl Job {
             | Table::Hosts
             | Table::Processes
             | Table::Metrics
-            | Table::Devices => {}
+            | Table::Devices
+            | Table::ModelEvents => {}
         }
         self.done.segments += u64::from(rows > 0);
     }

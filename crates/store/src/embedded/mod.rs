@@ -36,7 +36,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use andon_model::{DeviceSample, HostSample, ProcessSample, Span, TraceId, UnixNanos};
+use andon_model::{DeviceSample, HostSample, ModelEvent, ProcessSample, Span, TraceId, UnixNanos};
 use tokio::sync::broadcast;
 
 use self::{
@@ -171,6 +171,14 @@ impl Store for EmbeddedStore {
         to_ns: UnixNanos,
     ) -> Result<Vec<DeviceSample>, StoreError> {
         self.shared.samples(host, from_ns, to_ns)
+    }
+
+    fn model_events(
+        &self,
+        from_ns: UnixNanos,
+        to_ns: UnixNanos,
+    ) -> Result<Vec<ModelEvent>, StoreError> {
+        self.shared.model_events(from_ns, to_ns)
     }
 
     fn machine(&self, query: &MachineQuery) -> Result<Machine, StoreError> {

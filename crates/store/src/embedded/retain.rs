@@ -15,7 +15,10 @@ pub(super) fn outdated(
     let groups: [(Retention, &[Table]); 5] = [
         (config.keep_spans, &[Table::Spans, Table::Traces]),
         (config.keep_contents, &[Table::Contents, Table::Evaluations]),
-        (config.keep_samples, &[Table::Hosts, Table::Processes, Table::Devices]),
+        (
+            config.keep_samples,
+            &[Table::Hosts, Table::Processes, Table::Devices, Table::ModelEvents],
+        ),
         (config.keep_metrics, &[Table::Metrics]),
         (config.keep_rollups, &[Table::Rollups]),
     ];

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use andon_model::{DeviceSample, HostSample, ProcessSample, UnixNanos};
+use andon_model::{DeviceSample, HostSample, ModelEvent, ProcessSample, UnixNanos};
 use arrow::array::RecordBatch;
 
 use super::Shared;
@@ -17,6 +17,7 @@ use crate::{
 
 /// Samples come once a second: shorter steps leave out nothing.
 const SHORTEST_STEP_NS: u64 = 500_000_000;
+const MOST_EVENTS: usize = 20_000;
 
 pub(super) trait Sample: Row {
     fn time_ns(&self) -> UnixNanos;
@@ -82,6 +83,39 @@ impl Shared {
         }
         samples.sort_by_key(Sample::time_ns);
         Ok(samples)
+    }
+}
+
+impl Shared {
+    /// All of them: they are few, and each counts.
+    pub(super) fn model_events(
+        &self,
+        from_ns: UnixNanos,
+        to_ns: UnixNanos,
+    ) -> Result<Vec<ModelEvent>, StoreError> {
+        let table = ModelEvent::TABLE;
+        let (hot, segments) = {
+            let state = self.read();
+            (state.hot.batches(table), Arc::clone(&state.segments))
+        };
+        let mut events: Vec<ModelEvent> = Vec::new();
+        for segment in segments
+            .iter()
+            .filter(|segment| segment.info.table == table && segment.info.overlaps(from_ns, to_ns))
+        {
+            let read = segment.visit(Visit::between(from_ns, to_ns), &mut |batch| {
+                events.extend(ModelEvent::read_all(batch));
+                ControlFlow::Continue(())
+            });
+            if let Err(error) = read {
+                self.note_unreadable(&error);
+            }
+        }
+        events.extend(hot.iter().flat_map(ModelEvent::read_all));
+        events.retain(|event| (from_ns..=to_ns).contains(&event.time_ns));
+        events.sort_by_key(|event| event.time_ns);
+        // The newest, where somebody loads and unloads without end.
+        Ok(events.split_off(events.len().saturating_sub(MOST_EVENTS)))
     }
 }
 

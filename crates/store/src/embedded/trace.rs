@@ -64,7 +64,8 @@ impl Gathered {
             | Table::Processes
             | Table::Rollups
             | Table::Metrics
-            | Table::Devices => {}
+            | Table::Devices
+            | Table::ModelEvents => {}
         }
         Ok(())
     }

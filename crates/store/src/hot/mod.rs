@@ -13,7 +13,8 @@ mod view;
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use andon_model::{
-    Content, DeviceSample, Evaluation, HostSample, MetricPoint, ProcessSample, Span, TraceId,
+    Content, DeviceSample, Evaluation, HostSample, MetricPoint, ModelEvent, ProcessSample, Span,
+    TraceId,
 };
 use andon_privacy::SpanBatch;
 use arrow::array::RecordBatch;
@@ -53,6 +54,7 @@ pub(crate) struct Rows {
     pub(crate) processes: Buffer<ProcessSample>,
     pub(crate) metrics: Buffer<MetricPoint>,
     pub(crate) devices: Buffer<DeviceSample>,
+    pub(crate) model_events: Buffer<ModelEvent>,
     since: Option<Instant>,
 }
 
@@ -67,6 +69,7 @@ impl Rows {
             processes: Buffer::default(),
             metrics: Buffer::default(),
             devices: Buffer::default(),
+            model_events: Buffer::default(),
             since: None,
         }
     }
@@ -81,6 +84,7 @@ impl Rows {
             Table::Processes => self.processes.batches(),
             Table::Metrics => self.metrics.batches(),
             Table::Devices => self.devices.batches(),
+            Table::ModelEvents => self.model_events.batches(),
             Table::Traces | Table::Rollups => Vec::new(),
         }
     }
@@ -93,6 +97,7 @@ impl Rows {
             + self.processes.bytes()
             + self.metrics.bytes()
             + self.devices.bytes()
+            + self.model_events.bytes()
     }
 
     fn at(&self, place: u32) -> At {
@@ -107,6 +112,7 @@ impl Rows {
             && self.processes.is_empty()
             && self.metrics.is_empty()
             && self.devices.is_empty()
+            && self.model_events.is_empty()
     }
 }
 
@@ -166,6 +172,11 @@ impl Hot {
             Stored::Devices(samples) => {
                 for sample in samples {
                     active.devices.push(sample);
+                }
+            }
+            Stored::ModelEvents(events) => {
+                for event in events {
+                    active.model_events.push(event);
                 }
             }
         }

@@ -307,7 +307,7 @@ macro_rules! named_as_text {
 
 named_as_text!(
     SpanKind LlmKind Status Source Cause Part MetricType EvaluationSource MetricKind Temporality
-    DeviceKind
+    DeviceKind ModelEventKind UnloadReason
 );
 
 impl<T: AsText> Codec<T> for Word {

@@ -10,7 +10,7 @@ mod row;
 use std::sync::{Arc, LazyLock};
 
 use andon_model::{
-    Content, DeviceSample, Evaluation, HostSample, MetricPoint, ProcessSample, Span,
+    Content, DeviceSample, Evaluation, HostSample, MetricPoint, ModelEvent, ProcessSample, Span,
 };
 use arrow::datatypes::{Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
@@ -35,10 +35,12 @@ pub enum Table {
     Metrics,
     /// Parts of the machine: CPUs, GPUs, sensors, meters.
     Devices,
+    /// What came into the runtimes' memory and left it.
+    ModelEvents,
 }
 
 impl Table {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Spans,
         Self::Contents,
         Self::Evaluations,
@@ -48,6 +50,7 @@ impl Table {
         Self::Rollups,
         Self::Metrics,
         Self::Devices,
+        Self::ModelEvents,
     ];
 
     pub fn name(self) -> &'static str {
@@ -61,11 +64,12 @@ impl Table {
             Self::Rollups => "rollups",
             Self::Metrics => "metrics",
             Self::Devices => "devices",
+            Self::ModelEvents => "model_events",
         }
     }
 
     pub(crate) fn schema(self) -> SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; 9]> = LazyLock::new(|| {
+        static SCHEMAS: LazyLock<[SchemaRef; 10]> = LazyLock::new(|| {
             Table::ALL.map(|table| {
                 let fields = match table {
                     Table::Spans => Span::fields(),
@@ -77,6 +81,7 @@ impl Table {
                     Table::Rollups => Rollup::fields(),
                     Table::Metrics => MetricPoint::fields(),
                     Table::Devices => DeviceSample::fields(),
+                    Table::ModelEvents => ModelEvent::fields(),
                 };
                 Arc::new(Schema::new(fields))
             })
@@ -93,7 +98,8 @@ impl Table {
             | Self::Hosts
             | Self::Processes
             | Self::Metrics
-            | Self::Devices => "time_ns",
+            | Self::Devices
+            | Self::ModelEvents => "time_ns",
         }
     }
 
@@ -104,9 +110,12 @@ impl Table {
             Self::Traces => &["start_ns"],
             // A curve is of one name.
             Self::Metrics => &["name", "time_ns"],
-            Self::Contents | Self::Evaluations | Self::Hosts | Self::Processes | Self::Devices => {
-                &["time_ns"]
-            }
+            Self::Contents
+            | Self::Evaluations
+            | Self::Hosts
+            | Self::Processes
+            | Self::Devices
+            | Self::ModelEvents => &["time_ns"],
         }
     }
 
@@ -114,7 +123,12 @@ impl Table {
     pub(crate) fn has_trace_id(self) -> bool {
         !matches!(
             self,
-            Self::Hosts | Self::Processes | Self::Rollups | Self::Metrics | Self::Devices
+            Self::Hosts
+                | Self::Processes
+                | Self::Rollups
+                | Self::Metrics
+                | Self::Devices
+                | Self::ModelEvents
         )
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use andon_model::{
     Content, DeviceSample, Evaluation, EvaluationSource, HostSample, MetricKind, MetricPoint,
-    MetricType, Part, Policy, ProcessSample, Span, SpanId, Status, Timings, TraceId,
+    MetricType, ModelEvent, Part, Policy, ProcessSample, Span, SpanId, Status, Timings, TraceId,
 };
 use arrow::{
     array::{ArrayRef, RecordBatch, RecordBatchOptions},
@@ -286,6 +286,22 @@ columns! {
     memory_bandwidth_bytes_per_s: Float,
     throttled: Flag,
     host: Word,
+}
+
+columns! {
+    ModelEvent, Table::ModelEvents, ModelEvent::default(),
+    |_event| 128;
+    time_ns: Number,
+    after_ns: Number,
+    runtime: Word,
+    model: Word,
+    kind: Word,
+    reason: Word,
+    other_model: Word,
+    memory_bytes: Number,
+    gpu_bytes: Number,
+    context_length: Number,
+    expires_ns: Number,
 }
 
 columns! {

@@ -73,7 +73,9 @@ fn writes_the_folder_of_0_1() {
             Record::Evaluations(rows) => log.extend(frame(EVALUATIONS, &named(&rows))),
             Record::Host(rows) => samples.extend(frame(HOST, &named(&rows))),
             Record::Processes(rows) => samples.extend(frame(PROCESSES, &named(&rows))),
-            Record::Metrics(_) | Record::Devices(_) => unreachable!("0.1 knew none"),
+            Record::Metrics(_) | Record::Devices(_) | Record::ModelEvents(_) => {
+                unreachable!("0.1 knew none")
+            }
         }
     }
     for (name, bytes) in [("log", log), ("samples", samples)] {

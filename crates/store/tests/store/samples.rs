@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use andon_model::{DeviceKind, DeviceSample, HostSample, ProcessSample};
+use andon_model::{
+    DeviceKind, DeviceSample, HostSample, ModelEvent, ModelEventKind, ProcessSample, UnloadReason,
+};
 use andon_store::{
     Config, DevicePoint, EmbeddedStore, ExportFormat, MachineQuery, Record, Retention, Selection,
     Store, StoreError, Table, export,
@@ -266,6 +268,44 @@ fn parts_of_the_machine_are_kept_as_they_were_seen() {
     let written: Vec<DeviceSample> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(written, devices(1_000));
+}
+
+#[test]
+fn what_came_into_memory_and_left_it_is_kept_to_the_event() {
+    let event = |second: u64, kind, reason| ModelEvent {
+        time_ns: second * SECOND,
+        after_ns: second.checked_sub(5).map(|before| before * SECOND),
+        runtime: "ollama".to_owned(),
+        model: "gemma3:270m".to_owned(),
+        kind,
+        reason,
+        memory_bytes: Some(1 << 30),
+        // For ever, as Ollama writes it; no column holds it.
+        expires_ns: Some(11_000_000_000_000_000_000),
+        ..ModelEvent::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(folder.path(), small_files()).unwrap();
+    put(&store, Record::ModelEvents(vec![event(100, ModelEventKind::Loaded, None)]));
+    store.seal().unwrap();
+    let gone = event(400, ModelEventKind::Unloaded, Some(UnloadReason::Evicted));
+    put(&store, Record::ModelEvents(vec![gone.clone()]));
+    let read = |store: &EmbeddedStore| store.model_events(0, 400 * SECOND).unwrap();
+    let all = read(&store);
+    assert_eq!(all.len(), 2);
+    assert_eq!(all[1].expires_ns, Some(i64::MAX.unsigned_abs()));
+    assert_eq!(ModelEvent { expires_ns: gone.expires_ns, ..all[1].clone() }, gone);
+    drop(store);
+    let store = open(folder.path());
+    store.seal().unwrap();
+    store.compact();
+    assert_eq!(read(&store), all);
+    assert_eq!(store.model_events(101 * SECOND, 399 * SECOND).unwrap(), []);
+    let question = "SELECT model, reason FROM model_events WHERE kind = 'unloaded'";
+    assert_eq!(
+        crate::known::ask(&store, question).unwrap(),
+        serde_json::json!([{"model": "gemma3:270m", "reason": "evicted"}])
+    );
 }
 
 #[test]
