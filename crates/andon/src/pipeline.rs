@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
+use andon_api::ApiState;
 use andon_diagnose::Diagnoser;
 use andon_gateway::{LiveCalls, Recorded, Recorder};
 use andon_host::Sample;
-use andon_model::Observation;
+use andon_model::{HostSample, Observation};
 use andon_privacy::Protector;
 use andon_receive::CountedCalls;
 use andon_store::{Record, Store, StoreError, TraceQuery};
@@ -236,6 +237,18 @@ pub(crate) async fn keep_samples(
                 tracing::debug!(%error, "a sample was not stored");
             }
         }
+    }
+}
+
+/// Keeps samples that were made of other machines' metrics, until it is stopped.
+pub(crate) async fn keep_measured(
+    mut measured: mpsc::Receiver<Vec<HostSample>>,
+    api: ApiState,
+    stop: CancellationToken,
+) {
+    // The sender is the receivers', which the API knows: it would stay for as long as this runs.
+    while let Some(Some(samples)) = stop.run_until_cancelled(measured.recv()).await {
+        api.take_measured(samples).await;
     }
 }
 

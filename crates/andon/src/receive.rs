@@ -16,6 +16,7 @@ use std::{
 
 use andon_api::{Access, ReceivePort};
 use andon_gateway::{Denied, Door};
+use andon_model::HostSample;
 use andon_privacy::Protector;
 use andon_receive::{
     Batch, Intake, Keep, Protocol, Refused,
@@ -28,7 +29,7 @@ use anyhow::Context;
 use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use hyper::{body::Incoming, service::Service};
-use tokio::{net::TcpListener, runtime::Runtime, task::JoinSet};
+use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -40,15 +41,24 @@ use crate::{
 /// Reading and protecting is work: it has threads of its own, beside that of the calls.
 const THREADS: usize = 2;
 
+/// Requests' samples of other machines that wait to be kept; beyond these they are left out.
+pub(crate) const MOST_MEASURED: usize = 64;
+
 /// Protects and stores, and waits until it is durable.
 pub(crate) struct Keeper {
     pub(crate) judge: Judge,
     pub(crate) protector: Protector,
     pub(crate) store: Arc<dyn Store>,
+    /// Takes the samples of other machines, for which no sender waits.
+    pub(crate) measured: mpsc::Sender<Vec<HostSample>>,
 }
 
 impl Keep for Keeper {
-    fn keep(&self, batch: Batch) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>> {
+    fn keep(&self, mut batch: Batch) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>> {
+        let hosts = std::mem::take(&mut batch.hosts);
+        if !hosts.is_empty() && self.measured.try_send(hosts).is_err() {
+            tracing::debug!("samples of other machines are left out: too many wait");
+        }
         let acks = self.append(batch);
         Box::pin(async move {
             for ack in acks.map_err(refused)? {
@@ -83,6 +93,13 @@ impl Keeper {
         }
         Ok(acks)
     }
+}
+
+/// What OpenTelemetry may call this machine: by its name, or by the id that it has where it has no name.
+pub(crate) fn own_names(host: Option<&str>) -> Vec<String> {
+    let id = std::fs::read_to_string("/etc/machine-id").ok();
+    let names = [host.map(str::to_owned), id.map(|id| id.trim().to_owned())];
+    names.into_iter().flatten().filter(|name| !name.is_empty()).collect()
 }
 
 fn refused(error: StoreError) -> Refused {

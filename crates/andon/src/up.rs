@@ -20,7 +20,10 @@ use andon_store::{EmbeddedStore, Store};
 use anyhow::Context;
 use axum::{Router, extract::Request, middleware};
 use hyper_util::service::TowerToHyperService;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -213,12 +216,19 @@ impl House {
         let entrances =
             capture::Entrances::new(captured, &runtimes, live.clone(), recorder.clone());
         tokio::spawn(keep_notes(Arc::clone(&state), config.store.keep_spans.age));
-        let keeper_of_received =
-            receive::Keeper { judge, protector: protector.clone(), store: Arc::clone(&store) };
+        let (measured, measurements) = mpsc::channel(receive::MOST_MEASURED);
+        let keeper_of_received = receive::Keeper {
+            judge,
+            protector: protector.clone(),
+            store: Arc::clone(&store),
+            measured,
+        };
         let intake =
             Intake::new(Arc::new(keeper_of_received), Arc::clone(&counted), config.receive.limits)
-                .with_sampling(config.receive.sampling);
+                .with_sampling(config.receive.sampling)
+                .with_own_machine(receive::own_names(host.as_deref()));
         let hosts = Hosts::known_before(&state);
+        let stopped = stop.clone();
         let api = ApiState::new(Parts {
             store,
             state,
@@ -246,6 +256,7 @@ impl House {
             measure: crate::measure::apart(),
             measuring: tokio::sync::Mutex::default(),
         });
+        tokio::spawn(pipeline::keep_measured(measurements, api.clone(), stopped));
         Ok(Self {
             front: front(config, &gateway, api),
             proxy: proxy_router(config, &proxy),

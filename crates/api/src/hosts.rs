@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use andon_model::{DeviceSample, HostSample, ProcessSample, Span, UnixNanos};
@@ -23,6 +24,9 @@ const MOST_LOOKS: usize = 600;
 const MOST_PROCESSES: usize = 1_000;
 const MOST_DEVICES: usize = 1_000;
 const MOST_COMMAND_CHARS: usize = 4_096;
+/// A machine that sends looks of its own keeps those that nobody takes for so long (`andon host`). Until
+/// then nothing else counts as its looks.
+const FORWARD_SILENCE: Duration = Duration::from_secs(900);
 /// Hosts that have sent something before the last start.
 const SETTING: &str = "hosts.known";
 
@@ -75,6 +79,18 @@ pub struct KnownHost {
     /// It has sent something since the start.
     #[serde(skip)]
     is_heard: bool,
+    /// When `andon host` last sent something of it.
+    #[serde(skip)]
+    forwarded: Option<Instant>,
+}
+
+/// By which way looks come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// `andon host` sends them.
+    Forwarded,
+    /// They were made of the metrics that another program sends.
+    Measured,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -101,6 +117,20 @@ impl Hosts {
         self.lock().contains_key(name)
     }
 
+    /// Whether it sends looks of its own.
+    fn is_forwarded(&self, name: &str) -> bool {
+        let last = self.lock().get(name).and_then(|host| host.forwarded);
+        last.is_some_and(|last| last.elapsed() < FORWARD_SILENCE)
+    }
+
+    fn check_room(&self, name: &str) -> Result<(), ApiError> {
+        let hosts = self.lock();
+        if hosts.len() >= MOST_HOSTS && !hosts.contains_key(name) {
+            return Err(ApiError::BadRequest(format!("host: more than {MOST_HOSTS} machines")));
+        }
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, KnownHost>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,51 +145,89 @@ pub(crate) async fn take(
     State(state): State<ApiState>,
     body: Body,
 ) -> Result<Json<HostLooksTaken>, ApiError> {
-    let HostLooks { host, address, sent_ns, looks } = json_body(body, MAX_BODY).await?;
+    let looks = json_body(body, MAX_BODY).await?;
+    let taken = enter(&state, looks, Way::Forwarded).await?;
+    Ok(Json(HostLooksTaken { taken }))
+}
+
+impl ApiState {
+    /// Takes samples that were made of other machines' metrics. What cannot be kept is gone: the metrics
+    /// are kept all the same, and the next sample comes with them.
+    pub async fn take_measured(&self, samples: Vec<HostSample>) {
+        for of_one in samples.chunk_by(|one, other| one.host == other.host) {
+            let Some(host) = of_one.first().and_then(|sample| sample.host.clone()) else {
+                continue;
+            };
+            let look = |host| HostLook { host, processes: Vec::new(), devices: Vec::new() };
+            for some in of_one.chunks(MOST_LOOKS) {
+                let looks = some.iter().cloned().map(look).collect();
+                let (host, sent_ns) = (host.clone(), Span::now_ns());
+                let looks = HostLooks { host, address: None, sent_ns, looks };
+                if let Err(error) = enter(self, looks, Way::Measured).await {
+                    tracing::debug!(%error, "samples of another machine were not kept");
+                }
+            }
+        }
+    }
+}
+
+/// The one way in: diagnosed with, stored, and the machine known by its name. Returns how many looks
+/// were new, once they are durable.
+async fn enter(state: &ApiState, looks: HostLooks, way: Way) -> Result<u64, ApiError> {
+    let HostLooks { host, address, sent_ns, looks } = looks;
     check(&host, &looks)?;
+    if way == Way::Measured && state.0.hosts.is_forwarded(&host) {
+        return Ok(0);
+    }
+    state.0.hosts.check_room(&host)?;
     // A clock that was set back since: what was kept of a later time is no sign of a look sent twice.
-    let after_ns = last_kept(&state, &host, &looks).await?;
+    let after_ns = last_kept(state, &host, &looks).await?;
     let after_ns = if after_ns > sent_ns { 0 } else { after_ns };
     let new: Vec<_> = looks
         .into_iter()
         .filter(|look| look.host.time_ns > after_ns)
         .map(|look| look.named(&host))
         .collect();
-    let Some(last) = new.last().map(|look| look.host.clone()) else {
-        return Ok(Json(HostLooksTaken { taken: 0 }));
-    };
+    let Some(last) = new.last().map(|look| look.host.clone()) else { return Ok(0) };
     let taken = new.len() as u64;
     // By loopback it is this machine, as far as calls to its runtimes go.
     let address = address.filter(|address| !address.is_loopback());
     if let Some(address) = address {
         state.0.diagnoser.note_address(&host, address);
     }
-    let mut acks = Vec::with_capacity(3);
+    keep(state, new).await?;
+    let ahead_ns = i64::try_from(i128::from(sent_ns) - i128::from(Span::now_ns())).ok();
+    remember(state, host, |known| KnownHost {
+        address: address.map(|address| address.to_string()).or(known.address),
+        last_seen_ns: last.time_ns,
+        cpu_count: Some(last.cpu_count),
+        memory_total_bytes: Some(last.memory_total_bytes),
+        // Metrics say when something was measured, and not when they were sent.
+        clock_ahead_ns: if way == Way::Forwarded { ahead_ns } else { None },
+        is_heard: true,
+        forwarded: (way == Way::Forwarded).then(Instant::now),
+        ..known
+    })
+    .await?;
+    Ok(taken)
+}
+
+async fn keep(state: &ApiState, looks: Vec<HostLook>) -> Result<(), ApiError> {
     let (mut hosts, mut processes, mut devices) = (Vec::new(), Vec::new(), Vec::new());
-    for look in new {
+    for look in looks {
         state.0.diagnoser.note(&look.host, &look.processes);
         hosts.push(look.host);
         processes.extend(look.processes);
         devices.extend(look.devices);
     }
+    let mut acks = Vec::with_capacity(3);
     for record in [Record::Host(hosts), Record::Processes(processes), Record::Devices(devices)] {
         acks.push(state.0.store.append(record)?);
     }
     for ack in acks {
         ack.await?;
     }
-    let clock_ahead_ns = i64::try_from(i128::from(sent_ns) - i128::from(Span::now_ns())).ok();
-    remember(&state, host, |known| KnownHost {
-        address: address.map(|address| address.to_string()).or(known.address),
-        last_seen_ns: last.time_ns,
-        cpu_count: Some(last.cpu_count),
-        memory_total_bytes: Some(last.memory_total_bytes),
-        clock_ahead_ns,
-        is_heard: true,
-        ..known
-    })
-    .await?;
-    Ok(Json(HostLooksTaken { taken }))
+    Ok(())
 }
 
 /// When the last look was that is kept. The first time after a start the store knows: what was sent just
@@ -240,12 +308,11 @@ async fn remember(
     change: impl FnOnce(KnownHost) -> KnownHost,
 ) -> Result<(), ApiError> {
     let all: Vec<KnownHost> = {
+        // Another one may have come meanwhile.
+        state.0.hosts.check_room(&name)?;
         let mut hosts = state.0.hosts.lock();
         let known = hosts.get(&name).cloned();
         let is_new = known.is_none();
-        if is_new && hosts.len() >= MOST_HOSTS {
-            return Err(ApiError::BadRequest(format!("host: more than {MOST_HOSTS} machines")));
-        }
         let named = KnownHost { name: Some(name.clone()), ..KnownHost::default() };
         hosts.insert(name, change(known.unwrap_or(named)));
         if !is_new {

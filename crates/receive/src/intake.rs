@@ -3,18 +3,18 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use andon_model::{Judgement, LooseTexts, Observation, RawMetric};
+use andon_model::{HostSample, Judgement, LooseTexts, Observation, RawMetric};
 use serde::Serialize;
 
 use crate::{
     body::{BodyLimits, Room},
     counted::CountedCalls,
-    otlp::Places,
+    otlp::{Machines, Places},
     sampling::{Sampling, SamplingRules},
 };
 
@@ -26,6 +26,9 @@ pub struct Batch {
     pub texts: Vec<LooseTexts>,
     pub evaluations: Vec<Judgement>,
     pub metrics: Vec<RawMetric>,
+    /// Of other machines, made of their metrics, which are there too. They come once: a request that is
+    /// sent again, because it could not be kept, brings none.
+    pub hosts: Vec<HostSample>,
 }
 
 impl Batch {
@@ -34,6 +37,7 @@ impl Batch {
             && self.texts.is_empty()
             && self.evaluations.is_empty()
             && self.metrics.is_empty()
+            && self.hosts.is_empty()
     }
 
     pub(crate) fn spans_and_texts(&self) -> u64 {
@@ -164,6 +168,7 @@ pub struct Intake {
     counted: Arc<CountedCalls>,
     sampling: Arc<Sampling>,
     pub(crate) places: Arc<Mutex<Places>>,
+    machines: Arc<Mutex<Machines>>,
     pub(crate) room: Room,
 }
 
@@ -176,6 +181,7 @@ impl Intake {
             counted,
             sampling: Arc::default(),
             places: Arc::default(),
+            machines: Arc::default(),
             room: Room::new(limits),
         }
     }
@@ -183,6 +189,16 @@ impl Intake {
     /// With rules by which not all traces are kept.
     pub fn with_sampling(self, rules: SamplingRules) -> Self {
         Self { sampling: Arc::new(Sampling::new(rules)), ..self }
+    }
+
+    /// With the names of the machine that is sampled already: no samples are made of its metrics.
+    pub fn with_own_machine(self, names: Vec<String>) -> Self {
+        self.machines().leave_out(names);
+        self
+    }
+
+    pub(crate) fn machines(&self) -> MutexGuard<'_, Machines> {
+        self.machines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn counts(&self) -> Vec<IntakeCounts> {

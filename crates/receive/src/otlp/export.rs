@@ -1,10 +1,12 @@
 //! The three things that are exported, and what becomes of a request for one of them.
 
+use std::time::Instant;
+
 use super::{
     logs, metrics, traces,
     wire::{ExportResponse, LogsRequest, MetricsRequest, PartialSuccess, TracesRequest},
 };
-use crate::intake::{Intake, Protocol, Reason, Refused};
+use crate::intake::{Batch, Intake, Protocol, Reason, Refused};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
@@ -92,7 +94,10 @@ pub(super) async fn keep(
     let batch = match export {
         Export::Traces(request) => traces::observe(request, &mut rejections),
         Export::Logs(request) => logs::observe(request, &intake.places, &mut rejections),
-        Export::Metrics(request) => metrics::observe(request, &mut rejections),
+        Export::Metrics(request) => {
+            let hosts = intake.machines().take(&request, Instant::now());
+            Batch { hosts, ..metrics::observe(request, &mut rejections) }
+        }
     };
     intake.keep(protocol, batch).await?;
     for (reason, count) in &rejections.counts {

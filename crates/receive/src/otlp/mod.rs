@@ -7,6 +7,7 @@ mod export;
 mod grpc;
 mod http;
 mod logs;
+mod machines;
 mod metrics;
 mod traces;
 mod wire;
@@ -17,7 +18,7 @@ use ::http::{Request, Response, StatusCode, header::CONTENT_TYPE};
 use bytes::Bytes;
 
 pub use self::http::Origins;
-pub(crate) use self::logs::Places;
+pub(crate) use self::{logs::Places, machines::Machines};
 use crate::{intake::Intake, langfuse};
 
 /// The answers to a receiver's requests.

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 
-use super::{Resource, enumerated, number};
+use super::{Resource, Scope, enumerated, number};
 use crate::value::{KeyValue, Number, text};
 
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
@@ -27,6 +27,8 @@ pub(crate) struct ResourceMetrics {
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct ScopeMetrics {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) scope: Option<Scope>,
     #[prost(message, repeated, tag = "2")]
     pub(crate) metrics: Vec<Metric>,
 }
