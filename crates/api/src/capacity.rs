@@ -1,15 +1,15 @@
 //! What the machine can do: how fast each model was and can be at most, what another setting would
 //! change, and for how many people it is enough.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use andon_capacity::{
-    Bound, Cell, CurvePoint, Measured, People, PeopleQuestion, Roof, Served, Setting, Spread,
-    WhatIf, bound, cells, curve, read_per_s, written_per_s,
+    Bound, Cell, CurvePoint, Measured, People, PeopleQuestion, Served, Setting, Spread, WhatIf,
+    bound, cells, curve, read_per_s, written_per_s,
 };
 use andon_diagnose::KeepAlive;
 use andon_gateway::DiscoveredModel;
-use andon_model::{Cause, UnixNanos};
+use andon_model::{Cause, Span, UnixNanos};
 use andon_store::{CallQuery, Interrupt};
 use axum::{
     Json,
@@ -22,6 +22,7 @@ use crate::{
     aggregate::{bounded, range},
     error::{ApiError, ErrorBody, ask_while_wanted},
     measure::measured,
+    roof::Roofs,
 };
 
 const DAY_NS: u64 = 86_400_000_000_000;
@@ -31,14 +32,13 @@ const MOST_CALLS: usize = 20_000;
 /// Points of a curve, about.
 const POINTS: u64 = 120;
 const SHORTEST_STEP_NS: u64 = 60_000_000_000;
+/// A GPU that has said nothing for longer is none.
+const RECENT_NS: u64 = 60_000_000_000;
 const MOST_PARALLEL: usize = 64;
 const MOST_THREADS: usize = 1_024;
 const DEFAULT_WAIT_S: f64 = 10.0;
 const MOST_WAIT_S: f64 = 600.0;
 const MOST_THINK_S: f64 = 3_600.0;
-/// A model with less of it than this on a GPU computes on the CPU, and with more than the other one on
-/// the GPU; between these neither bound holds.
-const ON_CPU: f64 = 0.02;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -82,8 +82,8 @@ pub(crate) struct ModelCapacity {
     read_per_s: Option<Spread>,
     /// Bytes of its file, where the runtime says so.
     size_bytes: Option<u64>,
-    /// `None` where the machine was not measured, the model's size is not known, or parts of it are on
-    /// a GPU.
+    /// `None` where the model's size is not known, or the speed of the memory that it lies in: of the
+    /// machine, which has to be measured, or of a GPU, whose driver has to say it.
     bound: Option<Bound>,
 }
 
@@ -104,10 +104,11 @@ pub(crate) async fn capacity(
         for call in &chosen.calls {
             by_model.entry(&call.model).or_default().push(call);
         }
-        let known = known_models(&state, chosen.runtime.as_deref());
+        let (known, is_here) = known_models(&state, chosen.runtime.as_deref());
+        let roofs = Roofs { measured, gpu_bytes_per_s: gpu_speed(&state, is_here)? };
         let model = |(name, calls): (&str, Vec<&Served>)| {
             let of = known.iter().find(|known| known.name == name);
-            let roof = of.zip(measured).and_then(|(model, measured)| roof(model, measured));
+            let roof = of.and_then(|model| roofs.over(model));
             ModelCapacity {
                 model: name.to_owned(),
                 calls: calls.len() as u64,
@@ -313,79 +314,29 @@ impl Newest {
     }
 }
 
-fn known_models(state: &ApiState, runtime: Option<&str>) -> Vec<DiscoveredModel> {
-    let is_meant = |catalog: &andon_gateway::RuntimeCatalog| {
-        let ready = catalog.target().state().ready;
-        ready.is_some_and(|info| Some(info.name.as_str()) == runtime)
-    };
-    let found = state.0.runtimes.iter().find(|watched| is_meant(&watched.catalog));
-    found.map(|watched| watched.catalog.models().to_vec()).unwrap_or_default()
-}
-
-/// `None` where the model does not compute on what was measured.
-fn roof(model: &DiscoveredModel, measured: Measured) -> Option<Roof> {
-    let gpu = model.gpu_bytes.unwrap_or(0) as f64;
-    if gpu > ON_CPU * model.memory_bytes.unwrap_or(u64::MAX) as f64 {
-        return None;
-    }
-    // What all tokens share is left out with the experts that are not asked: the bound is a little high.
-    let active = model.experts.map_or(1.0, |experts| experts.share());
-    let count = |value: f64| (value * active) as u64;
-    Some(Roof {
-        memory_bytes_per_s: measured.memory_bytes_per_s,
-        operations_per_s: measured.operations_per_s,
-        model_bytes: count(model.size_bytes? as f64),
-        parameters: model.parameter_size.as_deref().and_then(parameters).map(count),
+/// The models of a runtime, and whether it computes on this machine.
+fn known_models(state: &ApiState, runtime: Option<&str>) -> (Vec<DiscoveredModel>, bool) {
+    let named = state.0.runtimes.iter().find_map(|watched| {
+        let ready = watched.catalog.target().state().ready?;
+        (Some(ready.name.as_str()) == runtime).then_some((&watched.catalog, ready.authority))
+    });
+    named.map_or_else(Default::default, |(catalog, authority)| {
+        (catalog.models().to_vec(), is_loopback(&authority))
     })
 }
 
-/// `268.10M`, `7.2B`.
-fn parameters(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let unit = match text.chars().last()? {
-        'K' => 1e3,
-        'M' => 1e6,
-        'B' => 1e9,
-        'T' => 1e12,
-        _ => return text.parse().ok(),
-    };
-    text[..text.len() - 1].parse::<f64>().ok().map(|number| (number * unit).round())
+fn is_loopback(authority: &str) -> bool {
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    host == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
-#[cfg(test)]
-mod tests {
-    use andon_gateway::Experts;
-
-    use super::*;
-
-    #[test]
-    fn the_number_of_parameters_is_read_as_runtimes_write_it() {
-        assert_eq!(parameters("268.10M"), Some(268.1e6));
-        assert_eq!(parameters("7B"), Some(7e9));
-        assert_eq!(parameters("1000"), Some(1000.0));
-        assert_eq!(parameters("large"), None);
-        assert_eq!(parameters(""), None);
+/// How fast the memory of this machine's fastest GPU is, as its driver says.
+fn gpu_speed(state: &ApiState, is_here: bool) -> Result<Option<f64>, ApiError> {
+    if !is_here {
+        return Ok(None);
     }
-
-    #[test]
-    fn what_computes_on_a_gpu_is_not_bound_by_the_memory_of_the_machine() {
-        let measured = Measured {
-            time_ns: 0,
-            threads: 2,
-            memory_bytes_per_s: 1e10,
-            operations_per_s: Some(1e11),
-        };
-        let model = DiscoveredModel {
-            size_bytes: Some(1_000),
-            memory_bytes: Some(1_200),
-            parameter_size: Some("1K".to_owned()),
-            ..DiscoveredModel::default()
-        };
-        assert_eq!(roof(&model, measured).unwrap().parameters, Some(1_000));
-        let experts = Experts { count: 8, used: 2 };
-        let experts = DiscoveredModel { experts: Some(experts), ..model.clone() };
-        assert_eq!(roof(&experts, measured).unwrap().model_bytes, 250);
-        let on_gpu = DiscoveredModel { gpu_bytes: Some(600), ..model };
-        assert_eq!(roof(&on_gpu, measured), None);
-    }
+    let now_ns = Span::now_ns();
+    let parts = state.0.store.device_samples(None, now_ns.saturating_sub(RECENT_NS), now_ns)?;
+    Ok(parts.iter().filter_map(|part| part.memory_bandwidth_bytes_per_s).reduce(f64::max))
 }

@@ -22,6 +22,7 @@ mod notes;
 mod openapi;
 mod pages;
 mod query;
+mod roof;
 mod rum;
 mod runtimes;
 mod status;

@@ -49,7 +49,8 @@ export function timeOfDay(ns: number, timeZone?: string): string {
 
 /** RFC 3339 in UTC, for machines and exports. */
 export function rfc3339(ns: number): string {
-  return new Date(ns / NS_PER_MS).toISOString();
+  // A number of nanoseconds is off by some hundred of them, which would take a whole millisecond away.
+  return new Date(ns / NS_PER_MS + 0.001).toISOString();
 }
 
 /** Whole days between two moments by the reader's calendar: 0 today, 1 yesterday. */

@@ -48,6 +48,11 @@ pub struct Experts {
 }
 
 impl Experts {
+    fn of(count: &Value, used: &Value) -> Option<Self> {
+        let (count, used) = (count.as_u64()?, used.as_u64()?);
+        (used > 0 && used <= count).then_some(Self { count, used })
+    }
+
     /// Of all experts those that a token asks, 0 to 1.
     pub fn share(self) -> f64 {
         (self.used as f64 / self.count.max(1) as f64).min(1.0)
@@ -100,7 +105,8 @@ async fn ollama_models(
             quantization: text(&details["quantization_level"]),
             family: text(&details["family"]),
             context_length: details["context_length"].as_u64(),
-            experts: None,
+            // Andon's own runtime says it here, Ollama of one model at a time.
+            experts: Experts::of(&details["expert_count"], &details["expert_used_count"]),
             digest: text(&entry["digest"]),
             loaded: now.is_some(),
             loaded_context_length: now.and_then(|now| now["context_length"].as_u64()),
@@ -157,21 +163,19 @@ impl Shown {
 
     fn of(info: &Value) -> Self {
         // Each name begins with the model's architecture.
-        let number = |name: &str| {
+        let value = |name: &str| {
             let mut info = info.as_object().into_iter().flatten();
-            info.find(|(key, _)| key.ends_with(name)).and_then(|(_, value)| value.as_u64())
+            info.find(|(key, _)| key.ends_with(name)).map_or(&Value::Null, |(_, value)| value)
         };
-        let experts = number(".expert_count").zip(number(".expert_used_count"));
-        let experts = experts.filter(|(count, used)| used > &0 && used <= count);
         Self {
-            context_length: number(".context_length"),
-            experts: experts.map(|(count, used)| Experts { count, used }),
+            context_length: value(".context_length").as_u64(),
+            experts: Experts::of(value(".expert_count"), value(".expert_used_count")),
         }
     }
 
     pub(super) fn complete(&self, model: &mut DiscoveredModel) {
         model.context_length = model.context_length.or(self.context_length);
-        model.experts = self.experts;
+        model.experts = model.experts.or(self.experts);
     }
 }
 

@@ -132,7 +132,8 @@ fn details(entry: &ModelEntry) -> Value {
         "parameter_size": head.parameter_size(),
         "quantization_level": head.quantization(),
     });
-    for key in ["context_length", "embedding_length"] {
+    // The number of experts is ours alone: Ollama says it only of one model at a time.
+    for key in ["context_length", "embedding_length", "expert_count", "expert_used_count"] {
         if let Some(number) = head.architecture_number(key) {
             details[key] = number.into();
         }

@@ -56,7 +56,7 @@ export const capacity = {
     lacks: {
       unmeasured: "not measured",
       size: "size not known",
-      gpu: "runs on a GPU in part",
+      gpu: "on a GPU whose speed is not known",
     },
   },
 

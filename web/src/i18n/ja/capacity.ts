@@ -56,7 +56,7 @@ export const capacity: typeof en = {
     lacks: {
       unmeasured: "未計測",
       size: "サイズ不明",
-      gpu: "一部が GPU で動作",
+      gpu: "速度の分からない GPU で動作",
     },
   },
 
