@@ -84,6 +84,9 @@ pub(crate) async fn stays(
         let told_from_ns = from_ns.saturating_sub(TOLD_WITHIN_NS);
         let events = state.0.store.model_events(told_from_ns, to_ns)?;
         let mut stays = of_events(events, to_ns);
+        for stay in stays.iter_mut().filter(|stay| stay.to_ns.is_none()) {
+            stay.expires_ns = expires_ns(&state, stay).or(stay.expires_ns);
+        }
         stays.retain(|stay| stay.to_ns.is_none_or(|gone| gone >= from_ns));
         let is_partial = stays.len() > MOST_STAYS;
         if is_partial {
@@ -97,6 +100,16 @@ pub(crate) async fn stays(
         Ok(Json(ModelStays { from_ns, to_ns, stays, is_partial }))
     })
     .await
+}
+
+/// Until when a model is kept now: each call puts it off, of which no event tells.
+fn expires_ns(state: &ApiState, stay: &ModelStay) -> Option<UnixNanos> {
+    let mut catalogs = state.0.runtimes.iter().map(|watched| &watched.catalog);
+    let is_its = |catalog: &&andon_gateway::RuntimeCatalog| {
+        catalog.target().state().ready.is_some_and(|runtime| runtime.name == stay.runtime)
+    };
+    let models = catalogs.find(is_its)?.models();
+    models.iter().find(|model| model.loaded && model.name == stay.model)?.expires_ns
 }
 
 /// `events` in the order of time, until `to_ns`.

@@ -23,6 +23,7 @@ import type {
   MachineQuery,
   Measured,
   ModelOf,
+  ModelStays,
   ModelsReply,
   Note,
   NotesReply,
@@ -30,6 +31,8 @@ import type {
   PeopleQuery,
   RuntimesReply,
   StatusReply,
+  StaysQuery,
+  ToKeep,
   TraceHostReply,
   TraceReply,
   TracesQuery,
@@ -141,8 +144,9 @@ export const getRuntimes = (signal?: AbortSignal): Promise<RuntimesReply> =>
 export const getKeptModels = (signal?: AbortSignal): Promise<KeptReply> =>
   get("/api/v1/models/kept", {}, signal);
 
-export const keepModel = (of: ModelOf): Promise<KeptReply> =>
-  post("/api/v1/models/kept", of, { method: "PUT" });
+/** Always, unless hours are named. */
+export const keepModel = (model: ToKeep): Promise<KeptReply> =>
+  post("/api/v1/models/kept", model, { method: "PUT" });
 
 export const keepModelNoLonger = (of: ModelOf): Promise<KeptReply> =>
   request(`/api/v1/models/kept?${new URLSearchParams({ ...of })}`, { method: "DELETE" });
@@ -192,6 +196,10 @@ export const getHeatMap = (query: HeatMapQuery, signal?: AbortSignal): Promise<H
 
 export const getMachine = (query: MachineQuery, signal?: AbortSignal): Promise<MachineAnswer> =>
   get("/api/v1/machine", { ...query }, signal);
+
+/** From when to when each model was in a runtime's memory. */
+export const getModelStays = (query: StaysQuery, signal?: AbortSignal): Promise<ModelStays> =>
+  get("/api/v1/models/stays", { ...query }, signal);
 
 /** The machines whose samples are kept. */
 export const getHosts = (signal?: AbortSignal): Promise<KnownHosts> =>

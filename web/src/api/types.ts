@@ -69,6 +69,9 @@ export type LiveCall = Schemas["LiveCallNow"];
 export type KeptReply = Schemas["KeptModels"];
 export type KeptModel = Schemas["Kept"];
 export type ModelOf = Schemas["ModelOf"];
+export type ToKeep = Schemas["ToKeep"];
+/** The hours of some days at which a model is kept. */
+export type KeptHours = Schemas["Hours"];
 export type LiveReply = Schemas["LiveCalls"];
 /** The event `stored` of the traces' stream. */
 export type StoredTraces = Schemas["StoredTraces"];
@@ -100,6 +103,9 @@ export type DeviceUse = Omit<DeviceAnswer, "points"> & { points: DevicePoint[] }
 export type DeviceSample = Schemas["DeviceSample"];
 export type KnownHost = Schemas["KnownHost"];
 export type KnownHosts = Schemas["KnownHosts"];
+export type ModelStay = Schemas["ModelStay"];
+export type ModelStays = Schemas["ModelStays"];
+export type StaysQuery = NonNullable<operations["stays"]["parameters"]["query"]>;
 
 // ---- what the machine can do ----------------------------------------------------------------
 

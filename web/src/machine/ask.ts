@@ -1,7 +1,7 @@
 // All that the machine's page asks of the server, for one and the same stretch of time.
 
-import { getAggregate, getHosts, getMachine } from "../api/client";
-import type { Aggregation, HostSample, KnownHost, Machine } from "../api/types";
+import { getAggregate, getHosts, getMachine, getModelStays } from "../api/client";
+import type { Aggregation, HostSample, KnownHost, Machine, ModelStays } from "../api/types";
 import { rfc3339 } from "../format/time";
 import type { Stretch } from "../traces/route";
 import { filled } from "./model/devices";
@@ -20,6 +20,8 @@ export interface MachineAnswer {
   latest: HostSample | null;
   /** What was asked of the machine meanwhile. */
   calls: Aggregation;
+  /** Which models were in memory; null for another machine, whose runtimes nobody asks. */
+  stays: ModelStays | null;
   /** The machines that can be asked about. */
   hosts: KnownHost[];
 }
@@ -35,13 +37,14 @@ export async function askMachine(
   const of = host === null ? {} : { host };
   const times = { from: rfc3339(asked.fromMs * 1e6), to };
   const end = { from: rfc3339(Math.max(asked.fromMs, asked.toMs - LAST_MS) * 1e6), to };
-  const [answer, last, calls, hosts] = await Promise.all([
+  const [answer, last, calls, stays, hosts] = await Promise.all([
     getMachine({ ...of, ...times, points, top: TOP }, signal),
     getMachine({ ...of, ...end, points: LAST_POINTS, top: 1 }, signal),
     getAggregate({ ...times, of: "calls", points }, signal),
+    host === null ? getModelStays(times, signal) : null,
     getHosts(signal),
   ]);
   const machine = { ...answer, devices: answer.devices.map(filled) };
   const latest = last.mean.at(-1) ?? machine.mean.at(-1) ?? null;
-  return { asked, machine, latest, calls, hosts: hosts.hosts };
+  return { asked, machine, latest, calls, stays, hosts: hosts.hosts };
 }

@@ -11,6 +11,7 @@ let answer: (url: URL) => Response;
 
 const good = (url: URL, used = 3): Response => {
   if (url.pathname.endsWith("aggregate")) return Response.json(aggregate());
+  if (url.pathname.endsWith("stays")) return Response.json({ stays: [], is_partial: false });
   if (url.pathname.endsWith("hosts")) return Response.json({ hosts: [] });
   const mean = [hostSample(1, { memory_used_bytes: used })];
   return Response.json({ mean, peak: mean, processes: [], devices: [], step_ns: 1e9 });
@@ -49,13 +50,14 @@ describe("the machine's data", () => {
       "/api/v1/hosts",
       "/api/v1/machine",
       "/api/v1/machine",
+      "/api/v1/models/stays",
     ]);
     const timed = asked.filter((url) => !url.pathname.endsWith("hosts"));
     expect(new Set(timed.map((url) => url.searchParams.get("to"))).size).toBe(1);
     const lengths = timed.map(({ searchParams: times }) => {
       return Date.parse(times.get("to") ?? "") - Date.parse(times.get("from") ?? "");
     });
-    expect(lengths.sort((a, b) => a - b)).toEqual([5_000, 3_600_000, 3_600_000]);
+    expect(lengths.sort((a, b) => a - b)).toEqual([5_000, 3_600_000, 3_600_000, 3_600_000]);
   });
 
   it("is of the machine that is named", async () => {
@@ -64,6 +66,9 @@ describe("the machine's data", () => {
     await settled(data);
     const machines = asked.filter((url) => url.pathname.endsWith("machine"));
     expect(machines.map((url) => url.searchParams.get("host"))).toEqual(["gpu-box", "gpu-box"]);
+    // Whose runtimes nobody asks.
+    expect(asked.some((url) => url.pathname.endsWith("stays"))).toBe(false);
+    expect(data.shown?.stays).toBeNull();
   });
 
   it("has the last step where the end of the time was not looked at", async () => {
@@ -96,7 +101,7 @@ describe("the machine's data", () => {
     await data.refresh();
     await settled(data);
     expect(data.shown?.route.range).toBe("1h");
-    expect(asked).toHaveLength(8);
+    expect(asked).toHaveLength(10);
   });
 
   it("is looked at again while the page is seen, until that ends", async () => {
@@ -106,17 +111,17 @@ describe("the machine's data", () => {
     await vi.advanceTimersByTimeAsync(0);
     const end = data.follow(EMPTY_MACHINE);
     await vi.advanceTimersByTimeAsync(4_100);
-    expect(asked).toHaveLength(3 * 4);
+    expect(asked).toHaveLength(3 * 5);
     vi.spyOn(document, "hidden", "get").mockReturnValue(true);
     await vi.advanceTimersByTimeAsync(4_000);
-    expect(asked).toHaveLength(3 * 4);
+    expect(asked).toHaveLength(3 * 5);
     vi.restoreAllMocks();
     document.dispatchEvent(new Event("visibilitychange"));
     await vi.advanceTimersByTimeAsync(0);
-    expect(asked).toHaveLength(4 * 4);
+    expect(asked).toHaveLength(4 * 5);
     end();
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(asked).toHaveLength(4 * 4);
+    expect(asked).toHaveLength(4 * 5);
   });
 });
 

@@ -107,6 +107,32 @@ export const machine = {
     and: ", ",
   },
 
+  stays: {
+    title: "Models in memory",
+    hint: "looked at every 5 s",
+    head: "Model",
+    lane: (model: string, runtime: string): string => `${model} · ${runtime}`,
+    before: (moment: string): string => `before ${moment}`,
+    times: (from: string, to: string): string => `${from} – ${to}`,
+    now: "now",
+    beyond: "beyond this time",
+    lastSeen: (moment: string): string => `last seen ${moment}`,
+    atLeast: (length: string): string => `at least ${length}`,
+    context: (tokens: string): string => `context ${tokens}`,
+    here: "In memory",
+    until: (moment: string): string => `Stays until ${moment}, longer if it is called`,
+    never: "Stays until it is let go",
+    reasons: {
+      expired: "Idle until its time was up",
+      evicted: (other: string | null): string => `Pushed out by ${other ?? "another model"}`,
+      runtime_gone: "The runtime ended",
+      anew: "Loaded anew, with another context or share on the GPU",
+      unknown: "It was let go, or its time was shorter",
+      unseen: "Nobody saw it go",
+    },
+    more: (count: number): string => `${count} more model${count === 1 ? "" : "s"}`,
+  },
+
   gpus: {
     throttled: (share: string): string => `heat or power held its clock down ${share} of the time`,
     more: (count: number): string => `${count} more GPU${count === 1 ? "" : "s"}`,

@@ -106,6 +106,32 @@ export const machine: typeof en = {
     and: "、",
   },
 
+  stays: {
+    title: "メモリ上のモデル",
+    hint: "5 秒ごとに確認",
+    head: "モデル",
+    lane: (model, runtime) => `${model} · ${runtime}`,
+    before: (moment) => `${moment} 以前`,
+    times: (from, to) => `${from} – ${to}`,
+    now: "現在",
+    beyond: "この時間の後",
+    lastSeen: (moment) => `最終確認 ${moment}`,
+    atLeast: (length) => `${length}以上`,
+    context: (tokens) => `コンテキスト ${tokens}`,
+    here: "メモリにあります",
+    until: (moment) => `${moment} まで保持(呼び出しで延長)`,
+    never: "解放されるまで保持",
+    reasons: {
+      expired: "呼び出しがなく、保持時間が過ぎて解放",
+      evicted: (other) => `${other ?? "ほかのモデル"} の読み込みに押し出されて解放`,
+      runtime_gone: "ランタイムが終了",
+      anew: "コンテキスト長または GPU の割合を変えて再読み込み",
+      unknown: "解放操作、または短い保持時間の指定による解放",
+      unseen: "いつ解放されたかは不明",
+    },
+    more: (count) => `ほか ${count} 個のモデル`,
+  },
+
   gpus: {
     throttled: (share) => `時間の ${share} で、熱または電力のためクロックが抑えられました`,
     more: (count) => `ほか ${count} 個の GPU を表示`,

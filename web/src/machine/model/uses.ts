@@ -27,7 +27,11 @@ export function extraColumns(processes: readonly ProcessUse[]): { gpu: boolean; 
 }
 
 /** «10:24:03 – 10:39:02», with the day where it is another one. */
-export function seen(use: ProcessUse, nowMs: number, timeZone?: string): [string, string] {
+export function seen(
+  use: Pick<ProcessUse, "first_seen_ns" | "last_seen_ns">,
+  nowMs: number,
+  timeZone?: string,
+): [string, string] {
   const time = rowTimes(timeZone);
   const [from, to] = [time(use.first_seen_ns, nowMs), time(use.last_seen_ns, nowMs)];
   const day = from.slice(0, -8);

@@ -46,6 +46,12 @@ export function stepStretch(line: Timeline, first: number, last = first): Stretc
   };
 }
 
+/** All of the axis. */
+export const lineStretch = (line: Timeline): Stretch => ({
+  fromMs: line.fromMs,
+  toMs: line.fromMs + line.count * line.stepMs,
+});
+
 /** The step under a place (0 to 1) of the chart's width. */
 export function stepUnder(line: Timeline, share: number): number {
   return Math.min(line.count - 1, Math.max(0, Math.floor(share * line.count)));

@@ -8,7 +8,7 @@ import type { Language } from "../../i18n/language.svelte";
 import type { runtimes as Texts } from "../../i18n/en/runtimes";
 
 /** Times beyond this are Ollama's way to say «never». */
-const NEVER_MS = 365 * 86_400_000;
+export const NEVER_MS = 365 * 86_400_000;
 
 /** What it said of its work; nothing of what it did not say. */
 export function work(
@@ -41,7 +41,7 @@ export function context(model: ModelInfo, t: typeof Texts, language: Language): 
 }
 
 /** The share on the GPU where the runtime tells it and there is any. */
-export function onGpu(model: ModelInfo): number | null {
+export function onGpu(model: Pick<ModelInfo, "memory_bytes" | "gpu_bytes">): number | null {
   if (!model.memory_bytes || model.gpu_bytes === null || model.gpu_bytes === 0) return null;
   return model.gpu_bytes / model.memory_bytes;
 }

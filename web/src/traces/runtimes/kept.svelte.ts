@@ -8,7 +8,7 @@ import {
   loadModel,
   unloadModel,
 } from "../../api/client";
-import type { KeptModel, ModelOf } from "../../api/types";
+import type { KeptHours, KeptModel, ModelOf } from "../../api/types";
 
 export type ModelDeed = "keep" | "let" | "load" | "unload";
 
@@ -39,12 +39,21 @@ export class KeptModels {
     }
   }
 
-  async act(deed: ModelDeed, of: ModelOf): Promise<void> {
+  act(deed: ModelDeed, of: ModelOf): Promise<void> {
+    return this.#ask(deed, of, () => DEEDS[deed](of));
+  }
+
+  /** Keeps it at these hours from now on; null: always. */
+  keepAt(hours: KeptHours | null, of: ModelOf): Promise<void> {
+    return this.#ask("keep", of, () => keepModel({ ...of, hours }));
+  }
+
+  async #ask(deed: ModelDeed, of: ModelOf, question: () => Promise<unknown>): Promise<void> {
     if (this.busy) return;
     this.busy = { ...of, deed };
     this.failure = null;
     try {
-      await DEEDS[deed](of);
+      await question();
     } catch (error) {
       this.failure =
         error instanceof ApiFailure ? error : new ApiFailure("unexpected", String(error), 0);
