@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { ask } from "./harness/http.mjs";
 import { startReceiver } from "./harness/otlp.mjs";
-import { launch, openPage } from "./harness/browser.mjs";
-import { PATIENCE_MS, until } from "./harness/wait.mjs";
+import { launch, openAt } from "./harness/browser.mjs";
+import { until } from "./harness/wait.mjs";
 
 const HOST = "gpu-box";
 const SILENT = "old-box";
@@ -116,17 +116,7 @@ after(async () => {
   await andon?.end();
 });
 
-async function open(route, { language = "en", ...options } = {}) {
-  const { context, page, complaints } = await openPage(browser, {
-    viewport: { width: 1440, height: 900 },
-    timezoneId: "UTC",
-    ...options,
-  });
-  page.setDefaultTimeout(PATIENCE_MS);
-  await page.addInitScript((chosen) => localStorage.setItem("andon.lang", chosen), language);
-  await page.goto(andon.url + route);
-  return { context, page, complaints };
-}
+const open = (route, options) => openAt(browser, andon.url + route, options);
 
 const iso = (ms) => new Date(ms).toISOString();
 const address = (host) =>

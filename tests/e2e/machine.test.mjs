@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { startAndon } from "./harness/andon.mjs";
-import { launch, openPage } from "./harness/browser.mjs";
+import { launch, openAt } from "./harness/browser.mjs";
 import { rows } from "./harness/query.mjs";
-import { PATIENCE_MS, until } from "./harness/wait.mjs";
+import { until } from "./harness/wait.mjs";
 
 const MINUTE_MS = 60_000;
 const SECOND_NS = 1_000_000_000n;
@@ -60,17 +60,7 @@ const stepCount = () => {
 };
 
 /** A page of Andon as a reader finds it. */
-async function open(route, { language = "en", ...options } = {}) {
-  const { context, page, complaints } = await openPage(browser, {
-    viewport: { width: 1440, height: 900 },
-    timezoneId: "UTC",
-    ...options,
-  });
-  page.setDefaultTimeout(PATIENCE_MS);
-  await page.addInitScript((chosen) => localStorage.setItem("andon.lang", chosen), language);
-  await page.goto(andon.url + route);
-  return { context, page, complaints };
-}
+const open = (route, options) => openAt(browser, andon.url + route, options);
 
 async function drawn(page) {
   await page.locator("[data-chart=cpu]").waitFor();

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { startAndon } from "./harness/andon.mjs";
-import { launch, openPage } from "./harness/browser.mjs";
+import { launch, openAt } from "./harness/browser.mjs";
 import { MODEL_NAME } from "./harness/paths.mjs";
-import { PATIENCE_MS, until } from "./harness/wait.mjs";
+import { until } from "./harness/wait.mjs";
 
 /** Runtimes are asked every five seconds: one that stays for less would not be seen. */
 const KEEP_ALIVE = "8s";
@@ -31,17 +31,7 @@ const stays = async (query = "") => {
 };
 
 /** A page of Andon as a reader finds it. */
-async function open(route, { language = "en", ...options } = {}) {
-  const { context, page, complaints } = await openPage(browser, {
-    viewport: { width: 1440, height: 900 },
-    timezoneId: "UTC",
-    ...options,
-  });
-  page.setDefaultTimeout(PATIENCE_MS);
-  await page.addInitScript((chosen) => localStorage.setItem("andon.lang", chosen), language);
-  await page.goto(andon.url + route);
-  return { context, page, complaints };
-}
+const open = (route, options) => openAt(browser, andon.url + route, options);
 
 describe("a model's stay in memory", () => {
   let traceId;

@@ -1,6 +1,7 @@
 // The system's Chromium, and a page that notes everything it complains about.
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
+import { PATIENCE_MS } from "./wait.mjs";
 
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
@@ -30,6 +31,17 @@ export async function openPage(browser, options = {}) {
     if (message.type() === "error") complaints.push(`console: ${message.text()}`);
   });
   return { context, page, complaints };
+}
+
+/** The same on a wide screen, in UTC and a language of Andon's, at an address; `prepare` sees it before. */
+export async function openAt(browser, url, { language = "en", prepare, ...options } = {}) {
+  const wide = { viewport: { width: 1440, height: 900 }, timezoneId: "UTC" };
+  const opened = await openPage(browser, { ...wide, ...options });
+  opened.page.setDefaultTimeout(PATIENCE_MS);
+  await opened.page.addInitScript((chosen) => localStorage.setItem("andon.lang", chosen), language);
+  prepare?.(opened.page);
+  await opened.page.goto(url);
+  return opened;
 }
 
 /** Composes `text` with an input method, as Japanese is typed, and leaves the composition open. */
