@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench bench-diagnosis bench-timeleft bench-capacity bench-overhead fmt lint build web model deps
+.PHONY: help run test fuzz bench bench-diagnosis bench-diagnosis-peers bench-timeleft bench-capacity bench-overhead fmt lint build web model deps
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 CARGO := scripts/cargo.sh
@@ -32,6 +32,9 @@ bench: deps ## measures Andon on this machine; results in bench/RESULTS.md
 
 bench-diagnosis: deps ## makes calls slow in known ways and counts what Andon says (ARGS="--seeds 20")
 	@bench/diagnosis.sh $(ARGS)
+
+bench-diagnosis-peers: deps ## what other tools say of the same slow calls (ARGS="--seeds 1")
+	@bench/diagnosis_peers.sh $(ARGS)
 
 bench-timeleft: deps ## how far off is the time that is said to be left (ARGS="--calls 40")
 	@bench/timeleft.sh $(ARGS)

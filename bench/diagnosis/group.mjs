@@ -1,11 +1,21 @@
-// A control group of Linux around the runtime, in which it has little memory or a slow disk. Either
-// version of them; made where this user may, and without it what needs one is left out and said so.
-import { access, constants, mkdir, readFile, rmdir, stat, writeFile } from "node:fs/promises";
+// A control group of Linux around the runtime, in which it has little memory, little CPU or a slow disk.
+// Either version of them; made where this user may, and without it what needs one is left out and said so.
+import {
+  access,
+  constants,
+  mkdir,
+  readdir,
+  readFile,
+  rmdir,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const ROOT = "/sys/fs/cgroup";
 const NONE = 2n ** 63n - 4096n;
+const PERIOD_US = 100_000;
 
 async function canWrite(folder) {
   return access(folder, constants.W_OK).then(
@@ -27,6 +37,20 @@ async function disk(file) {
   return isPart ? (await readFile(`${of}/../dev`, "utf8")).trim() : `${major}:${minor}`;
 }
 
+const NAME = "andon-bench-";
+
+/** Groups of runs that were broken off: nobody is left to make them go. */
+async function clear(parent) {
+  const names = (await readdir(parent)).filter((name) => name.startsWith(NAME));
+  for (const name of names) {
+    const runs = await access(`/proc/${name.slice(NAME.length)}`).then(
+      () => true,
+      () => false,
+    );
+    if (!runs) await rmdir(path.join(parent, name)).catch(() => {});
+  }
+}
+
 export class Group {
   #folders;
 
@@ -37,18 +61,21 @@ export class Group {
 
   /** `null` where none can be made. */
   static async make() {
-    const name = `andon-bench-${process.pid}`;
+    const name = `${NAME}${process.pid}`;
     const second = await readFile(`${ROOT}/cgroup.subtree_control`, "utf8").catch(() => null);
     if (second !== null) {
-      const has = ["memory", "io"].every((it) => second.split(/\s+/).includes(it));
+      const has = ["memory", "io", "cpu"].every((it) => second.split(/\s+/).includes(it));
       if (!has || !(await canWrite(ROOT))) return null;
+      await clear(ROOT);
       const folder = path.join(ROOT, name);
       await mkdir(folder);
-      return new Group({ memory: folder, io: folder }, true);
+      return new Group({ memory: folder, io: folder, cpu: folder }, true);
     }
-    const folders = { memory: `${ROOT}/memory/${name}`, io: `${ROOT}/blkio/${name}` };
+    const of = (controller) => path.join(ROOT, controller, name);
+    const folders = { memory: of("memory"), io: of("blkio"), cpu: of("cpu") };
     for (const folder of Object.values(folders)) {
       if (!(await canWrite(path.dirname(folder)))) return null;
+      await clear(path.dirname(folder));
       await mkdir(folder);
     }
     return new Group(folders, false);
@@ -91,6 +118,24 @@ export class Group {
       ? ["io.max", `${of} rbps=${most ?? "max"}`]
       : ["blkio.throttle.read_bps_device", `${of} ${most ?? 0}`];
     await writeFile(path.join(this.#folders.io, name), text);
+  }
+
+  /** No more CPU time than `cores` are worth; `null`: as much as there is. */
+  async limitCpu(cores) {
+    const folder = this.#folders.cpu;
+    const quota = cores === null ? null : Math.round(cores * PERIOD_US);
+    if (this.isSecond) {
+      return writeFile(path.join(folder, "cpu.max"), `${quota ?? "max"} ${PERIOD_US}`);
+    }
+    await writeFile(path.join(folder, "cpu.cfs_period_us"), String(PERIOD_US));
+    await writeFile(path.join(folder, "cpu.cfs_quota_us"), String(quota ?? -1));
+  }
+
+  /** Whether its memory rather goes to swap than what can be read from a file again. */
+  async preferSwap(does) {
+    // The second version has no such setting for a group.
+    if (this.isSecond) return;
+    await writeFile(path.join(this.#folders.memory, "memory.swappiness"), does ? "100" : "60");
   }
 
   /** When nothing is in it any more. */

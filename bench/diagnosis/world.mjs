@@ -2,7 +2,6 @@
 // wrong; and calls whose diagnosis is read back.
 import { execFile, spawn } from "node:child_process";
 import { appendFile, copyFile, stat } from "node:fs/promises";
-import net from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -12,6 +11,8 @@ import { BINARY, MODEL, MODEL_NAME } from "../../tests/e2e/harness/paths.mjs";
 import { freePort, Program } from "../../tests/e2e/harness/process.mjs";
 import { until } from "../../tests/e2e/harness/wait.mjs";
 import { Group } from "./group.mjs";
+import { Relay, Slots } from "./relay.mjs";
+import { whyNoSwap } from "./swap.mjs";
 
 const WORDS =
   "lantern river stone cloud paper garden winter market signal bridge candle forest".split(" ");
@@ -34,46 +35,19 @@ export function random(seed) {
   };
 }
 
-/** Hands bytes on in both directions, each of them late by `delayMs`. */
-class Relay {
-  delayMs = 0;
-
-  static async start(port) {
-    const relay = new Relay();
-    relay.server = net.createServer((client) => {
-      const runtime = net.connect(port, "127.0.0.1");
-      relay.#pass(client, runtime);
-      relay.#pass(runtime, client);
-    });
-    await new Promise((resolve) => relay.server.listen(0, "127.0.0.1", resolve));
-    relay.port = relay.server.address().port;
-    return relay;
-  }
-
-  #pass(from, to) {
-    // In the order in which it came, though the delay may change meanwhile.
-    let last = Promise.resolve();
-    const after = (then) => {
-      const until = Date.now() + this.delayMs;
-      last = last.then(() => sleep(Math.max(0, until - Date.now()))).then(then);
-    };
-    from.on("data", (bytes) => after(() => to.write(bytes)));
-    from.on("end", () => after(() => to.end()));
-    from.on("error", () => to.destroy());
-    from.on("close", () => after(() => to.destroy()));
-  }
-
-  end() {
-    this.server.close();
-  }
-}
-
 export class World {
-  hogs = [];
+  /** Calls by now. */
+  asked = 0;
+  modelName = MODEL_NAME;
 
-  /** `options`: flags of Andon. */
-  static async start(options = {}) {
-    const world = new World();
+  /** The port that the network before the runtime leads to. */
+  get door() {
+    return this.port;
+  }
+
+  /** `options`: flags of Andon; `setup`: what the world itself is made with. */
+  static async start(options = {}, setup = {}) {
+    const world = Object.assign(new this(), setup);
     world.folder = await temporaryFolder();
     world.other = path.join(world.folder, "other.gguf");
     await copyFile(MODEL, world.other);
@@ -84,9 +58,10 @@ export class World {
     await copyFile(MODEL, world.model);
     world.modelBytes = (await stat(MODEL)).size;
     world.group = await Group.make();
+    world.noSwap = await whyNoSwap(world.folder);
     world.port = await freePort();
     await world.startRuntime();
-    world.relay = await Relay.start(world.port);
+    world.relay = await Relay.start(world.door);
     world.andon = await startAndon({
       options: {
         runtime: `http://127.0.0.1:${world.relay.port}`,
@@ -97,13 +72,13 @@ export class World {
         ...options,
       },
     });
+    // A proxy of the app, before Andon.
+    world.front = await Relay.start(Number(new URL(world.andon.captureUrl).port));
     return world;
   }
 
   async startRuntime() {
-    const args = ["runtime", `--listen=127.0.0.1:${this.port}`, `--model=${this.model}`];
-    const all = [...args, `--model=${this.other}`];
-    this.runtime = new Program(BINARY, all, { cwd: this.folder, env: environment() });
+    this.runtime = await this.#runtimeAt(this.port);
     await this.group?.add(this.runtime.pid);
     await this.runtime.until("the runtime answers", async () => {
       const list = await ask(`http://127.0.0.1:${this.port}/api/tags`);
@@ -111,6 +86,34 @@ export class World {
       this.otherName = names.find((name) => name !== MODEL_NAME);
       return names.length === 2;
     });
+  }
+
+  #runtimeAt(port) {
+    const args = ["runtime", `--listen=127.0.0.1:${port}`, `--model=${this.model}`];
+    const all = [...args, `--model=${this.other}`];
+    return new Program(BINARY, all, { cwd: this.folder, env: environment() });
+  }
+
+  /** For the time of `during`, the runtime's address answers two questions at a time. */
+  async withTwoSlots(during) {
+    const port = await freePort();
+    const second = this.#runtimeAt(port);
+    const url = `http://127.0.0.1:${port}/api/chat`;
+    const messages = [{ role: "user", content: "1" }];
+    let slots;
+    try {
+      // Loaded before, so that its load is no part of what is measured.
+      await second.until("the second runtime answers", async () => {
+        return (await ask(url, { json: { model: MODEL_NAME, messages } })).status === 200;
+      });
+      slots = await Slots.start(this.port, port);
+      this.relay.leadTo(slots.port);
+      return await during();
+    } finally {
+      this.relay.leadTo(this.port);
+      slots?.end();
+      await second.end();
+    }
   }
 
   async killRuntime() {
@@ -125,9 +128,20 @@ export class World {
       const running = await ask(`http://127.0.0.1:${this.port}/api/ps`);
       return running.json.models.length === 0;
     });
+    await this.dropFile();
+  }
+
+  /** Lets the kernel forget what it has read of the model's file. */
+  async dropFile() {
     // What dd's manual has for it.
     const nothing = [`of=${this.model}`, "oflag=nocache", "conv=notrunc,fdatasync", "count=0"];
     await promisify(execFile)("dd", nothing);
+  }
+
+  /** The model is loaded, and what the kernel has of its file counts as the group's. */
+  async holdModel(random) {
+    await this.forgetModel();
+    await this.call({ content: random.words(50), keep_alive: "5m" });
   }
 
   async restartRuntime() {
@@ -146,42 +160,51 @@ export class World {
     };
   }
 
-  /** One captured call; what Andon says of it, with the runtime's own figures. */
-  async call({ content, model = MODEL_NAME, tokens = 24, system, options = {}, headers, ...more }) {
+  /** A question as the runtime understands it: where it goes, and what. */
+  request({ content, model = this.modelName, tokens = 24, system, options = {}, ...more }) {
     const messages = [{ role: "user", content }];
     if (system) messages.unshift({ role: "system", content: system });
     const body = { model, messages, stream: false, ...more };
     body.options = { num_predict: tokens, seed: 1, ...options };
-    const answer = await ask(`${this.andon.captureUrl}/api/chat`, { json: body, headers });
-    return this.explained(answer.headers["x-trace-id"], answer.json);
+    return { path: "/api/chat", body };
+  }
+
+  /** One captured call; what Andon says of it, with the runtime's own figures. */
+  async call({ url = this.andon.captureUrl, headers, ...question }) {
+    this.asked += 1;
+    const number = this.asked;
+    const { path: route, body } = this.request(question);
+    const answer = await ask(url + route, { json: body, headers });
+    return { ...(await this.explained(answer.headers["x-trace-id"], answer.json)), number };
   }
 
   /**
    * A question as an app asks it that tells OpenTelemetry: it works for `beforeMs`, calls the model, works
-   * for `afterMs`, and its clock is `skewMs` off ours.
+   * for `afterMs`, and its clock is `skewMs` off ours. With `url` it calls the model there, and tells how
+   * long it waited for that.
    */
   async ofApp(random, { beforeMs = 0, afterMs = 0, skewMs = 0, ...call }) {
     const hex = (digits) =>
       Array.from({ length: digits }, () => random.whole(0, 15).toString(16)).join("");
-    const [traceId, spanId] = [hex(32), hex(16)];
+    const [traceId, spanId, clientId] = [hex(32), hex(16), hex(16)];
+    const time = (ms) => String(BigInt(Math.round(ms + skewMs)) * 1_000_000n);
+    const span = (name, kind, began) => {
+      const [startTimeUnixNano, endTimeUnixNano] = [time(began), time(Date.now())];
+      return { traceId, spanId, name, kind, startTimeUnixNano, endTimeUnixNano };
+    };
     const began = Date.now();
     await sleep(beforeMs);
-    const headers = { traceparent: `00-${traceId}-${spanId}-01` };
+    const asked = Date.now();
+    const caller = call.url ? clientId : spanId;
+    const headers = { traceparent: `00-${traceId}-${caller}-01` };
     const said = await this.call({ ...call, headers });
+    const client = { ...span("POST", 3, asked), spanId: clientId, parentSpanId: spanId };
     await sleep(afterMs);
-    const time = (ms) => String(BigInt(Math.round(ms + skewMs)) * 1_000_000n);
-    const span = {
-      traceId,
-      spanId,
-      name: "POST /ask",
-      kind: 2,
-      startTimeUnixNano: time(began),
-      endTimeUnixNano: time(Date.now()),
-    };
+    const spans = [span("POST /ask", 2, began), ...(call.url ? [client] : [])];
     const attributes = ["service.name", "host.name"].map((key) => {
       return { key, value: { stringValue: "shop" } };
     });
-    const json = { resourceSpans: [{ resource: { attributes }, scopeSpans: [{ spans: [span] }] }] };
+    const json = { resourceSpans: [{ resource: { attributes }, scopeSpans: [{ spans }] }] };
     await ask(`${this.andon.otlpUrl}/v1/traces`, { json });
     return this.explained(traceId, said.figures);
   }
@@ -197,6 +220,7 @@ export class World {
   async end() {
     await this.andon.end();
     this.relay.end();
+    this.front.end();
     await this.runtime.end();
     await this.group?.end();
   }
