@@ -121,6 +121,7 @@ impl Keeper {
             // A full batch was not all: whoever pauses now falls behind.
             let is_all = observations.len() < BATCH;
             self.store(observations);
+            recorded.done();
             drop(recorded);
             if !stopped && is_all {
                 tokio::time::sleep(GATHER).await;
@@ -144,6 +145,7 @@ impl Keeper {
                 };
                 let Some(observations) = observations else { return };
                 self.store(observations);
+                recorded.done();
             }
         }
     }

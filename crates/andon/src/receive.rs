@@ -12,10 +12,11 @@ use std::{
     pin::Pin,
     sync::Arc,
     thread,
+    time::Duration,
 };
 
 use andon_api::{Access, ReceivePort};
-use andon_gateway::{Denied, Door};
+use andon_gateway::{Denied, Door, Recorder};
 use andon_model::HostSample;
 use andon_privacy::Protector;
 use andon_receive::{
@@ -41,6 +42,10 @@ use crate::{
 /// Reading and protecting is work: it has threads of its own, beside that of the calls.
 const THREADS: usize = 2;
 
+/// An app may tell of a call sooner than it is counted where Andon saw it, which gives way to whoever
+/// answers one; after so long the two may both count.
+const LONGEST_WAIT_FOR_OWN: Duration = Duration::from_millis(500);
+
 /// Requests' samples of other machines that wait to be kept; beyond these they are left out.
 pub(crate) const MOST_MEASURED: usize = 64;
 
@@ -49,11 +54,18 @@ pub(crate) struct Keeper {
     pub(crate) judge: Judge,
     pub(crate) protector: Protector,
     pub(crate) store: Arc<dyn Store>,
+    /// Andon's own calls come by it.
+    pub(crate) recorder: Recorder,
     /// Takes the samples of other machines, for which no sender waits.
     pub(crate) measured: mpsc::Sender<Vec<HostSample>>,
 }
 
 impl Keep for Keeper {
+    fn counted(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let recorder = self.recorder.clone();
+        Box::pin(async move { recorder.caught_up(LONGEST_WAIT_FOR_OWN).await })
+    }
+
     fn keep(&self, mut batch: Batch) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>> {
         let hosts = std::mem::take(&mut batch.hosts);
         if !hosts.is_empty() && self.measured.try_send(hosts).is_err() {

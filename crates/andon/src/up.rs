@@ -221,6 +221,7 @@ impl House {
             judge,
             protector: protector.clone(),
             store: Arc::clone(&store),
+            recorder: recorder.clone(),
             measured,
         };
         let intake =

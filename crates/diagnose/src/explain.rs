@@ -16,6 +16,9 @@ use crate::{
 /// So much outside of the model is the app's own time.
 const APP_SHARE: f64 = 0.6;
 const APP_LEAST_NS: u64 = 300_000_000;
+/// So much between an app's own request and the call that came of it is the way's.
+const WAY_SHARE: f64 = 0.25;
+const WAY_LEAST_NS: u64 = 300_000_000;
 /// Longest text of a failure that a sentence quotes, in characters.
 const MOST_QUOTED: usize = 200;
 
@@ -230,7 +233,15 @@ impl<'a> Whole<'a> {
         }
         let call = self.call();
         let diagnosis = call.map_or_else(Diagnosis::none, of_call);
-        let (app, cost) = (self.app_ns(), diagnosis.findings.first().map_or(0, |main| main.ns));
+        let (way, cost) = (self.way_ns(), diagnosis.findings.first().map_or(0, |main| main.ns));
+        let app = self.app_ns().saturating_sub(way);
+        let is_the_way =
+            way as f64 >= self.total_ns as f64 * WAY_SHARE && way >= WAY_LEAST_NS && way > cost;
+        if is_the_way && way > app {
+            let mut findings = diagnosis.findings;
+            findings.insert(0, Finding::new(Cause::Network, None, way));
+            return (Diagnosis { cause: Cause::Network, confidence: 0.8, findings }, call);
+        }
         let is_apps = app as f64 >= self.total_ns as f64 * APP_SHARE
             && app >= APP_LEAST_NS
             && app > cost
@@ -254,6 +265,17 @@ impl<'a> Whole<'a> {
             until = until.max(end);
         }
         self.total_ns.saturating_sub(in_calls)
+    }
+
+    /// Time in which an app waited for its own request and the call that came of it did not run: a proxy
+    /// between the two, or a network.
+    fn way_ns(&self) -> u64 {
+        let of = |call: &&Span| {
+            let request = call.parent_id.and_then(|id| self.find(id))?;
+            let is_request = request.kind == SpanKind::Client && !is_call(request);
+            is_request.then(|| request.duration_ns.saturating_sub(call.duration_ns))
+        };
+        total(self.calls.iter().filter_map(of))
     }
 
     /// The span that took most time by itself, outside of calls to models.

@@ -37,6 +37,8 @@ struct Look {
     others: f64,
     busiest: Option<(Arc<str>, f64)>,
     runtime_rss: u64,
+    /// Share of the time that a limit held the runtime back, or ourselves where nothing is known of it.
+    throttled: Option<f64>,
 }
 
 /// A stretch of time, averaged.
@@ -73,9 +75,12 @@ impl Machine {
         }
         let is = |process: &&ProcessSample, role| process.role.as_deref() == Some(role);
         let of_others = || processes.iter().filter(|it| !is(it, RUNTIME) && !is(it, ANDON));
+        let of_runtimes = processes.iter().filter(|it| is(it, RUNTIME));
+        let throttled = of_runtimes.filter_map(|it| it.cpu_throttled).reduce(f64::max);
         let busiest = of_others().max_by(|a, b| a.cpu_cores.total_cmp(&b.cpu_cores));
         self.looks.push_back(Look {
             time_ns: host.time_ns,
+            throttled: throttled.or(host.cpu_throttled),
             host: host.clone(),
             others: of_others().map(|process| process.cpu_cores).sum(),
             busiest: busiest.map(|process| (Arc::from(process.name.as_str()), process.cpu_cores)),
@@ -188,7 +193,7 @@ impl Sums {
         sum.others += look.others * weight;
         sum.memory_used = host.memory_used_bytes;
         sum.memory_total = host.memory_total_bytes;
-        self.throttled.add(host.cpu_throttled, weight);
+        self.throttled.add(look.throttled, weight);
         self.memory_pressure.add(host.memory_pressure, weight);
         self.io_pressure.add(host.io_pressure, weight);
         self.swap_in.add(host.swap_in_bytes_per_s, weight);

@@ -6,6 +6,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
+use std::time::Duration;
 
 use andon_model::{Observation, RawText};
 use tokio::sync::{Notify, mpsc};
@@ -15,6 +16,8 @@ const SPAN_BYTES: usize = 512;
 
 /// In a flood, help is called for at every so manyth span.
 const CALL_EVERY: usize = 64;
+/// While somebody waits for what was recorded.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Bounds of what may wait to be protected and stored.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +65,7 @@ pub struct Recorder {
 pub struct Recorded {
     receiver: mpsc::Receiver<Waiting>,
     shared: Arc<Shared>,
+    taken: u64,
 }
 
 struct Waiting {
@@ -95,6 +99,9 @@ struct Shared {
     unreadable: AtomicU64,
     texts_cut: AtomicU64,
     flooded: Notify,
+    /// Spans that found a place, and how many of these have been taken care of.
+    sent: AtomicU64,
+    done: AtomicU64,
 }
 
 impl Recorder {
@@ -108,8 +115,10 @@ impl Recorder {
             unreadable: AtomicU64::new(0),
             texts_cut: AtomicU64::new(0),
             flooded: Notify::new(),
+            sent: AtomicU64::new(0),
+            done: AtomicU64::new(0),
         });
-        (Self { sender, shared: Arc::clone(&shared) }, Recorded { receiver, shared })
+        (Self { sender, shared: Arc::clone(&shared) }, Recorded { receiver, shared, taken: 0 })
     }
 
     /// Hands a finished span on, or drops and counts it.
@@ -134,12 +143,25 @@ impl Recorder {
         if !fits || self.sender.try_send(Waiting { seen, bytes }).is_err() {
             shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             shared.queue_full.fetch_add(1, Ordering::Relaxed);
+        } else {
+            shared.sent.fetch_add(1, Ordering::Relaxed);
         }
         // Not at each call: whoever helps is awake by then.
         let waiting = self.waiting();
         if waiting >= shared.config.flood && waiting.is_multiple_of(CALL_EVERY) {
             self.call_for_help();
         }
+    }
+
+    /// Waits until what was recorded before now has been taken care of, and no longer than `limit`.
+    pub async fn caught_up(&self, limit: Duration) {
+        let sent = self.shared.sent.load(Ordering::Relaxed);
+        let reached = async {
+            while self.shared.done.load(Ordering::Acquire) < sent {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let _ = tokio::time::timeout(limit, reached).await;
     }
 
     /// Spans that wait to be taken.
@@ -187,12 +209,18 @@ impl Recorded {
         self.receiver.close();
     }
 
+    /// What was taken has been taken care of.
+    pub fn done(&self) {
+        self.shared.done.store(self.taken, Ordering::Release);
+    }
+
     /// All that waits now, at least one, at most `most`; `None` once every recorder is gone.
     pub async fn next(&mut self, most: usize) -> Option<Vec<Observation>> {
         let mut waiting = Vec::new();
         if self.receiver.recv_many(&mut waiting, most).await == 0 {
             return None;
         }
+        self.taken += waiting.len() as u64;
         let bytes = waiting.iter().map(|one| one.bytes).sum();
         self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         Some(waiting.into_iter().filter_map(|one| self.shared.read(one.seen)).collect())
@@ -240,6 +268,22 @@ mod tests {
         }
         assert_eq!(recorder.drop_counts().queue_full, 3);
         assert_eq!(recorded.next(10).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn whoever_counts_calls_waits_until_those_of_before_are_taken_care_of() {
+        let (recorder, mut recorded) = Recorder::new(RecorderConfig::default());
+        let limit = Duration::from_secs(3_600);
+        recorder.caught_up(limit).await;
+        recorder.record(Span::new(TraceId::random(), "s", "n").into());
+        // Not for ever.
+        recorder.caught_up(10 * LOOK_AGAIN).await;
+        recorded.next(10).await.unwrap();
+        let waiting = tokio::spawn(async move { recorder.caught_up(limit).await });
+        tokio::time::sleep(10 * LOOK_AGAIN).await;
+        assert!(!waiting.is_finished(), "taken is not yet taken care of");
+        recorded.done();
+        waiting.await.unwrap();
     }
 
     #[tokio::test]

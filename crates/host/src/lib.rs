@@ -31,6 +31,7 @@ mod processes;
 mod rates;
 mod role;
 mod sampler;
+mod throttling;
 
 pub use bandwidth::memory_bytes_per_s;
 pub use cgroup::CgroupLimits;

@@ -15,6 +15,7 @@ use crate::files::{FileReader, ProcessPath, Roots};
 use crate::parse::{ProcessStat, Traffic, process_io, process_stat};
 use crate::rates::Elapsed;
 use crate::role::{self, ROLE_ANDON, ROLE_RUNTIME};
+use crate::throttling::Throttling;
 
 /// Processes looked at in one sample; what is beyond is counted, not read.
 const MAX_PROCESSES: usize = 8192;
@@ -72,6 +73,10 @@ struct Process {
     rss_bytes: u64,
     threads: u32,
     io: Option<(Instant, Traffic)>,
+    /// Of a runtime.
+    throttling: Throttling,
+    /// The look at which its groups are to be found (again).
+    groups_at: u64,
     reported: Option<Reported>,
     first_look: u64,
     look: u64,
@@ -290,6 +295,8 @@ impl Processes {
             rss_bytes: 0,
             threads: 0,
             io: None,
+            throttling: Throttling::default(),
+            groups_at: self.look,
             reported: None,
             first_look: self.look,
             look: self.look,
@@ -366,6 +373,16 @@ impl Processes {
             .and_then(process_io)
             .map(|traffic| (look.at, traffic));
         let process = self.known.get_mut(&pid)?;
+        let mut cpu_throttled = None;
+        if role == Some(ROLE_RUNTIME) {
+            if process.groups_at <= self.look {
+                // It may be moved to another one.
+                process.groups_at = self.look + DESCRIBE_EVERY_LOOKS;
+                let groups = self.path.with(pid, "cgroup", |path| reader.read_text(path));
+                process.throttling.find(groups.unwrap_or_default(), &self.roots);
+            }
+            cpu_throttled = process.throttling.look(reader);
+        }
         let io_before = std::mem::replace(&mut process.io, io);
         let rates = io_before.zip(io).map(|((before, old), (at, new))| {
             let elapsed = Elapsed::new(at.saturating_duration_since(before));
@@ -389,6 +406,7 @@ impl Processes {
             read_bytes_per_s: rates.map(|(read, _)| read),
             write_bytes_per_s: rates.map(|(_, written)| written),
             major_faults_per_s: process.major_faults_per_s,
+            cpu_throttled,
             gpu_memory_bytes: look.gpu_memory.get(&pid).copied(),
             host: None,
         })

@@ -79,6 +79,10 @@ pub struct ProcessSample {
     /// that did not stay in memory, for example.
     #[serde(default)]
     pub major_faults_per_s: Option<f64>,
+    /// Share of the scheduler's periods in which a limit on CPU time held it back, 0 to 1: of its
+    /// container, or its service. Of a runtime only, and unknown where nothing limits it.
+    #[serde(default)]
+    pub cpu_throttled: Option<f64>,
     /// Held by it on all GPUs together; unknown without NVIDIA's driver, or where that does not tell.
     #[serde(default)]
     pub gpu_memory_bytes: Option<u64>,

@@ -157,7 +157,7 @@ fn are_one(a: &str, b: &str) -> bool {
 }
 
 /// Whether a span is one call of a model, and not something around calls.
-fn is_call(span: &Span) -> bool {
+pub(crate) fn is_call(span: &Span) -> bool {
     matches!(span.llm_kind, Some(LlmKind::Llm | LlmKind::Embedding) | None)
         && (span.input_tokens.is_some() || span.output_tokens.is_some())
 }

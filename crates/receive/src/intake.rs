@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     body::{BodyLimits, Room},
-    counted::CountedCalls,
+    counted::{CountedCalls, is_call},
     otlp::{Machines, Places},
     sampling::{Sampling, SamplingRules},
 };
@@ -62,6 +62,12 @@ pub trait Keep: Send + Sync + 'static {
     /// Resolves when all of it is durable. After an error some of it may be; the same ids sent again
     /// make no duplicates.
     fn keep(&self, batch: Batch) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
+
+    /// Resolves when the calls that Andon saw itself before now are known to be counted, or are not to be
+    /// waited for.
+    fn counted(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// Told of what is not to be kept: errors of spans that are may quote its texts.
     fn leave_out(&self, _batch: &Batch) {}
@@ -246,6 +252,9 @@ impl Intake {
             if batch.is_empty() {
                 return Ok(());
             }
+        }
+        if batch.spans.iter().any(|seen| is_call(&seen.span)) {
+            self.keep.counted().await;
         }
         self.counted.settle(&mut batch.spans);
         let spans = batch.spans.len() as u64;

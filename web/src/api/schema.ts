@@ -2076,6 +2076,12 @@ export interface components {
              */
             cpu_cores: number;
             /**
+             * Format: double
+             * @description Share of the scheduler's periods in which a limit on CPU time held it back, 0 to 1: of its
+             *     container, or its service. Of a runtime only, and unknown where nothing limits it.
+             */
+            cpu_throttled?: number | null;
+            /**
              * Format: int64
              * @description Held by it on all GPUs together; unknown without NVIDIA's driver, or where that does not tell.
              */

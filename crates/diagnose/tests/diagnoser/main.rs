@@ -6,8 +6,8 @@ mod world;
 
 use andon_diagnose::{Diagnoser, Diagnosis, Fact, Language, explain};
 use andon_model::{
-    Cause, HostSample, LlmKind, ModelEvent, ModelEventKind, Span, SpanKind, Status, Timings,
-    TraceId, UnloadReason,
+    Cause, HostSample, LlmKind, ModelEvent, ModelEventKind, ProcessSample, Span, SpanId, SpanKind,
+    Status, Timings, TraceId, UnloadReason,
 };
 
 use proptest::prelude::*;
@@ -244,6 +244,31 @@ fn slow_tokens_are_explained_by_what_strained_the_machine() {
     assert_eq!(cause(&world.ask(slow)), Cause::Unknown);
 }
 
+/// In a container, or as a service with a quota, while Andon has none.
+#[test]
+fn a_limit_on_the_runtime_s_own_cpu_time_is_seen_at_its_process() {
+    let told = |role: Option<&str>, share| {
+        let world = World::warm();
+        let mut span = Ask { slow: 3.0, ..Ask::default() }.span(world.now);
+        for time_ns in (world.now..span.end_ns() + S).step_by(S as usize) {
+            let host = HostSample { time_ns, cpu_count: 4, ..HostSample::default() };
+            let held = ProcessSample {
+                role: role.map(str::to_owned),
+                cpu_throttled: Some(share),
+                ..process("ollama", 0.2, time_ns)
+            };
+            world.diagnoser.note(&host, &[held]);
+        }
+        world.diagnoser.judge(&mut span, Vec::new);
+        span
+    };
+    let throttled = told(Some("runtime"), 0.9);
+    assert_eq!(cause(&throttled), Cause::Throttled);
+    assert!(facts(&throttled).contains(&Fact::Throttled { share: 0.9 }));
+    assert_eq!(cause(&told(Some("runtime"), 0.02)), Cause::Unknown);
+    assert_eq!(cause(&told(None, 0.9)), Cause::Unknown, "somebody else's limit");
+}
+
 #[test]
 fn the_machine_here_says_nothing_of_a_runtime_elsewhere() {
     let mut world = World::warm();
@@ -383,6 +408,15 @@ fn time_outside_of_the_model_is_the_app_s() {
     call.trace_id = root.trace_id;
     call.parent_id = Some(root.span_id);
     let call = world.see(call, |_| {}, &[]);
+    // The app's own request took as long: it waited for what is between it and the model.
+    let mut request = root.clone();
+    (request.span_id, request.parent_id) = (SpanId::random(), Some(root.span_id));
+    (request.kind, request.duration_ns) = (SpanKind::Client, 19 * S);
+    let mut behind = call.clone();
+    behind.parent_id = Some(request.span_id);
+    let way = request.duration_ns - behind.duration_ns;
+    let said = explain(&[root.clone(), request, behind], Language::English);
+    assert_eq!((said.cause, said.causes[0].ns), (Cause::Network, way));
     let said = explain(&[root, call], Language::English);
     assert_eq!(said.cause, Cause::SlowApp);
     assert!(said.sentence.contains("in web"), "{}", said.sentence);

@@ -104,20 +104,8 @@ impl World {
             };
             machine(&mut host);
             let seen = processes.iter().map(|(name, cores, role)| ProcessSample {
-                time_ns: self.now,
-                pid: 1,
-                started_ns: 1,
-                name: (*name).to_owned(),
-                command: (*name).to_owned(),
                 role: role.map(str::to_owned),
-                cpu_cores: *cores,
-                rss_bytes: 1 << 20,
-                threads: 1,
-                read_bytes_per_s: None,
-                write_bytes_per_s: None,
-                major_faults_per_s: None,
-                gpu_memory_bytes: None,
-                host: None,
+                ..process(name, *cores, self.now)
             });
             self.diagnoser.note(&host, &seen.collect::<Vec<_>>());
             self.now += S;
@@ -126,6 +114,26 @@ impl World {
         self.diagnoser.judge(&mut span, Vec::new);
         self.now = self.now.max(end);
         span
+    }
+}
+
+pub(crate) fn process(name: &str, cpu_cores: f64, time_ns: u64) -> ProcessSample {
+    ProcessSample {
+        time_ns,
+        pid: 1,
+        started_ns: 1,
+        name: name.to_owned(),
+        command: name.to_owned(),
+        role: None,
+        cpu_cores,
+        rss_bytes: 1 << 20,
+        threads: 1,
+        read_bytes_per_s: None,
+        write_bytes_per_s: None,
+        major_faults_per_s: None,
+        gpu_memory_bytes: None,
+        cpu_throttled: None,
+        host: None,
     }
 }
 

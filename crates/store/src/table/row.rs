@@ -267,6 +267,7 @@ columns! {
     major_faults_per_s: Float,
     gpu_memory_bytes: Number,
     host: Word,
+    cpu_throttled: Float,
 }
 
 columns! {
@@ -406,6 +407,7 @@ fn blank_process() -> ProcessSample {
         write_bytes_per_s: None,
         major_faults_per_s: None,
         gpu_memory_bytes: None,
+        cpu_throttled: None,
         host: None,
     }
 }

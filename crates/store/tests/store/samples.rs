@@ -128,6 +128,7 @@ fn process(time_s: u64, pid: u32) -> ProcessSample {
         write_bytes_per_s: None,
         major_faults_per_s: None,
         gpu_memory_bytes: None,
+        cpu_throttled: None,
         host: None,
     }
 }

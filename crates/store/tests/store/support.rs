@@ -116,6 +116,7 @@ pub(crate) fn processes(time_s: u64, count: u32) -> Record {
         write_bytes_per_s: Some(2.5),
         major_faults_per_s: None,
         gpu_memory_bytes: None,
+        cpu_throttled: None,
         host: None,
     };
     Record::Processes((1..=count).map(sample).collect())
