@@ -9,7 +9,8 @@
 //! What a newcomer gets wrong: inside a cgroup with a limit below the machine's (a container),
 //! [`HostSample`](andon_model::HostSample) describes the *cgroup* in that respect. `cpu_count`
 //! and `cpu_busy_cores` belong together, and so do `memory_total_bytes` and `memory_used_bytes`;
-//! disks, network, swap, steal, faults and parts stay the machine's. Only cgroup v2 is looked at.
+//! disks, network, swap, steal, faults and parts stay the machine's. Only cgroup v2 is looked at for
+//! that; what holds a runtime back is known of either version.
 //!
 //! Rates come from the monotonic clock, so a wall clock that jumps bends the time stamps but
 //! never a rate.
