@@ -52,9 +52,15 @@ export const LOADS = {
   },
 
   async "out of memory"(world, random) {
-    await world.forgetModel();
-    await world.group.limitMemory((await world.group.memory()) + random.between(2, 10) * 1e6);
-    const said = await world.call(ordinary(random));
+    let said;
+    // A limit that the model just survives ends nobody: then a lower one.
+    for (let room = random.between(2, 10) * 1e6; !world.runtime.ended && room > 1e5; room /= 2) {
+      await world.group.limitMemory(null);
+      await world.forgetModel();
+      await world.group.limitMemory((await world.group.memory()) + room);
+      said = await world.call(ordinary(random));
+      await sleep(200);
+    }
     await world.group.limitMemory(null);
     await world.restartRuntime();
     await world.call(ordinary(random));

@@ -254,7 +254,7 @@ pub(crate) enum QueryFormat {
 
 #[derive(Args)]
 pub(crate) struct ExportArgs {
-    /// spans, contents, evaluations, traces, hosts or processes
+    /// spans, contents, evaluations, traces, hosts, processes, metrics, devices or model_events
     #[arg(long, default_value = "spans", value_name = "TABLE", value_parser = table)]
     pub(crate) table: Table,
     #[arg(long, default_value = "jsonl")]
