@@ -316,13 +316,10 @@ impl Newest {
 
 /// The models of a runtime, and whether it computes on this machine.
 fn known_models(state: &ApiState, runtime: Option<&str>) -> (Vec<DiscoveredModel>, bool) {
-    let named = state.0.runtimes.iter().find_map(|watched| {
-        let ready = watched.catalog.target().state().ready?;
-        (Some(ready.name.as_str()) == runtime).then_some((&watched.catalog, ready.authority))
-    });
-    named.map_or_else(Default::default, |(catalog, authority)| {
-        (catalog.models().to_vec(), is_loopback(&authority))
-    })
+    let Some((catalog, info)) = runtime.and_then(|name| state.runtime(name)) else {
+        return Default::default();
+    };
+    (catalog.models().to_vec(), is_loopback(&info.authority))
 }
 
 fn is_loopback(authority: &str) -> bool {

@@ -35,7 +35,7 @@ use std::{sync::Arc, time::Instant};
 
 use andon_connect::Place;
 use andon_diagnose::Diagnoser;
-use andon_gateway::{LiveCalls, ModelKeeper, Recorder, Route, RuntimeCatalog};
+use andon_gateway::{LiveCalls, ModelKeeper, Recorder, Route, RuntimeCatalog, RuntimeInfo};
 use andon_model::Policy;
 use andon_privacy::Protector;
 use andon_receive::Intake;
@@ -103,6 +103,14 @@ pub struct Parts {
 impl ApiState {
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// The runtime that its spans name as their service, if it answers.
+    pub(crate) fn runtime(&self, name: &str) -> Option<(&RuntimeCatalog, RuntimeInfo)> {
+        self.0.runtimes.iter().find_map(|watched| {
+            let ready = watched.catalog.target().state().ready.filter(|info| info.name == name)?;
+            Some((&watched.catalog, ready))
+        })
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Roofs {
 impl Roofs {
     /// `None` where something of it is not known.
     pub(crate) fn over(self, model: &DiscoveredModel) -> Option<Roof> {
-        let on_gpu = match on_gpu(model) {
+        let on_gpu = match model.on_gpu().unwrap_or(0.0) {
             share if share < NOTHING => 0.0,
             share if share > 1.0 - NOTHING => 1.0,
             share => share,
@@ -46,13 +46,6 @@ impl Roofs {
         let here = seconds_a_byte(1.0 - on_gpu, machine)?;
         Some(1.0 / (there + here))
     }
-}
-
-/// The share of a loaded model that is on a GPU, 0 to 1.
-fn on_gpu(model: &DiscoveredModel) -> f64 {
-    let gpu = model.gpu_bytes.unwrap_or(0) as f64;
-    let memory = model.memory_bytes.filter(|bytes| *bytes > 0);
-    memory.map_or(if gpu > 0.0 { 1.0 } else { 0.0 }, |memory| (gpu / memory as f64).min(1.0))
 }
 
 /// `268.10M`, `7.2B`.

@@ -104,11 +104,7 @@ pub(crate) async fn stays(
 
 /// Until when a model is kept now: each call puts it off, of which no event tells.
 fn expires_ns(state: &ApiState, stay: &ModelStay) -> Option<UnixNanos> {
-    let mut catalogs = state.0.runtimes.iter().map(|watched| &watched.catalog);
-    let is_its = |catalog: &&andon_gateway::RuntimeCatalog| {
-        catalog.target().state().ready.is_some_and(|runtime| runtime.name == stay.runtime)
-    };
-    let models = catalogs.find(is_its)?.models();
+    let models = state.runtime(&stay.runtime)?.0.models();
     models.iter().find(|model| model.loaded && model.name == stay.model)?.expires_ns
 }
 

@@ -61,7 +61,7 @@ impl Experts {
 
 impl DiscoveredModel {
     /// The share of the loaded model that is on a GPU, 0 to 1.
-    pub(crate) fn on_gpu(&self) -> Option<f64> {
+    pub fn on_gpu(&self) -> Option<f64> {
         let memory = self.memory_bytes.filter(|bytes| *bytes > 0)?;
         Some(self.gpu_bytes? as f64 / memory as f64)
     }
