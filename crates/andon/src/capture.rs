@@ -7,6 +7,7 @@ use andon_gateway::{
     Capture, CaptureConfig, Entrance, HttpClient, LiveCalls, OllamaLog, Recorder, RuntimeCatalog,
     RuntimeInfo, RuntimeKind,
 };
+use andon_model::is_loopback;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -159,8 +160,7 @@ pub(crate) async fn follow_log(config: Config, watched: Vec<RuntimeCatalog>, liv
 }
 
 fn is_ollama_here(info: &RuntimeInfo) -> bool {
-    let host = info.authority.rsplit_once(':').map_or("", |(host, _)| host);
-    info.kind == RuntimeKind::Ollama && matches!(host, "127.0.0.1" | "localhost" | "[::1]")
+    info.kind == RuntimeKind::Ollama && is_loopback(&info.authority)
 }
 
 /// The password is asked for only where other machines can reach the port.

@@ -8,6 +8,7 @@
 use std::{collections::HashSet, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use andon_gateway::{Admitted, Denied, Door};
+use andon_model::is_loopback;
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -111,7 +112,7 @@ impl Door for Access {
 
 impl Rules {
     fn knows_host(&self, host: &str) -> bool {
-        let name = host_name(host);
+        let name = andon_model::host_of(host);
         if name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
             return true;
         }
@@ -308,22 +309,8 @@ fn host_of<B>(request: &http::Request<B>) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// `host[:port]` without the port.
-fn host_name(host: &str) -> &str {
-    if host.starts_with('[') {
-        return host.find(']').map_or(host, |end| &host[..=end]);
-    }
-    host.rsplit_once(':').map_or(host, |(name, _)| name)
-}
-
 fn authority(origin: &str) -> Option<&str> {
     origin.split_once("://").map(|(_, authority)| authority)
-}
-
-fn is_loopback(authority: &str) -> bool {
-    let name = host_name(authority);
-    let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
-    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn hex(bytes: &[u8]) -> String {

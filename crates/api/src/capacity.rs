@@ -1,7 +1,7 @@
 //! What the machine can do: how fast each model was and can be at most, what another setting would
 //! change, and for how many people it is enough.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
 use andon_capacity::{
     Bound, Cell, CurvePoint, Measured, People, PeopleQuestion, Served, Setting, Spread, WhatIf,
@@ -9,7 +9,7 @@ use andon_capacity::{
 };
 use andon_diagnose::KeepAlive;
 use andon_gateway::DiscoveredModel;
-use andon_model::{Cause, Span, UnixNanos};
+use andon_model::{Cause, Span, UnixNanos, is_loopback};
 use andon_store::{CallQuery, Interrupt};
 use axum::{
     Json,
@@ -320,12 +320,6 @@ fn known_models(state: &ApiState, runtime: Option<&str>) -> (Vec<DiscoveredModel
         return Default::default();
     };
     (catalog.models().to_vec(), is_loopback(&info.authority))
-}
-
-fn is_loopback(authority: &str) -> bool {
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-    host == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
 /// How fast the memory of this machine's fastest GPU is, as its driver says.

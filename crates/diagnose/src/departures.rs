@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use andon_model::{Cause, ModelEvent, ModelEventKind, UnixNanos, UnloadReason};
+use andon_model::{Cause, ModelEvent, ModelEventKind, UnixNanos, UnloadReason, canonical_model};
 
 use crate::diagnosis::Fact;
 
@@ -30,18 +30,14 @@ impl Departures {
         model: &str,
         load_ns: UnixNanos,
     ) -> Option<&ModelEvent> {
+        let model = canonical_model(model);
         let is_it = |event: &&ModelEvent| {
             event.runtime == runtime
-                && short(&event.model) == short(model)
+                && canonical_model(&event.model) == model
                 && event.after_ns.unwrap_or(0) < load_ns
         };
         self.0.iter().rev().find(is_it)
     }
-}
-
-/// Ollama lists a model with its tag, and answers to the name alone.
-fn short(model: &str) -> &str {
-    model.strip_suffix(":latest").unwrap_or(model)
 }
 
 /// Why a model was not there, from how it was seen to leave.

@@ -13,6 +13,7 @@ pub mod media;
 mod memory;
 mod metric;
 mod named;
+mod naming;
 mod policy;
 mod propagation;
 mod raw;
@@ -29,6 +30,7 @@ pub use live::{LiveCall, Phase};
 pub use memory::{ModelEvent, ModelEventKind, UnloadReason};
 pub use metric::{MetricKind, MetricPoint, Temporality};
 pub use named::Named;
+pub use naming::{canonical_model, host_of, is_loopback};
 pub use policy::{Policy, PolicyError};
 pub use propagation::{PropagationError, TraceContext, baggage};
 pub use raw::{

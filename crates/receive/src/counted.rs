@@ -8,7 +8,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use andon_model::{AttributeValue, LlmKind, Observation, Span, SpanId, TraceId, UnixNanos};
+use andon_model::{
+    AttributeValue, LlmKind, Observation, Span, SpanId, TraceId, UnixNanos, canonical_model,
+};
 
 /// Spans above counted calls that are remembered; their own spans end after them, seconds in most cases.
 const MOST_ABOVE: usize = 32_768;
@@ -37,6 +39,7 @@ struct Call {
     span_id: SpanId,
     start_ns: UnixNanos,
     end_ns: UnixNanos,
+    /// As it is compared.
     model: Option<String>,
     response_id: Option<String>,
     tokens: (Option<u64>, Option<u64>),
@@ -116,7 +119,7 @@ impl Known {
             span_id: span.span_id,
             start_ns: span.start_ns,
             end_ns: span.end_ns(),
-            model: span.model.clone(),
+            model: span.model.as_deref().map(canonical_model),
             response_id: response_id(span),
             tokens: (span.input_tokens, span.output_tokens),
             told_by: None,
@@ -132,10 +135,10 @@ impl Known {
             let within = call.trace_id == span.trace_id
                 || call.start_ns.saturating_add(SLACK_NS) >= span.start_ns
                     && call.end_ns <= span.end_ns().saturating_add(SLACK_NS);
-            let same_model = [&span.model, &span.model_requested]
-                .into_iter()
-                .flatten()
-                .any(|name| call.model.as_deref().is_some_and(|model| are_one(model, name)));
+            let same_model =
+                [&span.model, &span.model_requested].into_iter().flatten().any(|name| {
+                    call.model.as_ref().is_some_and(|model| *model == canonical_model(name))
+                });
             let same_answer = match (&call.response_id, &id) {
                 (Some(theirs), Some(ours)) => theirs == ours,
                 _ => call.tokens == tokens,
@@ -148,12 +151,6 @@ impl Known {
         call.told_by = Some(span.span_id);
         Some(call.span_id)
     }
-}
-
-/// `tinyllama` is `tinyllama:latest`.
-fn are_one(a: &str, b: &str) -> bool {
-    let bare = |name: &str| name.strip_suffix(":latest").unwrap_or(name).to_owned();
-    bare(a) == bare(b)
 }
 
 /// Whether a span is one call of a model, and not something around calls.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use andon_model::UnixNanos;
+use andon_model::{UnixNanos, canonical_model};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -93,12 +93,12 @@ async fn ollama_models(
     let tags = get_json(client, &runtime.authority, "/api/tags", MAX_LIST_BYTES).await?;
     let loaded = get_json(client, &runtime.authority, "/api/ps", MAX_LIST_BYTES).await?;
     let loaded: HashMap<String, &Value> = entries(&loaded, "models")
-        .filter_map(|model| Some((canonical(model["name"].as_str()?), model)))
+        .filter_map(|model| Some((canonical_model(model["name"].as_str()?), model)))
         .collect();
     let model = |entry: &Value| {
         let name = entry["name"].as_str()?.to_owned();
         let details = &entry["details"];
-        let now = loaded.get(&canonical(&name));
+        let now = loaded.get(&canonical_model(&name));
         Some(DiscoveredModel {
             size_bytes: entry["size"].as_u64(),
             parameter_size: text(&details["parameter_size"]),
@@ -199,32 +199,13 @@ pub(super) async fn is_loaded(
     model: &str,
 ) -> Option<bool> {
     let ps = get_json(client, &runtime.authority, "/api/ps", MAX_LIST_BYTES).await.ok()?;
-    let asked = canonical(model);
+    let asked = canonical_model(model);
     let mut names = entries(&ps, "models").filter_map(|model| model["name"].as_str());
-    Some(names.any(|name| canonical(name) == asked))
-}
-
-/// Ollama's rule for equal names: case does not matter, the tag `latest` is implied.
-fn canonical(name: &str) -> String {
-    let name = name.to_lowercase();
-    let last = name.rsplit('/').next().unwrap_or(&name);
-    if last.contains(':') { name } else { format!("{name}:latest") }
+    Some(names.any(|name| canonical_model(name) == asked))
 }
 
 /// A model of a list, by Ollama's rule for equal names.
 pub(crate) fn find<'a>(models: &'a [DiscoveredModel], name: &str) -> Option<&'a DiscoveredModel> {
-    let asked = canonical(name);
-    models.iter().find(|model| canonical(&model.name) == asked)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_equal_as_ollama_has_it() {
-        assert_eq!(canonical("TinyLlama"), "tinyllama:latest");
-        assert_eq!(canonical("hub.example:5000/a/B"), "hub.example:5000/a/b:latest");
-        assert_eq!(canonical("granite3.2:2b"), "granite3.2:2b");
-    }
+    let asked = canonical_model(name);
+    models.iter().find(|model| canonical_model(&model.name) == asked)
 }
