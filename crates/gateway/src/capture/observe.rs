@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::ErrorCode,
-    proxy::{COLD_LOAD, RESIDUAL_QUEUE, WARM_LOAD, nanoseconds},
+    proxy::{RESIDUAL_QUEUE, nanoseconds},
     runtime::{FinalStats, RuntimeKind, code_of, find},
 };
 
@@ -50,6 +50,7 @@ pub(super) fn is_worth_a_span(seen: &Seen) -> bool {
 struct Outcome {
     status: Status,
     error_type: Option<&'static str>,
+    /// Of a failure, and of a prompt that was cut. Why a call was slow is said when it is kept.
     cause: Cause,
     message: Option<String>,
 }
@@ -82,9 +83,6 @@ pub(super) fn observe(seen: Seen) -> Observation {
         span.attributes.set("andon.capture.unreadable", told.unreadable);
     }
     let mut outcome = outcome(&seen, &told);
-    if outcome.status == Status::Ok && is_cold(&seen, &asked, &told.stats) {
-        outcome.cause = Cause::ColdStart;
-    }
     span.stream = Some(framing != Framing::Whole || asked.stream == Some(true));
     span.timings = timings(&told, &rhythm, framing, &mut span);
     name(&mut span, &seen, &asked, &told.stats);
@@ -93,10 +91,8 @@ pub(super) fn observe(seen: Seen) -> Observation {
     if let Some(place) = place(&seen, &asked, &span, &mut past) {
         let answered = outcome.status == Status::Ok;
         let cut = answered && was_cut(&seen, &asked, &place, &mut span, &mut past);
-        if cut && outcome.cause == Cause::None {
+        if cut {
             outcome.cause = Cause::PromptCut;
-        } else if outcome.cause == Cause::None && lost_its_cache(&place, &span) {
-            outcome.cause = Cause::PromptCacheLost;
         }
         if answered {
             past.paces.learn(&span, place.shared_bytes as f64 / place.bytes.max(1) as f64);
@@ -231,14 +227,6 @@ fn place(seen: &Seen, asked: &Asked, span: &Span, past: &mut Past) -> Option<Pla
     })
 }
 
-/// The prompt was there before but for one part, the runtime read most of it anew, and that took a
-/// fifth of the call or more.
-fn lost_its_cache(place: &Place, span: &Span) -> bool {
-    let (Some(cached), Some(all)) = (span.cached_tokens, span.input_tokens) else { return false };
-    let read_ns = span.timings.prompt_eval_ns.unwrap_or(0);
-    place.parted_at.is_some() && cached * 2 < all && read_ns.saturating_mul(5) >= span.duration_ns
-}
-
 /// What an app with an SDK would have said of its conversation, and how much of the prompt was not
 /// new.
 fn put_in_place(span: &mut Span, call: &Call, place: &Place) {
@@ -331,14 +319,6 @@ fn outcome(seen: &Seen, told: &Told) -> Outcome {
         ),
         _ => Outcome { status: Status::Ok, error_type: None, cause: Cause::None, message: None },
     }
-}
-
-/// A long load, or one of a model that was not in memory when the call came.
-fn is_cold(seen: &Seen, asked: &Asked, stats: &FinalStats) -> bool {
-    let load = stats.load_ns.unwrap_or(0);
-    let model = asked.model.as_deref().and_then(|model| find(&seen.call.models, model));
-    load >= nanoseconds(COLD_LOAD)
-        || (load >= nanoseconds(WARM_LOAD) && model.is_some_and(|model| !model.loaded))
 }
 
 /// A readable answer that never said its end: Ollama's repetition guard, for one.

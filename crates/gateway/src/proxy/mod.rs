@@ -17,7 +17,7 @@ use http::{Method, header};
 
 pub(crate) use self::{
     call::Call,
-    record::{COLD_LOAD, RESIDUAL_QUEUE, WARM_LOAD, nanoseconds},
+    record::{RESIDUAL_QUEUE, nanoseconds},
     sink::{Events, Out},
 };
 use crate::{

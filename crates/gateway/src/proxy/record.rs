@@ -18,9 +18,9 @@ use crate::{
 
 /// A load that took at least this long was a cold start, where the runtime does not say so itself
 /// (a warm call's `load_duration` is some milliseconds, never 0).
-pub(crate) const COLD_LOAD: Duration = Duration::from_secs(1);
+const COLD_LOAD: Duration = Duration::from_secs(1);
 /// What a warm runtime may take to look its model up.
-pub(crate) const WARM_LOAD: Duration = Duration::from_millis(100);
+const WARM_LOAD: Duration = Duration::from_millis(100);
 /// An unexplained rest below this is not waiting.
 pub(crate) const RESIDUAL_QUEUE: Duration = Duration::from_millis(20);
 
@@ -185,7 +185,8 @@ impl CallRecord {
         llm.cached_tokens = stats.cached_tokens;
         llm.reasoning_tokens = stats.reasoning_tokens;
         llm.finish_reason.clone_from(&stats.finish_reason);
-        llm.cause = Some(if cold { Cause::ColdStart } else { Cause::None });
+        // Why it took its time is said when it is kept.
+        llm.cause = Some(Cause::None);
         llm.model_digest = stats.digest.clone().or(llm.model_digest.take());
         if let Some(threads) = stats.threads {
             llm.attributes.set("andon.runtime.threads", threads);
