@@ -159,6 +159,47 @@ describe("the built-in runtime behind the capture", () => {
   });
 });
 
+describe("while the built-in runtime works on captured calls", () => {
+  let andon;
+  before(async () => {
+    andon = await startAndon();
+  });
+  after(() => andon?.end());
+
+  /** A long prompt, no two of which begin the same. */
+  function read(name, route, more) {
+    const messages = [{ role: "user", content: `${name} ${"lantern ".repeat(1_500)}` }];
+    const json = { model: MODEL_NAME, messages, stream: true, ...more };
+    return ask(andon.captureUrl + route, { json });
+  }
+
+  test("it says itself how far it is, of which call, and who waits", async () => {
+    const first = read("first", "/api/chat", { options: { num_predict: 2 } });
+    const loading = await until("it loads the model", async () =>
+      (await andon.live()).find(({ phase, load_progress }) => phase === "load" && load_progress),
+    );
+    assert.ok(loading.load_progress <= 1, `${loading.load_progress}`);
+    const second = read("second", "/v1/chat/completions", { max_tokens: 2 });
+    const [ahead, behind] = await until("one is read, the other waits", async () => {
+      const live = await andon.live();
+      const isRead = live[0]?.phase === "prompt" && live[0].eta_ms !== null;
+      return isRead && live[1]?.phase === "queue" && live;
+    });
+    assert.equal(behind.queue_position, 1);
+    assert.ok(ahead.eta_exact && ahead.prompt_done < ahead.prompt_total, JSON.stringify(ahead));
+    const told = JSON.parse((await first).text.trim().split("\n").at(-1));
+    assert.equal(ahead.prompt_total, told.prompt_eval_count);
+    const next = await until("its turn has come", async () => {
+      const [call] = await andon.live();
+      return call?.phase === "prompt" && call.prompt_done > 0 && call;
+    });
+    assert.deepEqual([next.span_id, next.queue_position], [behind.span_id, null]);
+    assert.ok(next.eta_exact);
+    const answer = await second;
+    assert.ok(!answer.text.includes("andon"), "its answer has nothing of it");
+  });
+});
+
 describe("answers of a real llama-server", { skip: missing(LLAMA_SERVER_FIXTURES) }, () => {
   let andon;
   let replay;

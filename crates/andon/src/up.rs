@@ -10,7 +10,7 @@ use andon_api::{Access, ApiState, Hosts, Parts};
 use andon_diagnose::Diagnoser;
 use andon_gateway::{
     CaptureConfig, Gateway, GatewayConfig, HttpClient, LiveCalls, ModelKeeper, Proxy, ProxyConfig,
-    ProxyLink, Recorder, RecorderConfig, RuntimeCatalog, http_client,
+    ProxyLink, Recorder, RecorderConfig, RuntimeCatalog, follow_progress, http_client,
 };
 use andon_host::{Machine, RuntimePids};
 use andon_model::Span;
@@ -204,6 +204,8 @@ impl House {
         let models = models_kept(&state, client.clone(), &catalogs);
         tokio::spawn(models.clone().run());
         for catalog in &catalogs {
+            let target = catalog.target().clone();
+            tokio::spawn(follow_progress(client.clone(), target, live.clone()));
             tokio::spawn(runtime::keep_memory(
                 catalog.clone(),
                 Arc::clone(&diagnoser),

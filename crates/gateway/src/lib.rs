@@ -34,7 +34,7 @@ pub use runtime::{
     Crash, DetectError, DiscoveredModel, Experts, Hours, HoursError, HttpClient, KeepError, Kept,
     KeptState, MOST_KEPT, ModelKeeper, ModelOf, OllamaLog, RuntimeCatalog, RuntimeInfo,
     RuntimeKind, RuntimeLoad, RuntimeMemory, RuntimeState, RuntimeTarget, ToKeep, WrittenHours,
-    detect, http_client, list_models,
+    detect, follow_progress, http_client, list_models,
 };
 
 use serde::{Deserialize, Serialize};

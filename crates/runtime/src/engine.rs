@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::failure::Failure;
 use crate::keep_alive::KeepAlive;
@@ -26,10 +26,14 @@ use crate::llama;
 use crate::threads::ThreadAdvice;
 
 pub(crate) use job::{
-    DoneReason, EmbedWork, Event, GenerateWork, Input, Job, JobRequest, Outcome, Running, Work,
+    DoneReason, EmbedWork, Event, GenerateWork, Input, Job, JobRequest, Outcome, Progress, Running,
+    Tell, Told, Work,
 };
 use load::Loaded;
 use queue::Queue;
+
+/// Words of progress that a slow follower may be behind; beyond that the oldest are lost to it.
+const MOST_BEHIND: usize = 256;
 
 /// What the engine is told once.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +60,7 @@ pub(crate) struct LoadedInfo {
 pub(crate) struct Engine {
     queue: Arc<Queue>,
     loaded: Arc<Mutex<Option<LoadedInfo>>>,
+    followers: broadcast::Sender<Told>,
 }
 
 impl Engine {
@@ -64,6 +69,7 @@ impl Engine {
         let engine = Self {
             queue: Arc::new(Queue::new(config.max_queue)),
             loaded: Arc::new(Mutex::new(None)),
+            followers: broadcast::Sender::new(MOST_BEHIND),
         };
         let worker = Worker {
             config,
@@ -82,7 +88,8 @@ impl Engine {
         let (events, receiver) = mpsc::unbounded_channel();
         let canceled = Arc::new(AtomicBool::new(false));
         let running = Running::new(receiver, Arc::clone(&canceled));
-        self.queue.push(Job { request, queued: Instant::now(), events, canceled })?;
+        let followers = self.followers.clone();
+        self.queue.push(Job { request, queued: Instant::now(), events, canceled, followers })?;
         Ok(running)
     }
 
@@ -95,9 +102,19 @@ impl Engine {
         self.queue.is_busy()
     }
 
+    /// Hears of all requests that are numbered; nothing of those before.
+    pub(crate) fn follow(&self) -> broadcast::Receiver<Told> {
+        let receiver = self.followers.subscribe();
+        if self.queue.is_closed() {
+            let _ = self.followers.send(None);
+        }
+        receiver
+    }
+
     /// Lets the engine finish nothing more: waiting requests fail, the running one breaks off.
     pub(crate) fn stop(&self) {
         self.queue.close();
+        let _ = self.followers.send(None);
     }
 }
 

@@ -6,6 +6,7 @@ mod guard;
 mod listing;
 mod native;
 mod openai;
+mod progress;
 mod reply;
 mod stream;
 
@@ -21,7 +22,7 @@ use axum::routing::{any, get, post};
 use http::StatusCode;
 
 use crate::Config;
-use crate::engine::{Engine, JobRequest, Work};
+use crate::engine::{Engine, JobRequest, Tell, Work};
 use crate::failure::Failure;
 use crate::keep_alive::KeepAlive;
 use crate::library::{Library, ModelEntry};
@@ -55,9 +56,9 @@ impl Shared {
     }
 
     fn submit(&self, call: Call, work: Work) -> Result<crate::engine::Running, Failure> {
-        let Call { model, options, keep_alive, progress, received, .. } = call;
+        let Call { model, options, keep_alive, tell, received, .. } = call;
         let options = options.or(&model.options);
-        self.engine.submit(JobRequest { model, work, options, keep_alive, progress, received })
+        self.engine.submit(JobRequest { model, work, options, keep_alive, tell, received })
     }
 }
 
@@ -75,7 +76,7 @@ struct Call {
     model_name: String,
     options: Options,
     keep_alive: Option<KeepAlive>,
-    progress: bool,
+    tell: Tell,
     received: Instant,
 }
 
@@ -103,6 +104,7 @@ pub(crate) fn router(
         .route("/api/chat", post(native::chat))
         .route("/api/embed", post(embeddings::embed))
         .route("/api/embeddings", post(embeddings::embeddings_old))
+        .route("/api/andon/progress", get(progress::follow))
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/completions", post(openai::completions))
         .route("/v1/embeddings", post(embeddings::openai))

@@ -25,7 +25,7 @@ use crate::{
     headers::{Context, REQUEST_ID},
     live::{Running, Subject},
     recorder::Unread,
-    runtime::{DiscoveredModel, RuntimeInfo},
+    runtime::{DiscoveredModel, RuntimeInfo, RuntimeKind},
 };
 
 /// Longest user agent or encoding that is kept.
@@ -222,6 +222,13 @@ impl Exchange {
             running.state.enter(Phase::Prompt);
             self.running = Some(running);
         }
+    }
+
+    /// Under which the runtime may tell of the call while it works on it. Only the built-in one does.
+    pub(super) fn number(&self) -> Option<SpanId> {
+        let running = self.running.as_ref()?;
+        let info = self.seen.as_ref()?.call.runtime_info()?;
+        (info.kind == RuntimeKind::Builtin).then(|| running.state.span_id())
     }
 
     /// The head of the answer came.

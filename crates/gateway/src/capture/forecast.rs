@@ -141,11 +141,13 @@ impl Subject for Call {
         None
     }
 
-    /// Ollama gives each model one call at a time unless it was told otherwise.
+    /// Ollama gives each model one call at a time unless it was told otherwise. The built-in runtime says
+    /// itself who waits.
     fn slots(&self) -> Option<u32> {
         let info = self.runtime_info()?;
         match info.kind {
-            RuntimeKind::Builtin | RuntimeKind::Ollama => Some(1),
+            RuntimeKind::Builtin => None,
+            RuntimeKind::Ollama => Some(1),
             RuntimeKind::Openai => self.shared.entrance.catalog.load().slots,
         }
     }

@@ -345,21 +345,14 @@ impl Call {
         event: RuntimeEvent,
         sink: &Sink,
     ) -> Result<Option<FinalStats>, ChatError> {
-        let state = Arc::clone(&self.running.state);
+        if let Some(phase) = self.running.state.hear(&event) {
+            self.record.load_seen |= phase == Phase::Load;
+            self.enter(phase, sink).await;
+        }
         match event {
-            RuntimeEvent::Queue { position } => {
-                state.set_queue_position(position);
-                self.enter(Phase::Queue, sink).await;
-            }
-            RuntimeEvent::Load { progress } => {
-                self.record.load_seen = true;
-                state.set_load_progress(progress);
-                self.enter(Phase::Load, sink).await;
-            }
-            RuntimeEvent::Prompt { done, total, cached } => {
-                state.set_prompt(done, total, cached);
-                self.enter(Phase::Prompt, sink).await;
-            }
+            RuntimeEvent::Queue { .. }
+            | RuntimeEvent::Load { .. }
+            | RuntimeEvent::Prompt { .. } => {}
             RuntimeEvent::Thinking(text) => {
                 self.piece(&text, "thinking", sink).await?;
                 self.record.thinking.push_str(&text);

@@ -12,6 +12,7 @@ mod models;
 pub(crate) mod ollama;
 mod ollama_log;
 pub(crate) mod openai;
+pub(crate) mod progress;
 
 use std::{fmt, time::Duration};
 
@@ -32,6 +33,7 @@ pub use memory::RuntimeMemory;
 pub(crate) use models::find;
 pub use models::{DiscoveredModel, Experts, list_models};
 pub use ollama_log::OllamaLog;
+pub use progress::follow_progress;
 
 use crate::error::{ChatError, ErrorCode};
 

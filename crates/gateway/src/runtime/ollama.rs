@@ -112,7 +112,7 @@ pub(super) fn line(line: &[u8]) -> Vec<RuntimeEvent> {
         .collect()
 }
 
-fn progress_event(progress: &Progress) -> Option<RuntimeEvent> {
+pub(super) fn progress_event(progress: &Progress) -> Option<RuntimeEvent> {
     match progress.phase.as_deref()? {
         "queue" => Some(RuntimeEvent::Queue { position: progress.position }),
         "load" => Some(RuntimeEvent::Load { progress: progress.progress }),

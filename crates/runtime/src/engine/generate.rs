@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use super::job::{DoneReason, Event, GenerateWork, Input, Job, Outcome};
+use super::job::{DoneReason, Event, GenerateWork, Input, Job, Outcome, Progress};
 use super::load::Loaded;
 use crate::card::Card;
 use crate::failure::Failure;
@@ -128,13 +128,13 @@ impl Run<'_> {
         let mut done = cached;
         let weights = loaded.entry.head.as_ref().map_or(0, |head| head.parameters);
         let piece = piece_for(weights).min(loaded.context.batch_size());
-        self.job.send_progress(Event::Prompt { done, total, cached });
+        self.job.tell(Progress::Prompt { done, total, cached });
         while done < total {
             let end = total.min(done + piece);
             let outputs = if end == total { Outputs::Last } else { Outputs::None };
             self.decode(loaded, &tokens[done..end], outputs)?;
             done = end;
-            self.job.send_progress(Event::Prompt { done, total, cached });
+            self.job.tell(Progress::Prompt { done, total, cached });
         }
         self.outcome.prompt = started.elapsed();
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::failure::Failure;
 use crate::keep_alive::KeepAlive;
@@ -22,10 +22,18 @@ pub(crate) struct JobRequest {
     /// The request's options laid over the model's.
     pub(crate) options: Options,
     pub(crate) keep_alive: Option<KeepAlive>,
-    /// Tell about waiting, loading and reading too.
-    pub(crate) progress: bool,
+    pub(crate) tell: Tell,
     /// When the HTTP request came in.
     pub(crate) received: Instant,
+}
+
+/// To whom a request's waiting, loading and reading is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tell {
+    /// Whoever made it, among the lines of its answer.
+    pub(crate) caller: bool,
+    /// Whoever follows all requests, under this number.
+    pub(crate) followers: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -60,21 +68,25 @@ pub(crate) struct EmbedWork {
     pub(crate) normalize: bool,
 }
 
-/// What a request hears. Waiting, loading and reading only if it asked for progress.
+/// Where a request stands before its first token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Progress {
+    /// 1 is next in line.
+    Queue { position: usize },
+    /// 0 to 1.
+    Load { progress: f32 },
+    /// Tokens; those in the cache count as done.
+    Prompt { done: usize, total: usize, cached: usize },
+}
+
+/// What those who follow all requests hear. `None`: nothing more comes.
+pub(crate) type Told = Option<(u64, Progress)>;
+
+/// What a request hears.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// 1 is next in line.
-    Queue {
-        position: usize,
-    },
-    Load {
-        progress: f32,
-    },
-    Prompt {
-        done: usize,
-        total: usize,
-        cached: usize,
-    },
+    /// Only if it asked for it.
+    Progress(Progress),
     Text(Parts),
     Done(Box<Outcome>),
     Failed(Failure),
@@ -130,6 +142,7 @@ pub(crate) struct Job {
     pub(crate) queued: Instant,
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) canceled: Arc<AtomicBool>,
+    pub(super) followers: broadcast::Sender<Told>,
 }
 
 impl Job {
@@ -143,9 +156,13 @@ impl Job {
         let _ = self.events.send(event);
     }
 
-    pub(super) fn send_progress(&self, event: Event) {
-        if self.request.progress {
-            self.send(event);
+    pub(super) fn tell(&self, progress: Progress) {
+        if let Some(number) = self.request.tell.followers {
+            // An error means that nobody follows.
+            let _ = self.followers.send(Some((number, progress)));
+        }
+        if self.request.tell.caller {
+            self.send(Event::Progress(progress));
         }
     }
 }
@@ -178,7 +195,7 @@ impl Running {
                 }
                 Event::Done(outcome) => return Ok((all, outcome)),
                 Event::Failed(failure) => return Err(failure),
-                Event::Queue { .. } | Event::Load { .. } | Event::Prompt { .. } => {}
+                Event::Progress(_) => {}
             }
         }
     }

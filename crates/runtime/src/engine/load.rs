@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::job::{Event, Job};
+use super::job::{Job, Progress};
 use super::prefix::Prefix;
 use super::{Worker, memory};
 use crate::failure::Failure;
@@ -159,7 +159,7 @@ struct LoadProgress<'a> {
 
 impl LoadProgress<'_> {
     fn send(&self, progress: f32) {
-        self.job.send_progress(Event::Load { progress });
+        self.job.tell(Progress::Load { progress });
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::job::{Event, Job};
+use super::job::{Job, Progress};
 use crate::failure::Failure;
 
 /// What the engine does next.
@@ -50,7 +50,7 @@ impl Queue {
         }
         let position = state.waiting.iter().filter(|job| !job.is_canceled()).count() + 1;
         if position > 1 || state.running.is_some() {
-            job.send_progress(Event::Queue { position });
+            job.tell(Progress::Queue { position });
         }
         state.waiting.push_back(job);
         drop(state);
@@ -69,7 +69,7 @@ impl Queue {
             if let Some(job) = state.waiting.pop_front() {
                 state.running = Some(Arc::clone(&job.canceled));
                 for (index, job) in state.waiting.iter().enumerate() {
-                    job.send_progress(Event::Queue { position: index + 1 });
+                    job.tell(Progress::Queue { position: index + 1 });
                 }
                 return Next::Job(Box::new(job));
             }
@@ -91,6 +91,10 @@ impl Queue {
     pub(super) fn is_busy(&self) -> bool {
         let state = self.lock();
         state.running.is_some() || !state.waiting.is_empty()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Drops those waiting, which then fail, and breaks off the running one.

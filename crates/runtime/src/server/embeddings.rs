@@ -5,12 +5,12 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::native::into_openai;
 use super::reply::{json_reply, nanos};
-use super::{Call, NativeResult, Shared, body, shortened};
+use super::{Call, NativeResult, Shared, body, progress, shortened};
 use crate::engine::{EmbedWork, Outcome, Work};
 use crate::failure::Failure;
 use crate::fields::{Fields, wrong};
@@ -21,11 +21,15 @@ use crate::options::Options;
 const MAX_INPUTS: usize = 2048;
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-pub(super) async fn embed(State(shared): State<Shared>, body: Body) -> NativeResult {
+pub(super) async fn embed(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> NativeResult {
     let received = Instant::now();
     let value = body::read_json(body, shared.max_body).await?;
     let fields = Fields::root(&value)?;
-    let call = read_call(&shared, &fields, received).await?;
+    let call = read_call(&shared, &fields, &headers, received).await?;
     let name = call.model_name.clone();
     let inputs = read_inputs(&fields)?;
     let truncate = fields.flag("truncate")?.unwrap_or(true);
@@ -47,11 +51,15 @@ pub(super) async fn embed(State(shared): State<Shared>, body: Body) -> NativeRes
 }
 
 /// One text, one vector, not scaled, no counts: as the old endpoint always was.
-pub(super) async fn embeddings_old(State(shared): State<Shared>, body: Body) -> NativeResult {
+pub(super) async fn embeddings_old(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> NativeResult {
     let received = Instant::now();
     let value = body::read_json(body, shared.max_body).await?;
     let fields = Fields::root(&value)?;
-    let call = read_call(&shared, &fields, received).await?;
+    let call = read_call(&shared, &fields, &headers, received).await?;
     let prompt = fields.text("prompt")?.unwrap_or_default();
     let inputs = if prompt.is_empty() { Vec::new() } else { vec![prompt.to_owned()] };
     let mut outcome = run(&shared, call, inputs, true, false).await?;
@@ -59,15 +67,19 @@ pub(super) async fn embeddings_old(State(shared): State<Shared>, body: Body) -> 
     Ok(json_reply(StatusCode::OK, &json!({ "embedding": vector })))
 }
 
-pub(super) async fn openai(State(shared): State<Shared>, body: Body) -> Response {
-    into_openai(embed_openai(shared, body).await)
+pub(super) async fn openai(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    into_openai(embed_openai(shared, &headers, body).await)
 }
 
-async fn embed_openai(shared: Shared, body: Body) -> NativeResult {
+async fn embed_openai(shared: Shared, headers: &HeaderMap, body: Body) -> NativeResult {
     let received = Instant::now();
     let value = body::read_json(body, shared.max_body).await?;
     let fields = Fields::root(&value)?;
-    let call = read_call(&shared, &fields, received).await?;
+    let call = read_call(&shared, &fields, headers, received).await?;
     let name = call.model_name.clone();
     let inputs = read_inputs(&fields)?;
     if inputs.is_empty() {
@@ -111,6 +123,7 @@ async fn embed_openai(shared: Shared, body: Body) -> NativeResult {
 async fn read_call(
     shared: &Shared,
     fields: &Fields<'_>,
+    headers: &HeaderMap,
     received: Instant,
 ) -> Result<Call, Failure> {
     let name = fields.text("model")?;
@@ -121,7 +134,8 @@ async fn read_call(
         None => Options::default(),
     };
     let keep_alive = KeepAlive::from_json(fields.get("keep_alive"))?;
-    Ok(Call { model, model_name, options, keep_alive, progress: false, received })
+    let tell = progress::followed(headers);
+    Ok(Call { model, model_name, options, keep_alive, tell, received })
 }
 
 fn read_inputs(fields: &Fields<'_>) -> Result<Vec<String>, Failure> {

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::reply::{add_andon, add_metrics, json_reply};
-use super::{Call, NativeResult, Shared, body, reply_name, stream};
+use super::{Call, NativeResult, Shared, body, progress, reply_name, stream};
 use crate::clock::rfc3339;
 use crate::engine::{Event, GenerateWork, Input, Outcome, Work};
 use crate::failure::Failure;
@@ -21,8 +21,6 @@ use crate::options::Options;
 use crate::template::Message;
 use crate::thinking::Parts;
 
-/// A client of Andon's own asks for progress lines with this header.
-const PROGRESS_HEADER: &str = "x-andon-progress";
 /// Most messages of a conversation; the body's size bounds their length.
 const MAX_MESSAGES: usize = 10_000;
 
@@ -127,7 +125,7 @@ async fn read_call(
         model_name,
         options,
         keep_alive: KeepAlive::from_json(fields.get("keep_alive"))?,
-        progress: headers.get(PROGRESS_HEADER).is_some_and(|value| value == "1"),
+        tell: progress::wanted(headers),
         received,
     })
 }
@@ -235,8 +233,8 @@ async fn answer(
 ) -> NativeResult {
     let streamed = fields.flag("stream")?.unwrap_or(true);
     let encoder = Encoder::new(&call, shape, !without_context);
-    call.progress &= streamed;
-    let progress = call.progress;
+    call.tell.caller &= streamed;
+    let progress = call.tell.caller;
     let running = shared.submit(call, Work::Generate(work))?;
     if progress {
         return Ok(stream::at_once(running, encoder));
@@ -266,7 +264,7 @@ struct Encoder {
 
 impl Encoder {
     fn new(call: &Call, shape: Shape, with_context: bool) -> Self {
-        Self { model: call.model_name.clone(), shape, progress: call.progress, with_context }
+        Self { model: call.model_name.clone(), shape, progress: call.tell.caller, with_context }
     }
 
     fn object(&self, parts: &Parts, done: bool) -> Value {
@@ -310,16 +308,8 @@ impl stream::Encode for Encoder {
     }
 
     fn encode(&mut self, event: Event) -> Bytes {
-        let andon = |value: Value| json!({ "andon": value });
         let line = match event {
-            Event::Queue { position } => andon(json!({ "phase": "queue", "position": position })),
-            Event::Load { progress } => {
-                let rounded = (f64::from(progress) * 1000.0).round() / 1000.0;
-                andon(json!({ "phase": "load", "progress": rounded }))
-            }
-            Event::Prompt { done, total, cached } => {
-                andon(json!({ "phase": "prompt", "done": done, "total": total, "cached": cached }))
-            }
+            Event::Progress(progress) => json!({ "andon": progress::object(progress) }),
             Event::Text(parts) => self.object(&parts, false),
             Event::Done(outcome) => {
                 let mut object = self.object(&Parts::default(), true);

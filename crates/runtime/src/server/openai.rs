@@ -7,12 +7,12 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::native::{add_system, grammar_for, into_openai, role_of};
 use super::reply::{json_reply, openai_error_body};
-use super::{Call, NativeResult, Shared, body, listing, reply_name, stream};
+use super::{Call, NativeResult, Shared, body, listing, progress, reply_name, stream};
 use crate::clock::unix_seconds;
 use crate::engine::{DoneReason, Event, GenerateWork, Input, Outcome, Work};
 use crate::failure::Failure;
@@ -23,15 +23,19 @@ use crate::thinking::Parts;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
-pub(super) async fn chat(State(shared): State<Shared>, body: Body) -> Response {
-    into_openai(complete(shared, body, Shape::Chat).await)
+pub(super) async fn chat(State(shared): State<Shared>, headers: HeaderMap, body: Body) -> Response {
+    into_openai(complete(shared, &headers, body, Shape::Chat).await)
 }
 
-pub(super) async fn completions(State(shared): State<Shared>, body: Body) -> Response {
-    into_openai(complete(shared, body, Shape::Text).await)
+pub(super) async fn completions(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    into_openai(complete(shared, &headers, body, Shape::Text).await)
 }
 
-async fn complete(shared: Shared, body: Body, shape: Shape) -> NativeResult {
+async fn complete(shared: Shared, headers: &HeaderMap, body: Body, shape: Shape) -> NativeResult {
     let received = Instant::now();
     let value = body::read_json(body, shared.max_body).await?;
     let fields = Fields::root(&value)?;
@@ -65,7 +69,8 @@ async fn complete(shared: Shared, body: Body, shape: Shape) -> NativeResult {
     };
     let encoder = Encoder::new(model_name.clone(), shape, with_usage);
     let options = read_options(&fields, &model.options)?;
-    let call = Call { model, model_name, options, keep_alive: None, progress: false, received };
+    let tell = progress::followed(headers);
+    let call = Call { model, model_name, options, keep_alive: None, tell, received };
     let running = shared.submit(call, Work::Generate(work))?;
     if streamed {
         return stream::after_first(running, encoder).await;
@@ -283,7 +288,7 @@ impl stream::Encode for Encoder {
             Event::Text(parts) => format!("data: {}\n\n", self.chunk(&parts, None)).into(),
             Event::Done(outcome) => self.end(&outcome).into(),
             Event::Failed(failure) => format!("data: {}\n\n", openai_error_body(&failure)).into(),
-            Event::Queue { .. } | Event::Load { .. } | Event::Prompt { .. } => Bytes::new(),
+            Event::Progress(_) => Bytes::new(),
         }
     }
 }

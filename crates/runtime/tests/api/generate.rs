@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{get, post, send_with};
+use crate::client::{get, post, send, send_with};
 use crate::server;
 
 #[test]
@@ -122,6 +122,41 @@ fn progress_is_told_to_those_who_ask() {
     assert!(whole.json()["andon"]["threads"].is_u64(), "one object tells it as well");
     let digest = &last["andon"]["digest"];
     assert!(digest.is_null() || digest.as_str().unwrap().len() == 64);
+}
+
+#[test]
+fn whoever_follows_hears_of_numbered_requests_and_their_answers_stay_as_they_are() {
+    let Some(address) = server::start_with_model() else { return };
+    let name = server::name(address);
+    let mut followed = send(address, "GET", "/api/andon/progress", b"");
+    let chat = json!({
+        "model": name, "messages": [{ "role": "user", "content": "word ".repeat(600) }],
+        "options": { "num_predict": 3, "temperature": 0 }, "max_tokens": 3,
+    });
+    let body = chat.to_string();
+    let unnumbered = send_with(address, "POST", "/api/chat", "", body.as_bytes());
+    assert!(unnumbered.lines().iter().all(|line| line.get("andon").is_none()));
+    for (path, number) in
+        [("/api/chat", "00000000000000ab"), ("/v1/chat/completions", "ffffffffffffffff")]
+    {
+        // Another prompt each, or all of it is cached.
+        let body = body.replacen("word", number, 1);
+        let header = format!("x-andon-call: {number}\r\n");
+        let answer = send_with(address, "POST", path, &header, body.as_bytes()).text();
+        assert!(!answer.contains("andon"), "{answer}");
+        let mut told: Vec<Value> = Vec::new();
+        let is_read = |last: &Value| last["andon"]["done"] == last["andon"]["total"];
+        while !told.last().is_some_and(|last| last["andon"]["phase"] == "prompt" && is_read(last)) {
+            let line: Value = serde_json::from_str(&followed.chunk().unwrap()).unwrap();
+            assert_eq!(line["call"], number);
+            told.push(line);
+        }
+        assert!(told.len() >= 4, "several pieces: {told:?}");
+    }
+    for wrong in ["x-andon-call: ab\r\n", "x-andon-call: 00000000000000zz\r\n"] {
+        let reply = send_with(address, "POST", "/api/chat", wrong, body.as_bytes());
+        assert_eq!(reply.status, 200, "what is no number is passed over");
+    }
 }
 
 #[test]

@@ -20,7 +20,13 @@ use super::{
     head::{self, AnswerHead, BadHead, MAX_HEAD},
     rewrite::{self, Way},
 };
-use crate::capture::exchange::{End, Exchange};
+use crate::{
+    capture::{
+        exchange::{End, Exchange},
+        upstream::Known,
+    },
+    runtime::progress::CALL,
+};
 
 /// Andon asks for a body itself, so that the runtime need not be waited for.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -100,9 +106,14 @@ impl Call {
         self.upload.take(&client.input, &mut self.exchange)
     }
 
-    /// Names the runtime in the head, at the place for it.
-    pub(super) fn address(&mut self, host: &[u8], at: usize) {
-        self.upload.head.splice(at..at, host.iter().copied());
+    /// Names the runtime in the head, at the place for it, and the call where the runtime will want to
+    /// tell of it.
+    pub(super) fn address(&mut self, runtime: &Known, at: usize) {
+        let mut line = runtime.host.as_bytes().to_vec();
+        if let Some(number) = self.exchange.number() {
+            line.extend_from_slice(format!("\r\n{CALL}: {number}").as_bytes());
+        }
+        self.upload.head.splice(at..at, line);
     }
 
     pub(super) fn go_on(&mut self, runtime: TcpStream, was_kept: bool) {

@@ -201,8 +201,8 @@ impl Connection {
             Some(Err(why)) => return self.fail(call, ErrorCode::RuntimeDown, why).await,
             None => return false,
         };
-        call.address(runtime.host.as_bytes(), host_at);
         call.exchange.passed_to(Arc::clone(&runtime));
+        call.address(&runtime, host_at);
         let (stream, was_kept) = match self.link(&runtime).await {
             Some(Ok(link)) => link,
             Some(Err(why)) => return self.fail(call, ErrorCode::RuntimeDown, why).await,

@@ -11,8 +11,16 @@ use super::{
 };
 
 /// Names that are never passed on, beside `Connection` and what it names.
-const HOP_BY_HOP: [&str; 6] =
-    ["connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "upgrade"];
+const HOP_BY_HOP: [&str; 7] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authorization",
+    "te",
+    "upgrade",
+    // Each Andon on the way has a number of its own for the call.
+    crate::runtime::progress::CALL,
+];
 /// Naming these in `Connection` would change what the message is.
 const NEVER_NAMED: [&str; 4] = ["content-length", "transfer-encoding", "host", "content-type"];
 /// Where a client's key stands.
