@@ -110,7 +110,7 @@ pub enum Fact {
         after: u64,
     },
     Disk {
-        read_bytes_per_s: f64,
+        read_bytes_per_s: Option<f64>,
         pressure: Option<f64>,
     },
     /// Share of the model that is on the GPU.

@@ -8,8 +8,11 @@ use crate::call::total;
 
 /// Looks that are remembered: at one a second, a quarter of an hour.
 const MOST_LOOKS: usize = 900;
-/// A look speaks of the time since the one before, and no longer than this.
+/// A look speaks of the time since the one before. No longer than this, or half as long again as that
+/// one did: in between nobody looked, or the machine slept.
 const LONGEST_LOOK_NS: u64 = 2_500_000_000;
+/// And no longer than this: the mean of more says nothing of a call.
+const LONGEST_MEAN_NS: u64 = 15_000_000_000;
 /// A process that is not reported for longer has ended.
 const GONE_AFTER_NS: u64 = 35_000_000_000;
 const RUNTIME: &str = "runtime";
@@ -32,6 +35,10 @@ struct RuntimeProcess {
 
 struct Look {
     time_ns: UnixNanos,
+    /// Since the one before.
+    since_ns: u64,
+    /// Of how much of that it speaks.
+    covers_ns: u64,
     host: HostSample,
     /// Cores of programs that are neither Andon nor the runtime.
     others: f64,
@@ -47,13 +54,13 @@ pub(crate) struct During {
     pub(crate) from_ns: UnixNanos,
     pub(crate) to_ns: UnixNanos,
     pub(crate) cpu_count: u32,
-    pub(crate) steal: f64,
+    pub(crate) steal: Option<f64>,
     pub(crate) throttled: Option<f64>,
     pub(crate) memory_pressure: Option<f64>,
     pub(crate) io_pressure: Option<f64>,
     pub(crate) swap_in: Option<f64>,
-    pub(crate) major_faults: f64,
-    pub(crate) disk_read: f64,
+    pub(crate) major_faults: Option<f64>,
+    pub(crate) disk_read: Option<f64>,
     pub(crate) others: f64,
     pub(crate) busiest: Option<(Arc<str>, f64)>,
     /// At the end.
@@ -78,8 +85,13 @@ impl Machine {
         let of_runtimes = processes.iter().filter(|it| is(it, RUNTIME));
         let throttled = of_runtimes.filter_map(|it| it.cpu_throttled).reduce(f64::max);
         let busiest = of_others().max_by(|a, b| a.cpu_cores.total_cmp(&b.cpu_cores));
+        let last = self.looks.back();
+        let since_ns = last.map_or(LONGEST_LOOK_NS, |last| host.time_ns - last.time_ns);
+        let as_before = last.map_or(0, |last| last.since_ns.saturating_mul(3) / 2);
         self.looks.push_back(Look {
             time_ns: host.time_ns,
+            since_ns,
+            covers_ns: since_ns.min(as_before.clamp(LONGEST_LOOK_NS, LONGEST_MEAN_NS)),
             throttled: throttled.or(host.cpu_throttled),
             host: host.clone(),
             others: of_others().map(|process| process.cpu_cores).sum(),
@@ -110,14 +122,11 @@ impl Machine {
     pub(crate) fn during(&self, from_ns: UnixNanos, to_ns: UnixNanos) -> Option<During> {
         let mut sums = Sums::default();
         let first = self.looks.partition_point(|look| look.time_ns <= from_ns);
-        let mut before = first.checked_sub(1).map(|last| self.looks[last].time_ns);
         for look in self.looks.range(first..) {
-            let since = before.map_or(LONGEST_LOOK_NS, |before| look.time_ns - before);
-            let begin = look.time_ns.saturating_sub(since.min(LONGEST_LOOK_NS));
+            let begin = look.time_ns.saturating_sub(look.covers_ns);
             if begin >= to_ns {
                 break;
             }
-            before = Some(look.time_ns);
             let overlap = look.time_ns.min(to_ns).saturating_sub(begin.max(from_ns));
             if overlap > 0 {
                 sums.add(look, overlap as f64);
@@ -157,6 +166,9 @@ impl Machine {
 struct Sums {
     weight: f64,
     during: During,
+    steal: Mean,
+    major_faults: Mean,
+    disk_read: Mean,
     throttled: Mean,
     memory_pressure: Mean,
     io_pressure: Mean,
@@ -187,12 +199,12 @@ impl Sums {
     fn add(&mut self, look: &Look, weight: f64) {
         let (sum, host) = (&mut self.during, &look.host);
         sum.cpu_count = sum.cpu_count.max(host.cpu_count);
-        sum.steal += host.cpu_steal_cores * weight;
-        sum.major_faults += host.major_faults_per_s * weight;
-        sum.disk_read += host.disk_read_bytes_per_s * weight;
         sum.others += look.others * weight;
         sum.memory_used = host.memory_used_bytes;
         sum.memory_total = host.memory_total_bytes;
+        self.steal.add(host.cpu_steal_cores, weight);
+        self.major_faults.add(host.major_faults_per_s, weight);
+        self.disk_read.add(host.disk_read_bytes_per_s, weight);
         self.throttled.add(look.throttled, weight);
         self.memory_pressure.add(host.memory_pressure, weight);
         self.io_pressure.add(host.io_pressure, weight);
@@ -216,9 +228,9 @@ impl Sums {
         Some(During {
             from_ns,
             to_ns,
-            steal: sum.steal / weight,
-            major_faults: sum.major_faults / weight,
-            disk_read: sum.disk_read / weight,
+            steal: self.steal.get(),
+            major_faults: self.major_faults.get(),
+            disk_read: self.disk_read.get(),
             others: sum.others / weight,
             busiest: busiest.map(|(name, sum)| (name, sum / weight)),
             throttled: self.throttled.get(),
@@ -227,5 +239,49 @@ impl Sums {
             swap_in: self.swap_in.get(),
             ..sum
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_look_speaks_of_the_time_since_the_last_one_if_that_is_their_rhythm() {
+        let mut machine = Machine::default();
+        let mut note = |second: u64| {
+            let sample = HostSample {
+                time_ns: second * S,
+                cpu_steal_cores: Some(second as f64),
+                ..HostSample::default()
+            };
+            machine.note(&sample, &[]);
+        };
+        // Every ten seconds; then nothing for a while, every second, and nothing again.
+        [1_000, 1_010, 1_020, 1_030, 1_130, 1_131, 1_132, 1_140].into_iter().for_each(&mut note);
+        let steal = |from: u64, to: u64| machine.during(from * S, to * S).map(|it| it.steal);
+        assert_eq!(steal(1_001, 1_005), None, "whether there is a rhythm was not known yet");
+        assert_eq!(steal(1_012, 1_018), Some(Some(1_020.0)));
+        assert_eq!(steal(1_015, 1_025), Some(Some(1_025.0)));
+        assert_eq!(steal(1_040, 1_110), None, "nobody looked");
+        assert_eq!(steal(1_116, 1_120), Some(Some(1_130.0)));
+        assert_eq!(steal(1_133, 1_137), None);
+        assert_eq!(steal(1_138, 1_139), Some(Some(1_140.0)));
+    }
+
+    #[test]
+    fn what_a_machine_does_not_tell_is_no_nothing() {
+        let mut machine = Machine::default();
+        let tells = |time_ns, disk| HostSample {
+            time_ns,
+            disk_read_bytes_per_s: disk,
+            ..HostSample::default()
+        };
+        machine.note(&tells(S, None), &[]);
+        assert_eq!(machine.during(0, S).unwrap().disk_read, None);
+        machine.note(&tells(2 * S, Some(8.0)), &[]);
+        assert_eq!(machine.during(0, 2 * S).unwrap().disk_read, Some(8.0));
     }
 }

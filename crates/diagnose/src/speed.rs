@@ -96,7 +96,7 @@ fn of_machine(during: &During) -> Vec<Strain> {
     if let Some((name, cores)) = &during.busiest {
         of_cpu.push(Fact::Process { name: name.to_string(), cores: *cores });
     }
-    let steal = during.steal / cpus;
+    let steal = during.steal.unwrap_or(0.0) / cpus;
     let throttled = during.throttled.unwrap_or(0.0);
     let memory = [
         during.memory_pressure.unwrap_or(0.0) / ALL_OF_MEMORY_PRESSURE,
@@ -104,7 +104,7 @@ fn of_machine(during: &During) -> Vec<Strain> {
         // Faults alone may be a file that is read for the first time.
         match during.swap_in {
             Some(_) => 0.0,
-            None => during.major_faults / ALL_OF_FAULTS,
+            None => during.major_faults.unwrap_or(0.0) / ALL_OF_FAULTS,
         },
     ];
     let of_memory = Fact::Memory {

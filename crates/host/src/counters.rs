@@ -16,9 +16,9 @@ pub(crate) struct Counters {
     /// Under our cgroup's CPU limit, where there is one.
     cgroup_cpu_us: Option<u64>,
     throttled_us: Option<u64>,
-    disk: Traffic,
-    network: Traffic,
-    major_faults: u64,
+    disk: Option<Traffic>,
+    network: Option<Traffic>,
+    major_faults: Option<u64>,
     swapped_in_pages: Option<u64>,
     swapped_out_pages: Option<u64>,
     oom_kills: Option<u64>,
@@ -44,17 +44,14 @@ impl Counters {
             cpu,
             cgroup_cpu_us: cgroup.cpu_used_us(reader),
             throttled_us: cgroup.throttled_us(reader),
-            disk: reader.read_text(&proc.join("diskstats")).map(parse::disks).unwrap_or_default(),
+            disk: reader.read_text(&proc.join("diskstats")).map(parse::disks),
             // Our own network namespace, which is what a container sees of the network.
-            network: reader
-                .read_text(&proc.join("net/dev"))
-                .map(parse::networks)
-                .unwrap_or_default(),
+            network: reader.read_text(&proc.join("net/dev")).map(parse::networks),
             ..Self::default()
         };
         if let Some(text) = reader.read_text(&proc.join("vmstat")) {
             let number = |name| parse::named_number(text, name);
-            counters.major_faults = number("pgmajfault").unwrap_or_default();
+            counters.major_faults = number("pgmajfault");
             counters.swapped_in_pages = number("pswpin");
             counters.swapped_out_pages = number("pswpout");
             counters.oom_kills = number("oom_kill");
@@ -79,26 +76,25 @@ pub(crate) struct Rates<'a> {
 impl Rates<'_> {
     /// A sample with everything in it that is counted over time, and nothing else.
     pub(crate) fn sample(&self) -> HostSample {
-        let (disk, network) = (self.of(|it| it.disk), self.of(|it| it.network));
         let (io, memory) =
             (self.pressure(|it| it.io_pressure), self.pressure(|it| it.memory_pressure));
         HostSample {
             cpu_busy_cores: self.busy_cores(),
             cpu_user_cores: Some(self.cores(|cpu| cpu.user)),
             cpu_system_cores: Some(self.cores(|cpu| cpu.system)),
-            cpu_iowait_cores: self.cores(|cpu| cpu.iowait),
-            cpu_steal_cores: self.cores(|cpu| cpu.steal),
+            cpu_iowait_cores: Some(self.cores(|cpu| cpu.iowait)),
+            cpu_steal_cores: Some(self.cores(|cpu| cpu.steal)),
             cpu_throttled: self.share(|it| it.throttled_us),
             cpu_pressure: self.pressure(|it| it.cpu_pressure).some,
             memory_pressure: memory.some,
             memory_stall: memory.full,
             io_pressure: io.some,
             io_stall: io.full,
-            disk_read_bytes_per_s: self.elapsed.rate(disk.0.inward, disk.1.inward),
-            disk_write_bytes_per_s: self.elapsed.rate(disk.0.outward, disk.1.outward),
-            network_receive_bytes_per_s: self.elapsed.rate(network.0.inward, network.1.inward),
-            network_send_bytes_per_s: self.elapsed.rate(network.0.outward, network.1.outward),
-            major_faults_per_s: self.elapsed.rate(self.before.major_faults, self.now.major_faults),
+            disk_read_bytes_per_s: self.rate(|it| Some(it.disk?.inward)),
+            disk_write_bytes_per_s: self.rate(|it| Some(it.disk?.outward)),
+            network_receive_bytes_per_s: self.rate(|it| Some(it.network?.inward)),
+            network_send_bytes_per_s: self.rate(|it| Some(it.network?.outward)),
+            major_faults_per_s: self.rate(|it| it.major_faults),
             swap_in_bytes_per_s: self.paged(|it| it.swapped_in_pages),
             swap_out_bytes_per_s: self.paged(|it| it.swapped_out_pages),
             oom_kills: self.both(|it| it.oom_kills).map(|(before, now)| now.saturating_sub(before)),
@@ -106,12 +102,12 @@ impl Rates<'_> {
         }
     }
 
-    fn of<T>(&self, field: impl Fn(&Counters) -> T) -> (T, T) {
-        (field(self.before), field(self.now))
-    }
-
     fn both<T>(&self, field: impl Fn(&Counters) -> Option<T>) -> Option<(T, T)> {
         field(self.before).zip(field(self.now))
+    }
+
+    fn rate(&self, field: impl Fn(&Counters) -> Option<u64>) -> Option<f64> {
+        self.both(field).map(|(before, now)| self.elapsed.rate(before, now))
     }
 
     fn cores(&self, ticks: impl Fn(&CpuTicks) -> u64) -> f64 {
@@ -132,8 +128,7 @@ impl Rates<'_> {
     }
 
     fn paged(&self, pages: impl Fn(&Counters) -> Option<u64>) -> Option<f64> {
-        let (before, now) = self.both(pages)?;
-        Some(self.elapsed.rate(before, now) * self.units.page_bytes as f64)
+        Some(self.rate(pages)? * self.units.page_bytes as f64)
     }
 
     fn pressure(&self, field: impl Fn(&Counters) -> Option<Pressure>) -> Waited {

@@ -204,8 +204,8 @@ impl Sampler {
             memory_total_bytes: limits.memory_bytes.unwrap_or(memory.total),
             memory_used_bytes: used,
             memory_cached_bytes: Some(memory.cached),
-            swap_total_bytes: memory.swap_total,
-            swap_used_bytes: memory.swap_total.saturating_sub(memory.swap_free),
+            swap_total_bytes: Some(memory.swap_total),
+            swap_used_bytes: Some(memory.swap_total.saturating_sub(memory.swap_free)),
             ..Rates { before, now, elapsed, units: self.units }.sample()
         })
     }

@@ -263,12 +263,10 @@ pub(super) fn fact(fact: &Fact) -> Option<String> {
             N.bytes(*after)
         ),
         Fact::Disk { read_bytes_per_s, pressure } => {
-            let waited = pressure.map(|it| format!("; tasks waited for it {}", N.percent(it)));
-            format!(
-                "Disk: {} read{}.",
-                N.bytes_per_s(*read_bytes_per_s),
-                waited.unwrap_or_default()
-            )
+            let read = read_bytes_per_s.map(|it| format!("{} read", N.bytes_per_s(it)));
+            let waited = pressure.map(|it| format!("tasks waited for it {}", N.percent(it)));
+            let told: Vec<String> = read.into_iter().chain(waited).collect();
+            format!("Disk: {}.", told.join("; "))
         }
         Fact::OnGpu { share } => format!("{} of the model is on the GPU.", N.percent(*share)),
         Fact::OtherCall { model, .. } => match model {

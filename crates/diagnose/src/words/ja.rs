@@ -265,12 +265,10 @@ pub(super) fn fact(fact: &Fact) -> Option<String> {
             N.bytes(*after)
         ),
         Fact::Disk { read_bytes_per_s, pressure } => {
-            let waited = pressure.map(|it| format!("、時間の {} でディスク待ち", N.percent(it)));
-            format!(
-                "ディスク読み込み {}{}。",
-                N.bytes_per_s(*read_bytes_per_s),
-                waited.unwrap_or_default()
-            )
+            let read = read_bytes_per_s.map(|it| format!("ディスク読み込み {}", N.bytes_per_s(it)));
+            let waited = pressure.map(|it| format!("時間の {} でディスク待ち", N.percent(it)));
+            let told: Vec<String> = read.into_iter().chain(waited).collect();
+            format!("{}。", told.join("、"))
         }
         Fact::OnGpu { share } => format!("モデルの {} が GPU にあります。", N.percent(*share)),
         Fact::OtherCall { model, .. } => match model {

@@ -205,7 +205,7 @@ fn slow_tokens_are_explained_by_what_strained_the_machine() {
     let slow = Ask { slow: 3.0, ..Ask::default() };
     type Strain = fn(&mut HostSample);
     let strains: [(Cause, Strain); 4] = [
-        (Cause::Steal, |host| host.cpu_steal_cores = 1.5),
+        (Cause::Steal, |host| host.cpu_steal_cores = Some(1.5)),
         (Cause::Throttled, |host| host.cpu_throttled = Some(0.6)),
         (Cause::MemoryPressure, |host| host.memory_pressure = Some(0.5)),
         (Cause::MemoryPressure, |host| host.swap_in_bytes_per_s = Some(3e7)),
@@ -219,7 +219,7 @@ fn slow_tokens_are_explained_by_what_strained_the_machine() {
     let mut world = World::warm();
     let span = slow.span(world.now);
     let thrashing = |host: &mut HostSample| {
-        (host.memory_pressure, host.cpu_steal_cores) = (Some(0.5), 1.5);
+        (host.memory_pressure, host.cpu_steal_cores) = (Some(0.5), Some(1.5));
     };
     assert_eq!(cause(&world.see(span, thrashing, &[])), Cause::MemoryPressure);
     let mut world = World::warm();
@@ -274,7 +274,7 @@ fn the_machine_here_says_nothing_of_a_runtime_elsewhere() {
     let mut world = World::warm();
     let mut there = Ask { slow: 3.0, ..Ask::default() }.span(world.now);
     there.attributes.set("server.address", "192.168.1.9:11434");
-    let there = world.see(there, |host| host.cpu_steal_cores = 2.0, &[]);
+    let there = world.see(there, |host| host.cpu_steal_cores = Some(2.0), &[]);
     assert_eq!(cause(&there), Cause::Unknown);
 }
 

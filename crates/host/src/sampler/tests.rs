@@ -87,12 +87,13 @@ fn rates_are_of_the_time_between_two_samples() {
     machine.host(300, 100);
     let host = sampler.sample_at(machine.after(2), 77).host.unwrap();
     assert_eq!((host.time_ns, host.cpu_count), (77, 4));
-    assert_eq!((host.cpu_busy_cores, host.cpu_steal_cores), (2.0, 0.5));
+    assert_eq!((host.cpu_busy_cores, host.cpu_steal_cores), (2.0, Some(0.5)));
     assert_eq!((host.memory_total_bytes, host.memory_used_bytes), (8000 << 10, 2000 << 10));
-    assert_eq!(host.disk_read_bytes_per_s, 300.0 * 512.0 / 2.0);
-    assert_eq!(host.disk_write_bytes_per_s, 100.0 * 512.0 / 2.0);
-    assert_eq!((host.network_receive_bytes_per_s, host.network_send_bytes_per_s), (150.0, 50.0));
-    assert_eq!(host.major_faults_per_s, 50.0);
+    assert_eq!(host.disk_read_bytes_per_s, Some(300.0 * 512.0 / 2.0));
+    assert_eq!(host.disk_write_bytes_per_s, Some(100.0 * 512.0 / 2.0));
+    let network = (host.network_receive_bytes_per_s, host.network_send_bytes_per_s);
+    assert_eq!(network, (Some(150.0), Some(50.0)));
+    assert_eq!(host.major_faults_per_s, Some(50.0));
     assert_eq!((host.cpu_user_cores, host.cpu_system_cores), (Some(1.5), Some(0.0)));
 }
 
@@ -131,7 +132,7 @@ fn counters_that_go_back_and_two_samples_at_once_give_no_wild_rates() {
     let mut sampler = machine.sampler(10, &RuntimePids::default());
     machine.host(10, 10);
     let host = sampler.sample_at(machine.after(1), 0).host.unwrap();
-    assert_eq!((host.cpu_busy_cores, host.disk_read_bytes_per_s), (0.0, 0.0));
+    assert_eq!((host.cpu_busy_cores, host.disk_read_bytes_per_s), (0.0, Some(0.0)));
     machine.host(1_000_000, 10);
     let host = sampler.sample_at(machine.after(1), 0).host.unwrap();
     assert_eq!(host.cpu_busy_cores, 4.0);

@@ -235,7 +235,7 @@ fn a_missing_column_reads_null_and_an_unknown_one_is_passed_over() {
         let (from_ns, to_ns) = (start_s(0) * SECOND, start_s(1) * SECOND);
         let written = store.host_samples(None, from_ns, to_ns).unwrap();
         let written: Vec<_> = written.iter().map(|host| host.disk_write_bytes_per_s).collect();
-        assert_eq!(written, [0.0, 1.0]);
+        assert_eq!(written, [None, Some(1.0)]);
     };
     let store = open(folder.path());
     check(&store);

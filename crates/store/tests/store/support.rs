@@ -96,7 +96,16 @@ pub(crate) fn host(time_s: u64) -> Record {
         cpu_busy_cores: 1.5,
         memory_total_bytes: 1 << 32,
         memory_used_bytes: 1 << 31,
-        disk_write_bytes_per_s: 1.0,
+        disk_write_bytes_per_s: Some(1.0),
+        // Versions before 0.2 wrote these in any case.
+        cpu_iowait_cores: Some(0.0),
+        cpu_steal_cores: Some(0.0),
+        swap_total_bytes: Some(0),
+        swap_used_bytes: Some(0),
+        disk_read_bytes_per_s: Some(0.0),
+        network_receive_bytes_per_s: Some(0.0),
+        network_send_bytes_per_s: Some(0.0),
+        major_faults_per_s: Some(0.0),
         ..HostSample::default()
     }])
 }

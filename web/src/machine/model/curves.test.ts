@@ -74,8 +74,14 @@ describe("the machine's curves", () => {
     expect(busyCores(named(drawn(machine([[0, limited]])), "cpu"), 0)).toBe(0.5);
   });
 
-  it("are left out where there is no swap and no word of pressure", () => {
+  it("are left out where there is no swap and no word of pressure, or of a disk", () => {
     const names = (answer: Machine): string[] => drawn(answer).map(({ name }) => name);
+    const untold = { disk_read_bytes_per_s: null, disk_write_bytes_per_s: null };
+    expect(names(machine([[0, { ...untold, swap_total_bytes: null }]]))).toEqual([
+      "cpu",
+      "memory",
+      "network",
+    ]);
     expect(names(machine([[0, {}]]))).toEqual(["cpu", "memory", "disk", "network"]);
     expect(names(machine([[0, { swap_total_bytes: 9, io_pressure: 0 }]]))).toEqual([
       "cpu",

@@ -91,8 +91,9 @@ export function slotsOf<Sample extends { time_ns: number }>(
  * The layers come to what was at work in all. Where our cgroup is limited that is its own, while the
  * kernel tells stolen time, itself and programs apart for the whole machine only.
  */
-const stolen = (at: HostSample): number => Math.min(at.cpu_steal_cores, at.cpu_busy_cores);
-const working = (at: HostSample): number => at.cpu_busy_cores - stolen(at);
+const stolen: Figure = (at) =>
+  at.cpu_steal_cores === null ? null : Math.min(at.cpu_steal_cores, at.cpu_busy_cores);
+const working = (at: HostSample): number => at.cpu_busy_cores - (stolen(at) ?? 0);
 const inKernel: Figure = (at) =>
   at.cpu_system_cores === null ? null : Math.min(at.cpu_system_cores, working(at));
 const inPrograms: Figure = (at) => working(at) - (inKernel(at) ?? 0);
@@ -176,9 +177,11 @@ export function curves(line: Timeline, machine: Machine): Curve[] {
     ],
   };
   const hasSwap = most((at) => at.swap_total_bytes) > 0;
-  const isTold = pressure.series.some(({ values }) => values.some((value) => value !== null));
-  return [cpu, memory, ...(isTold ? [pressure] : []), disk, network, ...(hasSwap ? [swap] : [])];
+  return [cpu, memory, pressure, disk, network, ...(hasSwap ? [swap] : [])].filter(isTold);
 }
+
+const isTold = ({ series }: Curve): boolean =>
+  series.some(({ values }) => values.some((value) => value !== null));
 
 function rates(name: CurveName, series: Series[]): Curve {
   const most = Math.max(...series.map(({ values }) => greatest(values)));

@@ -39,6 +39,14 @@ describe("the lanes", () => {
     ]);
   });
 
+  it("say nothing of a disk of which the machine tells nothing", () => {
+    const untold = [0, 1].map((second) => hostSample(second, { disk_read_bytes_per_s: null }));
+    expect(buildLanes(host({ samples: untold }), 0).map((lane) => lane.kind)).toEqual([
+      "cpu",
+      "memory",
+    ]);
+  });
+
   it("tell of swap and of waiting where there was some", () => {
     expect(kinds({ swap_used_bytes: 5, memory_pressure: 0.3 })).toEqual([
       "cpu",

@@ -112,8 +112,12 @@ export function buildLanes(host: TraceHostReply, traceStartNs: number): Lane[] {
   const samples = host.samples;
   const first = samples[0];
   if (!first) return [];
-  const series = (value: (sample: HostSample) => number): Point[] =>
-    samples.map((sample) => ({ ns: sample.time_ns - traceStartNs, value: value(sample) }));
+  // What a machine does not tell has no points, and is no nothing.
+  const series = (figure: (sample: HostSample) => number | null): Point[] =>
+    samples.flatMap((sample) => {
+      const value = figure(sample);
+      return value === null ? [] : [{ ns: sample.time_ns - traceStartNs, value }];
+    });
   const lanes: Lane[] = [
     { kind: "cpu", points: series((s) => s.cpu_busy_cores), top: first.cpu_count, rate: true },
     {
@@ -126,15 +130,13 @@ export function buildLanes(host: TraceHostReply, traceStartNs: number): Lane[] {
   if (runtimeProcesses(host).length > 0) {
     lanes.push({ kind: "rss", points: runtimeMemory(host, traceStartNs), top: 0, rate: false });
   }
-  lanes.push({ kind: "disk", points: series((s) => s.disk_read_bytes_per_s), top: 0, rate: true });
+  const disk = series((s) => s.disk_read_bytes_per_s);
+  if (disk.length > 0) lanes.push({ kind: "disk", points: disk, top: 0, rate: true });
   if (samples.some((s) => s.swap_used_bytes !== first.swap_used_bytes)) {
     lanes.push({ kind: "swap", points: series((s) => s.swap_used_bytes), top: 0, rate: false });
   }
   for (const [kind, share] of PRESSURES) {
-    const known = samples.flatMap((sample) => {
-      const value = share(sample);
-      return value === null ? [] : [{ ns: sample.time_ns - traceStartNs, value }];
-    });
+    const known = series(share);
     if (known.length > 0) lanes.push({ kind, points: known, top: 1, rate: true });
   }
   return lanes;
