@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
-use andon_diagnose::{ClockShift, clock_shifts};
-use andon_model::{DeviceSample, HostSample, ProcessSample, TraceId, UnixNanos};
+use andon_diagnose::{ClockShift, RunsOn, clock_shifts};
+use andon_model::{DeviceSample, HostSample, ProcessSample, SpanId, TraceId, UnixNanos};
 use andon_store::{Filter, Interrupt, Trace, TracePage, TraceQuery};
 use axum::{
     Json,
@@ -118,13 +118,22 @@ pub(crate) async fn stored(State(state): State<ApiState>) -> Response {
     Sse::new(events.take_until(stop.cancelled_owned())).keep_alive(keep_alive).into_response()
 }
 
-/// Everything about one trace, and which of its clocks are off.
+/// Everything about one trace, which of its clocks are off, and where its models ran.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct WholeTrace {
     #[serde(flatten)]
     trace: Trace,
     /// Spans that began at another time than they say, by the clock of the first one's machine.
     clock_shifts: Vec<ClockShift>,
+    /// Of calls whose runtime is on another machine than Andon.
+    runs_on: Vec<SpanRunsOn>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct SpanRunsOn {
+    span_id: SpanId,
+    #[serde(flatten)]
+    machine: RunsOn,
 }
 
 /// Everything about one trace.
@@ -137,7 +146,12 @@ pub(crate) async fn one(
     Path(id): Path<String>,
 ) -> Result<Json<WholeTrace>, ApiError> {
     let trace = find(&state, &id).await?;
-    Ok(Json(WholeTrace { clock_shifts: clock_shifts(&trace.spans), trace }))
+    let runs_on = |span| {
+        let machine = state.0.diagnoser.runs_on(span)?;
+        Some(SpanRunsOn { span_id: span.span_id, machine })
+    };
+    let runs_on = trace.spans.iter().filter_map(runs_on).collect();
+    Ok(Json(WholeTrace { clock_shifts: clock_shifts(&trace.spans), runs_on, trace }))
 }
 
 pub(crate) async fn find(state: &ApiState, id: &str) -> Result<Trace, ApiError> {

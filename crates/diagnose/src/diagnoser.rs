@@ -7,14 +7,15 @@ use std::{
 };
 
 use andon_model::{
-    Cause, HostSample, LiveCall, ModelEvent, Phase, ProcessSample, Span, Status, TraceId, UnixNanos,
+    Cause, HostSample, LiveCall, ModelEvent, Phase, ProcessSample, Source, Span, Status, TraceId,
+    UnixNanos,
 };
 
 use crate::{
     call::{Call, is_call},
     departures::Departures,
     judge::Scene,
-    machines::Machines,
+    machines::{Machines, RunsOn},
     now::{Present, Waiting},
     past::{Beside, KeepAlive, Runtime, model_of},
     words::Language,
@@ -135,6 +136,14 @@ impl Diagnoser {
         };
         let told = running.iter().take(MOST_TOLD).map(why);
         told.chain(std::iter::repeat_with(|| None)).take(running.len()).collect()
+    }
+
+    /// Where a call's runtime is, if that is not on Andon's own machine.
+    pub fn runs_on(&self, span: &Span) -> Option<RunsOn> {
+        let machine = is_call(span).then(|| self.lock().machines.runs_on(Call(span)))??;
+        // Where else apps call may be somebody's cloud, which never tells.
+        let is_runtime = matches!(span.source, Source::Capture | Source::Gateway);
+        (is_runtime || machine.host.is_some()).then_some(machine)
     }
 
     /// Learns what is usual from a call that was judged before.

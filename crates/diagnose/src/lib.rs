@@ -35,6 +35,7 @@ pub use clocks::{ClockShift, clock_shifts};
 pub use diagnoser::Diagnoser;
 pub use diagnosis::{ATTRIBUTE, Diagnosis, Fact, Finding};
 pub use explain::{Evidence, Explanation, FoundCause, Share, explain};
+pub use machines::RunsOn;
 pub use now::Waiting;
 pub use past::KeepAlive;
 pub use words::Language;

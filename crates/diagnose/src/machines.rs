@@ -3,7 +3,8 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-use andon_model::{HostSample, ProcessSample};
+use andon_model::{HostSample, ProcessSample, host_of, is_loopback};
+use serde::Serialize;
 
 use crate::{call::Call, machine::Machine};
 
@@ -24,6 +25,17 @@ struct Other {
     machine: Machine,
     /// Where its samples came from last.
     address: Option<IpAddr>,
+}
+
+type Named<'a> = (&'a String, &'a Other);
+
+/// Another machine than Andon's own, where a call's runtime is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RunsOn {
+    /// Its address or name, as the runtime's was given.
+    pub address: String,
+    /// The name under which it tells of itself; `None` where it does not.
+    pub host: Option<String>,
 }
 
 impl Machines {
@@ -53,31 +65,47 @@ impl Machines {
 
     /// The machine that the call's runtime computes on.
     pub(crate) fn of(&self, call: Call<'_>) -> &Machine {
-        let caller = || self.named(call.0.host.as_deref()?).map(|other| &other.machine);
-        let Some(authority) = call.word("server.address") else {
-            return caller().unwrap_or(&self.here);
-        };
-        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-        let host = host.trim_matches(['[', ']']);
-        let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
-        if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
-            // Of whoever asked.
-            return caller().unwrap_or(&self.here);
+        match self.elsewhere(call) {
+            Some((_, other)) => other.map_or(&self.unknown, |(_, other)| &other.machine),
+            None => {
+                let caller = call.0.host.as_deref().and_then(|name| self.named(name));
+                caller.map_or(&self.here, |(_, other)| &other.machine)
+            }
         }
-        let by_address = || self.others.values().find(|other| other.address == address);
+    }
+
+    /// Where a call's runtime is not on the machine of whoever asked: its host as it was called, and the
+    /// machine, if that tells of itself.
+    fn elsewhere<'a>(&self, call: Call<'a>) -> Option<(&'a str, Option<Named<'_>>)> {
+        let authority = call.word("server.address").filter(|it| !is_loopback(it))?;
+        let host = host_of(authority).trim_matches(['[', ']']);
+        let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
         let other = match address {
-            Some(_) => by_address(),
+            // As servers write it that listen on all addresses; asked, it is one's own.
+            Some(address) if address.is_unspecified() => return None,
+            Some(_) => self.others.iter().find(|(_, other)| other.address == address),
             None => self.named(host),
         };
-        other.map_or(&self.unknown, |other| &other.machine)
+        Some((host, other))
+    }
+
+    pub(crate) fn runs_on(&self, call: Call<'_>) -> Option<RunsOn> {
+        let (address, other) = match self.elsewhere(call) {
+            Some(elsewhere) => elsewhere,
+            None => {
+                let caller = call.0.host.as_deref()?;
+                (caller, Some(self.named(caller)?))
+            }
+        };
+        let host = other.map(|(name, _)| name.clone());
+        Some(RunsOn { address: address.to_owned(), host })
     }
 
     /// A host's name with its domain or without.
-    fn named(&self, name: &str) -> Option<&Other> {
+    fn named(&self, name: &str) -> Option<Named<'_>> {
         let first = |name: &str| name.split('.').next().unwrap_or_default().to_lowercase();
         let found = self.others.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        let alike = || self.others.iter().find(|(known, _)| first(known) == first(name));
-        found.or_else(alike).map(|(_, other)| other)
+        found.or_else(|| self.others.iter().find(|(known, _)| first(known) == first(name)))
     }
 }
 
@@ -120,5 +148,23 @@ mod tests {
         assert_eq!(free(Some("gpu-box.lan"), None), Some(2));
         assert_eq!(free(None, Some("192.0.2.8:11434")), None);
         assert_eq!(free(None, Some("elsewhere:11434")), None);
+    }
+
+    #[test]
+    fn a_runtime_on_another_machine_is_named_whether_that_tells_of_itself_or_not() {
+        let mut machines = Machines::default();
+        machines.note(&sample(Some("gpu-box.lan"), 2), &[]);
+        let runs_on = |host: &str, address: &str| {
+            let mut span = Span { llm_kind: Some(LlmKind::Llm), ..Span::default() };
+            span.host = Some(host.to_owned());
+            span.attributes.set("server.address", address);
+            machines.runs_on(Call(&span)).map(|it| (it.address, it.host))
+        };
+        let gpu_box = || Some("gpu-box.lan".to_owned());
+        assert_eq!(runs_on("andon", "gpu-box:11434"), Some(("gpu-box".to_owned(), gpu_box())));
+        assert_eq!(runs_on("andon", "192.0.2.8:11434"), Some(("192.0.2.8".to_owned(), None)));
+        assert_eq!(runs_on("gpu-box", "[::1]:11434"), Some(("gpu-box".to_owned(), gpu_box())));
+        assert_eq!(runs_on("andon", "localhost:11434"), None);
+        assert_eq!(runs_on("andon", "0.0.0.0:11434"), None);
     }
 }

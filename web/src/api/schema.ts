@@ -1494,9 +1494,9 @@ export interface components {
             cpu_count: number;
             /**
              * Format: double
-             * @default 0
+             * @default null
              */
-            cpu_iowait_cores: number;
+            cpu_iowait_cores: number | null;
             /**
              * Format: double
              * @description Share of the time in which some task waited for a CPU, 0 to 1 (pressure stall information,
@@ -1506,9 +1506,9 @@ export interface components {
             cpu_pressure: number | null;
             /**
              * Format: double
-             * @default 0
+             * @default null
              */
-            cpu_steal_cores: number;
+            cpu_steal_cores: number | null;
             /**
              * Format: double
              * @default null
@@ -1527,14 +1527,14 @@ export interface components {
             cpu_user_cores: number | null;
             /**
              * Format: double
-             * @default 0
+             * @default null
              */
-            disk_read_bytes_per_s: number;
+            disk_read_bytes_per_s: number | null;
             /**
              * Format: double
-             * @default 0
+             * @default null
              */
-            disk_write_bytes_per_s: number;
+            disk_write_bytes_per_s: number | null;
             /**
              * @description The machine that it is a sample of; the one that Andon runs on where nothing is said.
              * @default null
@@ -1558,9 +1558,9 @@ export interface components {
             load_1m: number | null;
             /**
              * Format: double
-             * @default 0
+             * @default null
              */
-            major_faults_per_s: number;
+            major_faults_per_s: number | null;
             /**
              * Format: int64
              * @description File cache; the kernel gives it back when memory is wanted.
@@ -1592,14 +1592,14 @@ export interface components {
             memory_used_bytes: number;
             /**
              * Format: double
-             * @default 0
+             * @default null
              */
-            network_receive_bytes_per_s: number;
+            network_receive_bytes_per_s: number | null;
             /**
              * Format: double
-             * @default 0
+             * @default null
              */
-            network_send_bytes_per_s: number;
+            network_send_bytes_per_s: number | null;
             /**
              * Format: int64
              * @description Processes that the kernel ended for want of memory since the sample before.
@@ -1618,14 +1618,14 @@ export interface components {
             swap_out_bytes_per_s: number | null;
             /**
              * Format: int64
-             * @default 0
+             * @default null
              */
-            swap_total_bytes: number;
+            swap_total_bytes: number | null;
             /**
              * Format: int64
-             * @default 0
+             * @default null
              */
-            swap_used_bytes: number;
+            swap_used_bytes: number | null;
             /**
              * Format: int64
              * @default 0
@@ -2238,6 +2238,13 @@ export interface components {
         RumBatch: {
             events: components["schemas"]["RumAction"][];
         };
+        /** @description Another machine than Andon's own, where a call's runtime is. */
+        RunsOn: {
+            /** @description Its address or name, as the runtime's was given. */
+            address: string;
+            /** @description The name under which it tells of itself; `None` where it does not. */
+            host: string | null;
+        };
         Runtime: components["schemas"]["RuntimeFacts"] & {
             /** @description Where apps connect so that their calls to it are seen. */
             capture: components["schemas"]["CaptureAddress"][];
@@ -2412,6 +2419,9 @@ export interface components {
          * @enum {string}
          */
         SpanKind: "server" | "client" | "internal" | "producer" | "consumer";
+        SpanRunsOn: components["schemas"]["RunsOn"] & {
+            span_id: components["schemas"]["SpanId"];
+        };
         /** @enum {string} */
         SpanStatus: "ok" | "error" | "unset";
         /** @description The middle of some values, and what nineteen of twenty stay below. */
@@ -2638,6 +2648,11 @@ export interface components {
              */
             duration_ns: number;
             error_type: string | null;
+            /**
+             * @description The machine that the call to the model says that it ran on, else that of the span that the list
+             *     shows.
+             */
+            host: string | null;
             /** Format: int32 */
             http_status: number | null;
             /** Format: int64 */
@@ -2701,10 +2716,12 @@ export interface components {
              */
             two_at_once: number | null;
         };
-        /** @description Everything about one trace, and which of its clocks are off. */
+        /** @description Everything about one trace, which of its clocks are off, and where its models ran. */
         WholeTrace: components["schemas"]["Trace"] & {
             /** @description Spans that began at another time than they say, by the clock of the first one's machine. */
             clock_shifts: components["schemas"]["ClockShift"][];
+            /** @description Of calls whose runtime is on another machine than Andon. */
+            runs_on: components["schemas"]["SpanRunsOn"][];
         };
         /** Format: int64 */
         i64: number;

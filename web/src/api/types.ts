@@ -53,6 +53,7 @@ export type Content = Schemas["Content"];
 export type Evaluation = Schemas["Evaluation"];
 export type TraceReply = Schemas["WholeTrace"];
 export type ClockShift = Schemas["ClockShift"];
+export type SpanRunsOn = Schemas["SpanRunsOn"];
 export type TraceSummary = Schemas["TraceSummary"];
 type ListQuery = NonNullable<operations["list"]["parameters"]["query"]>;
 /** What is null is not asked for. */

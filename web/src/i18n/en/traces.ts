@@ -122,6 +122,7 @@ export const traces = {
       ["model:gemma3:270m", "by model"],
       ["service:gateway", "by service"],
       ['name:"POST /chat"', "by name"],
+      ["host:gpu-box", "by machine"],
       ["duration:>5s", "slower than 5 seconds"],
       ["text:weather", "words in prompts and answers that were kept"],
       ["@user.plan:pro", "an attribute of a span"],
@@ -371,6 +372,8 @@ export const traces = {
     nearest: "The span is shorter than the samples are apart: the nearest sample is told.",
     machine: "The machine at that time",
     other: (name: string) => `This span ran on ${name}: this is what that machine did.`,
+    silent: (address: string) =>
+      `The runtime is on ${address}, which tells nothing of itself; andon host --forward there would. These are the figures of the machine that Andon runs on.`,
     ofDevice: (row: string, device: string) => `${row} · ${device}`,
   },
   processes: {

@@ -112,6 +112,7 @@ export const traces: typeof en = {
       ["model:gemma3:270m", "モデルで"],
       ["service:gateway", "サービスで"],
       ['name:"POST /chat"', "操作名で"],
+      ["host:gpu-box", "マシンで"],
       ["duration:>5s", "5 秒より遅い"],
       ["text:天気", "保存されたプロンプトと回答の中の語"],
       ["@user.plan:pro", "スパンの属性"],
@@ -361,6 +362,8 @@ export const traces: typeof en = {
     nearest: "スパンが計測の間隔より短いため、最も近い計測値を示します。",
     machine: "この時刻のマシンを見る",
     other: (name) => `このスパンはマシン ${name} で動きました。以下はそのマシンの値です。`,
+    silent: (address) =>
+      `ランタイムは ${address} にありますが、そのマシンの値は届いていません。以下は Andon が動いているマシンの値です。そちらで andon host --forward を動かすと届きます。`,
     ofDevice: (row, device) => `${row} · ${device}`,
   },
   processes: {

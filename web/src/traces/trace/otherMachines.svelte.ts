@@ -11,6 +11,8 @@ export type HostState = "loading" | "ready" | "failed";
 export interface Around {
   host: TraceHostReply | null;
   state: HostState;
+  /** Where the runtime is, where that machine tells nothing and this is Andon's own instead. */
+  silent?: string;
 }
 
 const LOADING: Around = { host: null, state: "loading" };

@@ -2,7 +2,14 @@
 // the page opens, for «why this time?» is clicked the moment an answer ends.
 
 import { ApiFailure, getTrace, getTraceHost, getTraceWhy } from "../../api/client";
-import type { Explanation, StoredTraces, TraceHostReply, TraceReply } from "../../api/types";
+import type {
+  Explanation,
+  Span,
+  SpanRunsOn,
+  StoredTraces,
+  TraceHostReply,
+  TraceReply,
+} from "../../api/types";
 import { language } from "../../i18n/language.svelte";
 import { SAMPLE_INTERVAL_NS } from "../model/lanes";
 import { buildTree, type TraceTree } from "../model/tree";
@@ -89,15 +96,28 @@ export class Trace {
     }
   }
 
-  /** What the machine did that a span ran on; Andon's own where its span names none that tells. */
-  around(host: string | null): Around {
-    const other = host === null ? null : this.#others.around(host);
-    return other ?? { host: this.host, state: this.hostState };
+  /**
+   * What the machine did that a span ran on, or that the runtime of a call is on; Andon's own where the
+   * span names none that tells.
+   */
+  around(span: Span): Around {
+    const own = { host: this.host, state: this.hostState };
+    const runsOn = this.runsOn(span);
+    if (runsOn?.host === null) return { ...own, silent: runsOn.address };
+    const name = runsOn?.host ?? span.host;
+    return (name === null ? null : this.#others.around(name)) ?? own;
   }
 
   /** The machine of a span is looked at: what it did is asked for, once. */
-  wantAround(host: string | null): void {
-    if (host !== null) void this.#others.want(host);
+  wantAround(span: Span): void {
+    const runsOn = this.runsOn(span);
+    const name = runsOn ? runsOn.host : span.host;
+    if (name !== null) void this.#others.want(name);
+  }
+
+  /** The machine of a call's runtime, where that is not Andon's own. */
+  runsOn(span: Span): SpanRunsOn | undefined {
+    return this.reply?.runs_on.find(({ span_id }) => span_id === span.span_id);
   }
 
   async loadHost(): Promise<void> {
