@@ -67,6 +67,7 @@ fn columns_of(field: TextField) -> &'static [&'static str] {
         TextField::Name => &["name", "resource"],
         TextField::Session => &["session_id"],
         TextField::Request => &["request_id"],
+        TextField::Host => &["host"],
     }
 }
 

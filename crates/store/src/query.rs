@@ -82,6 +82,9 @@ pub struct TraceSummary {
     pub request_id: Option<String>,
     pub stream: Option<bool>,
     pub timings: Timings,
+    /// The machine that the call to the model says that it ran on, else that of the span that the list
+    /// shows.
+    pub host: Option<String>,
 }
 
 /// Why a filter cannot be read, and where.
@@ -128,6 +131,7 @@ pub(crate) enum TextField {
     Name,
     Session,
     Request,
+    Host,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,6 +242,7 @@ impl Parser<'_> {
             Some("name") => Test::Text(TextField::Name, Pattern::new(&value, quoted)),
             Some("session") => Test::Text(TextField::Session, Pattern::new(&value, quoted)),
             Some("request") => Test::Text(TextField::Request, Pattern::new(&value, quoted)),
+            Some("host") => Test::Text(TextField::Host, Pattern::new(&value, quoted)),
             Some("status") => Test::Status(named(&value).ok_or_else(|| {
                 self.error_at(value_start, "status is ok, error or unset".to_owned())
             })?),
@@ -295,8 +300,9 @@ impl Parser<'_> {
 
     /// Takes `field:` when a known field's name stands here.
     fn field_name(&mut self) -> Option<String> {
-        const FIELDS: [&str; 9] = [
-            "service", "model", "name", "session", "request", "status", "cause", "duration", "text",
+        const FIELDS: [&str; 10] = [
+            "service", "model", "name", "session", "request", "host", "status", "cause",
+            "duration", "text",
         ];
         let rest = self.characters.get(self.position..)?;
         let colon = rest.iter().position(|character| !character.is_ascii_alphabetic())?;

@@ -113,6 +113,11 @@ impl<'a> View<'a> {
             .find_map(|digest| digest.shape.error_type.as_deref())
     }
 
+    fn host(&self) -> Option<&'a str> {
+        let of_llm = self.llm.and_then(|digest| digest.shape.host.as_deref());
+        of_llm.or(self.face.shape.host.as_deref())
+    }
+
     fn session(&self) -> Option<&'a str> {
         self.first_known(Digest::session)
     }
@@ -153,6 +158,7 @@ impl<'a> View<'a> {
             }
             Test::Text(TextField::Session, pattern) => any(&[self.session()], pattern),
             Test::Text(TextField::Request, pattern) => any(&[self.request()], pattern),
+            Test::Text(TextField::Host, pattern) => any(&[self.host()], pattern),
             Test::Anywhere(pattern) => {
                 let texts = [
                     Some(&*shape.name),
@@ -200,6 +206,7 @@ impl<'a> View<'a> {
                 .and_then(|digest| digest.llm.as_deref())
                 .map(|llm| llm.timings)
                 .unwrap_or_default(),
+            host: owned(self.host()),
         }
     }
 }

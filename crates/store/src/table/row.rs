@@ -215,6 +215,7 @@ columns! {
     timings.ttft_ns: Number,
     timings.eval_ns: Number,
     timings.stall_ns: Number,
+    host: Word,
 }
 
 columns! {
@@ -436,6 +437,7 @@ impl TraceSummary {
             request_id: None,
             stream: None,
             timings: Timings::default(),
+            host: None,
         }
     }
 }

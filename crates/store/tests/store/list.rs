@@ -123,7 +123,11 @@ fn assorted(store: &EmbeddedStore) {
             llm.status = Status::Error;
             llm.error_type = Some("out_of_memory".to_owned());
         }
+        if number == 1 {
+            (root.host, llm.host) = (Some("vps".to_owned()), Some("gpu-box".to_owned()));
+        }
         if number == 5 {
+            root.host = Some("vps".to_owned());
             root.service = "web shop".to_owned();
             root.name = "GET /東京".to_owned();
         }
@@ -136,6 +140,12 @@ fn filters_pick_what_they_say() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     assorted(&store);
+    pick_what_they_say(&store);
+    store.seal().unwrap();
+    pick_what_they_say(&store);
+}
+
+fn pick_what_they_say(store: &EmbeddedStore) {
     let hex = id(4).to_string();
     for (filter, expected) in [
         ("", vec![5, 4, 3, 2, 1, 0]),
@@ -154,6 +164,9 @@ fn filters_pick_what_they_say() {
         ("duration:<1500ms -duration:<1s", vec![1]),
         ("duration:>0.05m", vec![5, 4]),
         ("session:session-1", vec![5, 3, 1]),
+        ("host:gpu", vec![1]),
+        ("host:\"vps\"", vec![5]),
+        ("-host:gpu-box -host:vps", vec![4, 3, 2, 0]),
         ("session:\"session-1\" cause:queue", vec![3]),
         ("memory", vec![2]),
         ("東京", vec![5]),
@@ -162,7 +175,7 @@ fn filters_pick_what_they_say() {
         (&hex[..31], vec![5, 4, 3, 2, 1, 0]),
         (&hex[1..], vec![]),
     ] {
-        assert_eq!(numbers(&page(&store, filter)), expected, "{filter}");
+        assert_eq!(numbers(&page(store, filter)), expected, "{filter}");
     }
 }
 

@@ -181,6 +181,7 @@ export function summary(
     request_id: null,
     stream: null,
     timings: NO_TIMINGS,
+    host: null,
     ...more,
   };
 }
