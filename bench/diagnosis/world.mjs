@@ -170,11 +170,11 @@ export class World {
   }
 
   /** One captured call; what Andon says of it, with the runtime's own figures. */
-  async call({ url = this.andon.captureUrl, headers, ...question }) {
+  async call({ url = this.andon.captureUrl, headers, patienceMs, ...question }) {
     this.asked += 1;
     const number = this.asked;
     const { path: route, body } = this.request(question);
-    const answer = await ask(url + route, { json: body, headers });
+    const answer = await ask(url + route, { json: body, headers, patienceMs });
     return { ...(await this.explained(answer.headers["x-trace-id"], answer.json)), number };
   }
 
