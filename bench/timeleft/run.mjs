@@ -1,13 +1,14 @@
 // How far off is the time that is said to be left while a prompt is read? The real model, prompts of
 // random lengths and random words (nothing cached but the instructions that all have), asked through the
-// chat's gateway, where the runtime says its progress, and through the capture, where it is reckoned from
-// earlier calls and said to be «about».
+// chat's gateway and through the capture, to both of which the runtime says its progress, and through the
+// capture before a runtime that says nothing, where it is reckoned from earlier calls and said to be «about».
 //   node bench/timeleft/run.mjs [--calls 40] [--seed N]
 import { parseArgs } from "node:util";
 import { startAndon } from "../../tests/e2e/harness/andon.mjs";
 import { ask, Stream } from "../../tests/e2e/harness/http.mjs";
 import { MODEL_NAME } from "../../tests/e2e/harness/paths.mjs";
 import { random } from "../diagnosis/world.mjs";
+import { Silent } from "./silent.mjs";
 
 const { values: flags } = parseArgs({
   options: { calls: { type: "string", default: "40" }, seed: { type: "string" } },
@@ -25,6 +26,8 @@ const prompt = () =>
   `${numbers.whole(0, 1e9)} ${numbers.words(numbers.whole(FEWEST_WORDS, MOST_WORDS))}`;
 
 const andon = await startAndon({ options: { lang: "en", timeout: "300s" } });
+const silent = await Silent.start(andon.runtimeUrl);
+const reckoning = await startAndon({ options: { lang: "en", runtime: silent.url, model: null } });
 
 /** Looks are `{at, left}`, in ms since the call began; of those, the one half-way, and its error. */
 function error(looks, from, to) {
@@ -57,7 +60,8 @@ async function throughTheGateway() {
   return error(looks, from, to);
 }
 
-async function throughTheCapture() {
+/** `exact`: whether the runtime says how far it is. */
+async function throughTheCapture(andon, exact) {
   const body = JSON.stringify({
     model: MODEL_NAME,
     messages: [{ role: "user", content: prompt() }],
@@ -72,7 +76,8 @@ async function throughTheCapture() {
   while (to === null) {
     const { json: live } = await andon.get("/api/v1/live");
     const call = live.calls.find(({ phase }) => phase === "prompt");
-    if (call) looks.push({ at: performance.now() - begun, left: call.eta_ms });
+    const left = call?.eta_exact === exact ? call.eta_ms : null;
+    if (call) looks.push({ at: performance.now() - begun, left });
     await new Promise((done) => setTimeout(done, LOOK_MS));
   }
   await read;
@@ -92,18 +97,22 @@ const at = (sorted, share) =>
 try {
   await ask(`${andon.url}/chat`, { json: { message: "Hello." } });
   const exact = await errors(throughTheGateway, calls);
-  await errors(throughTheCapture, LEARNED);
-  const about = await errors(throughTheCapture, calls);
+  const told = await errors(() => throughTheCapture(andon, true), calls);
+  await errors(() => throughTheCapture(reckoning, false), LEARNED);
+  const about = await errors(() => throughTheCapture(reckoning, false), calls);
   console.log("| time left, half-way through the prompt | calls | off by (median) | nine of ten |");
   console.log("| --- | --- | --- | --- |");
   for (const [name, all] of [
     ["chat: the runtime says its progress", exact],
-    ["capture: reckoned from earlier calls, «about»", about],
+    ["capture: the runtime says its progress", told],
+    ["capture, a runtime that says nothing: reckoned, «about»", about],
   ]) {
     const figures = all.length ? `${percent(at(all, 0.5))} | ${percent(at(all, 0.9))}` : "– | –";
     console.log(`| ${name} | ${all.length} of ${calls} | ${figures} |`);
   }
   console.log(`\nSeed ${seed}.`);
 } finally {
+  await reckoning.end();
+  await silent.end();
   await andon.end();
 }
