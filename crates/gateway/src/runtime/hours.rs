@@ -93,6 +93,16 @@ impl Hours {
         // Over midnight: the evening of this day, or the morning after the day before.
         (time >= self.from && is_of(day)) || (time < self.to && is_of(day.previous()))
     }
+
+    /// When those end that a moment is among; `None` where others follow at once.
+    pub fn end(&self, at_ns: UnixNanos) -> Option<UnixNanos> {
+        let there = self.zone.to_datetime(Timestamp::from_nanosecond(i128::from(at_ns)).ok()?);
+        let is_today = self.from < self.to || there.time() < self.to;
+        let day = if is_today { there.date() } else { there.date().tomorrow().ok()? };
+        let end = self.zone.to_timestamp(day.to_datetime(self.to)).ok()?;
+        let end_ns = u64::try_from(end.as_nanosecond()).ok()?;
+        (!self.hold(end_ns)).then_some(end_ns)
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +134,22 @@ mod tests {
         assert!(!hold(&night, "2026-12-04T05:00:00Z"));
         let always = hours("00:00", "00:00", &[], "UTC").unwrap();
         assert!(hold(&always, "2026-12-05T00:00:00Z") && hold(&always, "2026-12-05T23:59:59Z"));
+    }
+
+    #[test]
+    fn they_end_on_the_day_that_they_reach_into() {
+        let end = |hours: &Hours, at: &str| {
+            let at: Timestamp = at.parse().unwrap();
+            let end = hours.end(u64::try_from(at.as_nanosecond()).unwrap())?;
+            Some(Timestamp::from_nanosecond(i128::from(end)).unwrap().to_string())
+        };
+        let work = hours("08:00", "18:30", &[], "+09:00").unwrap();
+        assert_eq!(end(&work, "2026-11-30T00:00:00Z").as_deref(), Some("2026-11-30T09:30:00Z"));
+        let night = hours("22:00", "06:00", &[5], "UTC").unwrap();
+        assert_eq!(end(&night, "2026-12-04T23:00:00Z").as_deref(), Some("2026-12-05T06:00:00Z"));
+        assert_eq!(end(&night, "2026-12-05T05:00:00Z").as_deref(), Some("2026-12-05T06:00:00Z"));
+        let always = hours("00:00", "00:00", &[], "UTC").unwrap();
+        assert_eq!(end(&always, "2026-12-05T05:00:00Z"), None);
     }
 
     #[test]

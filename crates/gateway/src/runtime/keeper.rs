@@ -22,6 +22,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// What a kept model is asked for each time, and how long before its end again.
 const HELD_FOR: Duration = Duration::from_secs(600);
 const AGAIN_BEFORE_NS: u64 = 120_000_000_000;
+/// Asked for no time at all it would go at once, and what is less than a second is no time.
+const SHORTEST_HELD: Duration = Duration::from_secs(1);
+/// A runtime counts from when it was asked, and in whole seconds.
+const NEARLY_NS: u64 = 2_000_000_000;
 /// Loading a large model from a slow disk takes minutes.
 const LOAD_LIMIT: Duration = Duration::from_secs(600);
 const AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(60);
@@ -140,14 +144,15 @@ impl ModelKeeper {
     pub async fn run(self) {
         loop {
             for Kept { of, hours, not_before, .. } in self.kept() {
-                if hours.is_some_and(|hours| !hours.hold(Span::now_ns())) {
+                if hours.as_ref().is_some_and(|hours| !hours.hold(Span::now_ns())) {
                     self.note(&of, KeptState::Resting, None);
                     continue;
                 }
                 if not_before.is_some_and(|at| at > Instant::now()) {
                     continue;
                 }
-                let (state, message) = self.look_after(&of).await;
+                let until_ns = hours.and_then(|hours| hours.end(Span::now_ns()));
+                let (state, message) = self.look_after(&of, until_ns).await;
                 self.note(&of, state, message);
             }
             tokio::select! {
@@ -157,11 +162,17 @@ impl ModelKeeper {
         }
     }
 
-    async fn look_after(&self, of: &ModelOf) -> (KeptState, Option<String>) {
+    /// `until_ns`: the end of its hours.
+    async fn look_after(
+        &self,
+        of: &ModelOf,
+        until_ns: Option<UnixNanos>,
+    ) -> (KeptState, Option<String>) {
+        let now_ns = Span::now_ns();
         let needed = match self.find(of) {
             Ok((catalog, runtime)) => {
                 let models = catalog.models();
-                need(&models, find(&models, &of.model), Span::now_ns())
+                need(&models, find(&models, &of.model), now_ns, until_ns)
                     .map(|need| (catalog, runtime, need))
             }
             Err(error @ KeepError::Unsupported(_)) => {
@@ -178,7 +189,9 @@ impl ModelKeeper {
             Need::Load => self.note(of, KeptState::Loading, None),
             Need::Hold => {}
         }
-        match self.ask(catalog, &runtime, &of.model, HELD_FOR).await {
+        let left = until_ns.map(|until| Duration::from_nanos(until.saturating_sub(now_ns)));
+        let held = left.map_or(HELD_FOR, |left| HELD_FOR.min(left.max(SHORTEST_HELD)));
+        match self.ask(catalog, &runtime, &of.model, held).await {
             Ok(()) => (KeptState::Held, None),
             Err(error) => (KeptState::Failed, Some(error.to_string())),
         }
@@ -276,11 +289,14 @@ fn need(
     models: &[DiscoveredModel],
     model: Option<&DiscoveredModel>,
     now_ns: UnixNanos,
+    until_ns: Option<UnixNanos>,
 ) -> Option<Need> {
     let model = model?;
     if model.loaded {
         let ends = model.expires_ns?;
-        return (ends < now_ns.saturating_add(AGAIN_BEFORE_NS)).then_some(Need::Hold);
+        let is_soon = ends < now_ns.saturating_add(AGAIN_BEFORE_NS);
+        let is_early = until_ns.is_none_or(|until| ends.saturating_add(NEARLY_NS) < until);
+        return (is_soon && is_early).then_some(Need::Hold);
     }
     // Loading it could push out what somebody uses, who would have it loaded again, and so on.
     let other = models.iter().find(|other| other.loaded);
@@ -300,7 +316,7 @@ mod tests {
     #[test]
     fn a_model_is_asked_for_again_before_its_time_is_up_and_pushes_nobody_out() {
         let now = 1_000 * S;
-        let needed = |models: &[DiscoveredModel]| need(models, models.first(), now);
+        let needed = |models: &[DiscoveredModel]| need(models, models.first(), now, None);
         assert_eq!(needed(&[model("m", true, Some(now + 300 * S))]), None);
         assert_eq!(needed(&[model("m", true, Some(now + 60 * S))]), Some(Need::Hold));
         assert_eq!(needed(&[model("m", true, Some(now - S))]), Some(Need::Hold));
@@ -309,6 +325,11 @@ mod tests {
         let beside = [model("m", false, None), model("other", true, Some(now + S))];
         assert_eq!(needed(&beside), Some(Need::Wait("other".to_owned())));
         assert_eq!(needed(&[]), None);
+        // It is to go with the end of its hours, and goes by itself.
+        let going = [model("m", true, Some(now + 60 * S))];
+        assert_eq!(need(&going, going.first(), now, Some(now + 61 * S)), None);
+        let until = Some(now + 70 * S);
+        assert_eq!(need(&going, going.first(), now, until), Some(Need::Hold));
     }
 
     #[tokio::test]
@@ -320,7 +341,7 @@ mod tests {
         let ModelOf { runtime, model } = of.clone();
         keeper.keep(vec![ToKeep { runtime, model, hours: None }; MOST_KEPT + 1]);
         assert_eq!(keeper.kept().len(), MOST_KEPT);
-        let (state, message) = keeper.look_after(&of).await;
+        let (state, message) = keeper.look_after(&of, None).await;
         assert_eq!(
             (state, message.as_deref()),
             (KeptState::Missing, Some("no runtime named ollama answers"))
