@@ -61,10 +61,13 @@ test("runtime, proxy and gateway alone, one behind the other", async () => {
     );
     assert.equal(spans(gateway)[0].service, "gateway");
     for (const program of started) assert.ok(!program.output().includes("四二四二"));
+    // Whoever follows what it works on does not keep the runtime from ending.
+    const followed = await fetch(`http://${at(runtimePort)}/api/andon/progress`);
     for (const program of started.reverse()) {
       assert.equal(await program.end(), true, program.name);
       assert.equal(program.ended.code, 0, `${program.name} ${program.output()}`);
     }
+    assert.equal(await followed.text(), "");
   } finally {
     for (const program of started) await program.end();
   }
