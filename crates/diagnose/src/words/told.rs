@@ -107,9 +107,13 @@ impl<'a> Told<'a> {
         })
     }
 
-    /// Whether nothing of the prompt was in the cache.
+    /// Whether nothing of the prompt was in the cache but the few tokens that all chats begin with.
     pub(super) fn is_nothing_cached(&self) -> bool {
-        self.facts.iter().any(|fact| matches!(fact, Fact::Prompt { cached: 0, .. }))
+        let is_nothing = |fact: &Fact| match fact {
+            Fact::Prompt { read, cached, .. } => cached.saturating_mul(100) <= *read,
+            _ => false,
+        };
+        self.facts.iter().any(is_nothing)
     }
 
     /// Of another call at the same time; `None` where there is none, or its model is unknown.

@@ -75,8 +75,15 @@ impl LiveCalls {
         let state = self.lock().get(&call).cloned();
         // Words of the prompt may be slower than the answer's first.
         let Some(state) = state.filter(|state| state.phase() != Phase::Generate) else { return };
-        if let Some(phase) = state.hear(event) {
-            state.enter(phase);
+        match (state.hear(event), event) {
+            // What follows is the answer, of which nothing is seen before its end if it is no stream.
+            (_, RuntimeEvent::Prompt { done, total, .. }) if done >= total => {
+                state.enter(Phase::Generate);
+            }
+            (Some(phase), _) => {
+                state.enter(phase);
+            }
+            (None, _) => {}
         }
     }
 
@@ -180,10 +187,10 @@ mod tests {
         let load = RuntimeEvent::Load { progress: 0.25 };
         assert_eq!(hear(load), (Phase::Load, None, Some(0.25), None));
         let prompt = |done| RuntimeEvent::Prompt { done, total: 100, cached: 0 };
-        assert_eq!(hear(prompt(64)).3, Some(64));
-        running.state.enter(Phase::Generate);
-        assert_eq!(hear(prompt(100)).0, Phase::Generate, "that word came late");
-        assert_eq!(hear(prompt(100)).3, Some(64));
+        assert_eq!((hear(prompt(64)).0, hear(prompt(64)).3), (Phase::Prompt, Some(64)));
+        assert_eq!(hear(prompt(100)).0, Phase::Generate);
+        assert_eq!(hear(prompt(64)).0, Phase::Generate, "that word came late");
+        assert_eq!(hear(prompt(64)).3, Some(100));
         // Of a call that is over, or was never there.
         calls.hear(SpanId::random(), &prompt(1));
     }
