@@ -239,8 +239,26 @@ impl Scene<'_> {
         });
         let outside = rest.saturating_sub(inside.unwrap_or(0));
         let ns = outside.saturating_sub(usual_ns.unwrap_or(0));
+        let waited = || self.untold_queue(ns).filter(|_| inside.is_none());
         let fact = usual_ns.map(|ns| Fact::UsualTime { ns });
-        (ns > 0).then(|| Finding::new(Cause::Network, None, ns).with(fact))
+        let on_the_way = || Finding::new(Cause::Network, None, ns).with(fact);
+        (ns > 0).then(|| waited().unwrap_or_else(on_the_way))
+    }
+
+    /// llama-server counts what it does, and not how long a call waits for a slot: that is what nobody
+    /// explains at a call's beginning, while others were worked on.
+    fn untold_queue(&self, ns: u64) -> Option<Finding> {
+        if self.call.ns(Phase::Queue).is_some() {
+            return None;
+        }
+        let from_ns = self.call.0.start_ns;
+        let to_ns = from_ns.saturating_add(ns);
+        let ended = self.runtime.beside(self.call.0, from_ns, to_ns);
+        let overlap = |it: &Beside| it.to_ns.min(to_ns).saturating_sub(it.from_ns.max(from_ns));
+        let ahead = ended.iter().chain(self.running).max_by_key(|it| overlap(it))?;
+        let fact = Fact::OtherCall { trace_id: ahead.trace_id, model: ahead.model.clone() };
+        let is_most = overlap(ahead) >= ns / 2;
+        is_most.then(|| Finding::new(Cause::Queue, Phase::Queue, ns).with([fact]))
     }
 
     fn conclude(&self, mut findings: Vec<Finding>) -> Diagnosis {

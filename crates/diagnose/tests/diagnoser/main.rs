@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod now;
+mod queue;
 mod world;
 
 use andon_diagnose::{Diagnoser, Diagnosis, Fact, Language, explain};
