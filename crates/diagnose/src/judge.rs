@@ -93,9 +93,7 @@ impl Scene<'_> {
         let (from_ns, to_ns) = self.call.extent(Phase::Queue);
         let ended = self.runtime.beside(self.call.0, from_ns, to_ns);
         let ahead = ended.last().or_else(|| self.running.first());
-        let ahead = ahead
-            .map(|other| Fact::OtherCall { trace_id: other.trace_id, model: other.model.clone() });
-        Some(Finding::new(Cause::Queue, Phase::Queue, ns).with(ahead))
+        Some(Finding::new(Cause::Queue, Phase::Queue, ns).with(ahead.map(Beside::fact)))
     }
 
     /// With the prompt that had to be read anew for it.
@@ -239,7 +237,7 @@ impl Scene<'_> {
         });
         let outside = rest.saturating_sub(inside.unwrap_or(0));
         let ns = outside.saturating_sub(usual_ns.unwrap_or(0));
-        let waited = || self.untold_queue(ns).filter(|_| inside.is_none());
+        let waited = || inside.is_none().then(|| self.untold_queue(ns))?;
         let fact = usual_ns.map(|ns| Fact::UsualTime { ns });
         let on_the_way = || Finding::new(Cause::Network, None, ns).with(fact);
         (ns > 0).then(|| waited().unwrap_or_else(on_the_way))
@@ -254,11 +252,10 @@ impl Scene<'_> {
         let from_ns = self.call.0.start_ns;
         let to_ns = from_ns.saturating_add(ns);
         let ended = self.runtime.beside(self.call.0, from_ns, to_ns);
-        let overlap = |it: &Beside| it.to_ns.min(to_ns).saturating_sub(it.from_ns.max(from_ns));
-        let ahead = ended.iter().chain(self.running).max_by_key(|it| overlap(it))?;
-        let fact = Fact::OtherCall { trace_id: ahead.trace_id, model: ahead.model.clone() };
-        let is_most = overlap(ahead) >= ns / 2;
-        is_most.then(|| Finding::new(Cause::Queue, Phase::Queue, ns).with([fact]))
+        let all = ended.iter().chain(self.running);
+        let ahead = all.max_by_key(|other| other.overlap(from_ns, to_ns))?;
+        let is_most = ahead.overlap(from_ns, to_ns) >= ns / 2;
+        is_most.then(|| Finding::new(Cause::Queue, Phase::Queue, ns).with([ahead.fact()]))
     }
 
     fn conclude(&self, mut findings: Vec<Finding>) -> Diagnosis {

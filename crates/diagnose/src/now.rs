@@ -80,9 +80,7 @@ impl Present<'_> {
     }
 
     fn queue(&self) -> Finding {
-        let ahead = self.running.first();
-        let ahead = ahead
-            .map(|other| Fact::OtherCall { trace_id: other.trace_id, model: other.model.clone() });
+        let ahead = self.running.first().map(Beside::fact);
         Finding::new(Cause::Queue, Phase::Queue, self.in_phase_ns()).with(ahead)
     }
 

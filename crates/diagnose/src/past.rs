@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use andon_model::{AttributeValue, Phase, Span, SpanId, Status, TraceId, UnixNanos};
 
-use crate::{call::Call, usual::Usual};
+use crate::{call::Call, diagnosis::Fact, usual::Usual};
 
 const MOST_MODELS: usize = 64;
 const MOST_CALLS: usize = 256;
@@ -86,6 +86,17 @@ pub(crate) struct Beside {
     pub(crate) model: Option<String>,
     pub(crate) from_ns: UnixNanos,
     pub(crate) to_ns: UnixNanos,
+}
+
+impl Beside {
+    /// Nanoseconds of it within that time.
+    pub(crate) fn overlap(&self, from_ns: UnixNanos, to_ns: UnixNanos) -> u64 {
+        self.to_ns.min(to_ns).saturating_sub(self.from_ns.max(from_ns))
+    }
+
+    pub(crate) fn fact(&self) -> Fact {
+        Fact::OtherCall { trace_id: self.trace_id, model: self.model.clone() }
+    }
 }
 
 impl Runtime {

@@ -149,14 +149,12 @@ fn beside(
     let length = to_ns.saturating_sub(from_ns).max(1) as f64;
     let ended = runtime.beside(call.0, from_ns, to_ns);
     let all = ended.iter().chain(running);
-    let overlap = |other: &&Beside| {
-        other.to_ns.min(to_ns).saturating_sub(other.from_ns.max(from_ns)) as f64 / length
-    };
-    let longest = all.max_by(|a, b| overlap(a).total_cmp(&overlap(b)))?;
+    let longest = all.max_by_key(|other| other.overlap(from_ns, to_ns))?;
+    let share = longest.overlap(from_ns, to_ns) as f64 / length;
     Some(Strain {
         cause: Cause::ParallelGeneration,
-        strength: (overlap(&longest) / ALL_OF_OVERLAP).min(1.0),
-        facts: vec![Fact::OtherCall { trace_id: longest.trace_id, model: longest.model.clone() }],
+        strength: (share / ALL_OF_OVERLAP).min(1.0),
+        facts: vec![longest.fact()],
     })
 }
 
