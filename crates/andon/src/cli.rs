@@ -136,6 +136,9 @@ pub(crate) struct Settings {
     /// Further origins whose pages may ask, such as https://chat.example
     #[arg(long, env = "ANDON_ALLOWED_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub(crate) allowed_origins: Option<Vec<String>>,
+    /// What runtimes on this machine are called that cannot be told by looking: a container's name
+    #[arg(long, env = "ANDON_OWN_NAMES", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) own_names: Option<Vec<String>>,
 }
 
 #[derive(Args)]

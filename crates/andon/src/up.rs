@@ -212,7 +212,12 @@ impl House {
                 Arc::clone(&store),
             ));
         }
-        tokio::spawn(runtime::keep_known(catalogs.clone(), pids));
+        tokio::spawn(runtime::keep_known(
+            catalogs.clone(),
+            config.own_names.clone(),
+            pids,
+            Arc::clone(&diagnoser),
+        ));
         tokio::spawn(capture::follow_log(config.clone(), catalogs, live.clone()));
         let captured = CaptureConfig { host: host.clone(), ..config.capture.clone() };
         let entrances =

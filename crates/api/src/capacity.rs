@@ -9,7 +9,7 @@ use andon_capacity::{
 };
 use andon_diagnose::KeepAlive;
 use andon_gateway::DiscoveredModel;
-use andon_model::{Cause, Span, UnixNanos, is_loopback};
+use andon_model::{Cause, Span, UnixNanos};
 use andon_store::{CallQuery, Interrupt};
 use axum::{
     Json,
@@ -319,7 +319,7 @@ fn known_models(state: &ApiState, runtime: Option<&str>) -> (Vec<DiscoveredModel
     let Some((catalog, info)) = runtime.and_then(|name| state.runtime(name)) else {
         return Default::default();
     };
-    (catalog.models().to_vec(), is_loopback(&info.authority))
+    (catalog.models().to_vec(), state.0.diagnoser.is_here(&info.authority))
 }
 
 /// How fast the memory of this machine's fastest GPU is, as its driver says.

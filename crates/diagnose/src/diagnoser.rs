@@ -76,6 +76,16 @@ impl Diagnoser {
         self.lock().machines.note_address(host, address);
     }
 
+    /// What Andon's own machine is called besides: hosts of runtimes that turned out to be on it.
+    pub fn set_own_hosts(&self, hosts: impl Iterator<Item = String>) {
+        self.lock().machines.set_own(hosts);
+    }
+
+    /// Whether a runtime at `host[:port]` computes on Andon's own machine.
+    pub fn is_here(&self, authority: &str) -> bool {
+        self.lock().machines.is_here(authority)
+    }
+
     /// What came into a runtime's memory or left it.
     pub fn note_model(&self, event: &ModelEvent) {
         self.lock().departures.note(event);
@@ -121,13 +131,14 @@ impl Diagnoser {
             let beside = others(running, (&call.service, call.trace_id), now_ns);
             let of_service = |(key, _): &(&(String, Option<String>), _)| key.0 == call.service;
             let nothing = Runtime::default();
-            // Calls that run are of this machine, which spans name as their host, or name none.
+            // Calls that run go out from this machine, which spans name as their host, or name none.
             let runtime = known.runtimes.iter().find(of_service);
+            let runtime = runtime.map_or(&nothing, |(_, runtime)| runtime);
             Present {
                 call,
                 now_ns,
-                machine: &known.machines.here,
-                runtime: runtime.map_or(&nothing, |(_, runtime)| runtime),
+                machine: known.machines.at(runtime.address.as_deref(), None),
+                runtime,
                 running: &beside,
                 kept: self.kept,
                 departures: &known.departures,

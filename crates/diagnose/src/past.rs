@@ -19,6 +19,8 @@ const OF_THE_LOAD: [&str; 6] =
 pub(crate) struct Runtime {
     models: HashMap<String, Model>,
     pub(crate) pauses: Pauses,
+    /// `host:port`, as its last call said it.
+    pub(crate) address: Option<String>,
     calls: VecDeque<Ended>,
 }
 
@@ -136,6 +138,9 @@ impl Runtime {
                 model.last = Some(last);
             }
         }
+        if let Some(address) = call.word("server.address").filter(|it| self.is_new(it)) {
+            self.address = Some(address.to_owned());
+        }
         if self.calls.len() == MOST_CALLS {
             self.calls.pop_front();
         }
@@ -148,6 +153,10 @@ impl Runtime {
             worked: (call.extent(Phase::Prompt).0, span.end_ns()),
             loaded: call.loaded_ns().is_some() && was_answered,
         });
+    }
+
+    fn is_new(&self, address: &str) -> bool {
+        self.address.as_deref() != Some(address)
     }
 
     /// The pause before a call, and whether the model was gone after it; `None` where something else than

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::files::{FileReader, ProcessPath, Roots};
 
 /// Processes whose open files are looked through.
-const MAX_PROCESSES: usize = 8192;
+pub(crate) const MAX_PROCESSES: usize = 8192;
 
 /// Open files looked through in one process.
 const MAX_OPEN_FILES: usize = 16_384;
@@ -23,14 +23,20 @@ pub fn port_holder(address: SocketAddr) -> Option<(u32, String)> {
 
 fn port_holder_at(roots: &Roots, address: SocketAddr) -> Option<(u32, String)> {
     let mut reader = FileReader::new();
-    for table in ["net/tcp", "net/tcp6"] {
-        let text = reader.read_text(&roots.proc.join(table));
-        let inode = text.and_then(|text| listening_inode(text, address));
-        if let Some(inode) = inode {
-            return holder_of(roots, &mut reader, inode);
-        }
-    }
-    None
+    let inode = socket_at(&mut reader, &roots.proc.join("net"), address)?;
+    holder_of(roots, &mut reader, inode)
+}
+
+/// Whether somebody in the network that `net` shows listens where `address` would.
+pub(crate) fn is_served(reader: &mut FileReader, net: &Path, address: SocketAddr) -> bool {
+    socket_at(reader, net, address).is_some()
+}
+
+fn socket_at(reader: &mut FileReader, net: &Path, address: SocketAddr) -> Option<u64> {
+    ["tcp", "tcp6"].iter().find_map(|table| {
+        let text = reader.read_text(&net.join(table))?;
+        listening_inode(text, address)
+    })
 }
 
 fn listening_inode(table: &str, wanted: SocketAddr) -> Option<u64> {
@@ -78,17 +84,19 @@ fn socket_address(text: &str) -> Option<SocketAddr> {
 fn holder_of(roots: &Roots, reader: &mut FileReader, inode: u64) -> Option<(u32, String)> {
     let wanted = format!("socket:[{inode}]");
     let mut path = ProcessPath::new(&roots.proc);
-    for entry in std::fs::read_dir(&roots.proc).ok()?.flatten().take(MAX_PROCESSES) {
-        let file_name = entry.file_name();
-        let Some(pid) = file_name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            continue;
-        };
+    for pid in pids(&roots.proc).take(MAX_PROCESSES) {
         if path.with(pid, "fd", |folder| holds(folder, &wanted)) {
             let name = path.with(pid, "comm", |path| reader.read(path).map(<[u8]>::to_vec))?;
             return Some((pid, String::from_utf8_lossy(&name).trim().to_owned()));
         }
     }
     None
+}
+
+/// Of all processes.
+pub(crate) fn pids(proc: &Path) -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir(proc).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 fn holds(folder: &Path, wanted: &str) -> bool {

@@ -62,6 +62,7 @@ struct File {
     password_file: Option<PathBuf>,
     allowed_hosts: Option<Vec<String>>,
     allowed_origins: Option<Vec<String>>,
+    own_names: Option<Vec<String>>,
     routes: Option<Vec<Route>>,
     capture: CaptureTable,
     runtimes: Option<Vec<runtimes::RuntimeTable>>,
@@ -80,7 +81,7 @@ struct CaptureTable {
     max_held_bytes: Option<usize>,
 }
 
-const KEYS: [&str; 32] = [
+const KEYS: [&str; 33] = [
     "data",
     "listen",
     "proxy_listen",
@@ -106,6 +107,7 @@ const KEYS: [&str; 32] = [
     "password_file",
     "allowed_hosts",
     "allowed_origins",
+    "own_names",
     "routes",
     "capture",
     "runtimes",
@@ -156,6 +158,8 @@ pub(crate) struct Config {
     pub(crate) password_text: Option<String>,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) allowed_origins: Vec<String>,
+    /// Hosts of runtimes on this machine.
+    pub(crate) own_names: Vec<String>,
     pub(crate) routes: Vec<Route>,
     pub(crate) capture: CaptureConfig,
     /// Beside `runtime`.
@@ -332,6 +336,7 @@ impl Config {
                 file.allowed_origins,
                 Vec::new(),
             ),
+            own_names: merge.take("own_names", settings.own_names, file.own_names, Vec::new()),
             routes: merge.take("routes", None, file.routes, Route::defaults()),
             capture: file.capture.merge(&mut merge),
             store: store::store(file.store, &mut merge.origins).context(path.clone())?,
