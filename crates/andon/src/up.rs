@@ -7,7 +7,7 @@ use std::{
 };
 
 use andon_api::{Access, ApiState, Hosts, Parts};
-use andon_diagnose::Diagnoser;
+use andon_diagnose::{BetweenLooks, Diagnoser};
 use andon_gateway::{
     CaptureConfig, Gateway, GatewayConfig, HttpClient, LiveCalls, ModelKeeper, Proxy, ProxyConfig,
     ProxyLink, Recorder, RecorderConfig, RuntimeCatalog, follow_progress, http_client,
@@ -164,7 +164,11 @@ impl House {
         tokio::spawn(catalog.clone().keep_fresh());
 
         let counted = Arc::new(CountedCalls::default());
-        let diagnoser = Arc::new(Diagnoser::new(&config.keep_alive, andon_host::oom_kills));
+        let between_looks = BetweenLooks {
+            oom_kills: andon_host::oom_kills,
+            resident_bytes: andon_host::resident_bytes,
+        };
+        let diagnoser = Arc::new(Diagnoser::new(&config.keep_alive, between_looks));
         let judge = Judge { diagnoser: Arc::clone(&diagnoser), live: live.clone() };
         let keeper = pipeline::spawn_keeper(
             recorded,

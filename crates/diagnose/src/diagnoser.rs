@@ -15,6 +15,7 @@ use crate::{
     call::{Call, is_call},
     departures::Departures,
     judge::Scene,
+    machine::Machine,
     machines::{Machines, RunsOn},
     now::{Present, Waiting},
     past::{Beside, KeepAlive, Runtime, model_of},
@@ -36,6 +37,16 @@ pub struct Diagnoser {
     known: Mutex<Known>,
 }
 
+/// What Andon's own machine is asked when a call has ended and the next look is yet to come.
+#[derive(Debug, Clone, Copy)]
+pub struct BetweenLooks {
+    /// How often the kernel has ended a process for want of memory by now; `None` where it does not
+    /// count.
+    pub oom_kills: fn() -> Option<u64>,
+    /// Bytes of memory that the process with this pid has now; `None` where it has ended.
+    pub resident_bytes: fn(u32) -> Option<u64>,
+}
+
 #[derive(Default)]
 struct Known {
     machines: Machines,
@@ -48,11 +59,12 @@ struct Known {
 
 impl Diagnoser {
     /// `keep_alive`: what the runtimes keep an idle model for if a call says nothing, as Ollama writes
-    /// it (`5m`, `300`, `-1` for ever); Ollama's own default where it cannot be read. `oom_kills`: how
-    /// often the kernel has ended a process for want of memory by now, where it counts.
-    pub fn new(keep_alive: &str, oom_kills: fn() -> Option<u64>) -> Self {
+    /// it (`5m`, `300`, `-1` for ever); Ollama's own default where it cannot be read.
+    pub fn new(keep_alive: &str, between_looks: BetweenLooks) -> Self {
         let kept = KeepAlive::parse(keep_alive).unwrap_or_default();
-        Self { kept, oom_kills: Some(oom_kills), known: Mutex::default() }
+        let mut known = Known::default();
+        known.machines.here = Machine::asked(between_looks.resident_bytes);
+        Self { kept, oom_kills: Some(between_looks.oom_kills), known: Mutex::new(known) }
     }
 
     /// What the runtimes keep an idle model for if a call says nothing.

@@ -32,7 +32,7 @@ mod words;
 
 pub use call::Call;
 pub use clocks::{ClockShift, clock_shifts};
-pub use diagnoser::Diagnoser;
+pub use diagnoser::{BetweenLooks, Diagnoser};
 pub use diagnosis::{ATTRIBUTE, Diagnosis, Fact, Finding};
 pub use explain::{Evidence, Explanation, FoundCause, Share, explain};
 pub use machines::RunsOn;

@@ -23,6 +23,8 @@ const ANDON: &str = "andon";
 pub(crate) struct Machine {
     looks: VecDeque<Look>,
     runtimes: Vec<RuntimeProcess>,
+    /// Bytes that a process has now, where it can be asked.
+    resident_bytes: Option<fn(u32) -> Option<u64>>,
 }
 
 /// A process of a runtime as it was last seen: one that idles is reported now and then only.
@@ -69,6 +71,11 @@ pub(crate) struct During {
 }
 
 impl Machine {
+    /// One whose processes can be asked for their memory at any time.
+    pub(crate) fn asked(resident_bytes: fn(u32) -> Option<u64>) -> Self {
+        Self { resident_bytes: Some(resident_bytes), ..Self::default() }
+    }
+
     /// The processes are those seen at the same moment.
     pub(crate) fn note(&mut self, host: &HostSample, processes: &[ProcessSample]) {
         // A clock that was set back: what was seen before says nothing of now.
@@ -145,8 +152,16 @@ impl Machine {
         let before = self.looks.iter().rev().find(|look| look.time_ns <= from_ns)?;
         let within =
             |look: &&Look| look.time_ns > from_ns && look.time_ns <= to_ns.saturating_add(A_SECOND);
-        let after = self.looks.iter().filter(within).map(|look| look.runtime_rss).max()?;
-        Some((before.runtime_rss, after))
+        let seen = self.looks.iter().filter(within).map(|look| look.runtime_rss).max();
+        // A quick load is over before the next look.
+        let is_due = self.looks.back().is_some_and(|last| last.time_ns < to_ns);
+        let after = if is_due { seen.max(self.runtime_memory_now()) } else { seen };
+        Some((before.runtime_rss, after?))
+    }
+
+    fn runtime_memory_now(&self) -> Option<u64> {
+        let resident_bytes = self.resident_bytes?;
+        Some(total(self.runtimes.iter().filter_map(|process| resident_bytes(process.pid))))
     }
 
     /// Processes that the kernel ended for want of memory in that time.
@@ -283,5 +298,34 @@ mod tests {
         assert_eq!(machine.during(0, S).unwrap().disk_read, None);
         machine.note(&tells(2 * S, Some(8.0)), &[]);
         assert_eq!(machine.during(0, 2 * S).unwrap().disk_read, Some(8.0));
+    }
+
+    #[test]
+    fn a_load_that_is_over_before_the_next_look_is_asked_for_its_memory() {
+        let mut machine = Machine::asked(|pid| (pid == 7).then_some(300));
+        let runtime = |pid, rss_bytes| ProcessSample {
+            time_ns: 10 * S,
+            pid,
+            started_ns: 1,
+            name: "ollama".to_owned(),
+            command: "ollama serve".to_owned(),
+            role: Some(RUNTIME.to_owned()),
+            cpu_cores: 0.0,
+            rss_bytes,
+            threads: 1,
+            read_bytes_per_s: None,
+            write_bytes_per_s: None,
+            major_faults_per_s: None,
+            cpu_throttled: None,
+            gpu_memory_bytes: None,
+            host: None,
+        };
+        let look = |second: u64| HostSample { time_ns: second * S, ..HostSample::default() };
+        machine.note(&look(10), &[runtime(7, 20), runtime(8, 5)]);
+        assert_eq!(machine.runtime_memory(10 * S, 10 * S + S / 2), Some((25, 300)));
+        assert_eq!(machine.runtime_memory(9 * S, 10 * S), None, "nobody looked before");
+        machine.note(&look(11), &[runtime(7, 200), runtime(8, 5)]);
+        assert_eq!(machine.runtime_memory(10 * S, 10 * S + S / 2), Some((25, 205)));
+        assert_eq!(machine.runtime_memory(10 * S, 12 * S), Some((25, 300)), "it goes on");
     }
 }

@@ -40,7 +40,7 @@ pub use cgroup::CgroupLimits;
 pub use clock::{ClockState, clock_check};
 pub use disk::{DiskSpace, disk_free};
 pub use limits::raise_open_files;
-pub use machine::{Machine, machine, oom_kills};
+pub use machine::{Machine, machine, oom_kills, resident_bytes};
 pub use nearby::{is_own_address, runtime_in_container};
 pub use port::port_holder;
 pub use priority::give_way;

@@ -66,6 +66,14 @@ pub fn oom_kills() -> Option<u64> {
     parse::named_number(counters, "oom_kill")
 }
 
+/// Bytes of memory that a process has at this moment; `None` where it has ended.
+pub fn resident_bytes(pid: u32) -> Option<u64> {
+    let mut reader = FileReader::new();
+    let sizes = reader.read_text(&Roots::default().proc.join(format!("{pid}/statm")))?;
+    let pages: u64 = sizes.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * units().page_bytes)
+}
+
 fn available_cpus() -> Option<u32> {
     std::thread::available_parallelism().ok().and_then(|count| u32::try_from(count.get()).ok())
 }

@@ -5,7 +5,7 @@ mod now;
 mod queue;
 mod world;
 
-use andon_diagnose::{Diagnoser, Diagnosis, Fact, Language, explain};
+use andon_diagnose::{BetweenLooks, Diagnoser, Diagnosis, Fact, Language, explain};
 use andon_model::{
     Cause, HostSample, LlmKind, ModelEvent, ModelEventKind, ProcessSample, Span, SpanId, SpanKind,
     Status, Timings, TraceId, UnloadReason,
@@ -114,7 +114,11 @@ fn a_kill_that_no_sample_has_yet_seen_explains_a_call_that_failed() {
     use std::sync::atomic::{AtomicU64, Ordering};
     static KILLS: AtomicU64 = AtomicU64::new(4);
     let mut world = World::warm();
-    world.diagnoser = Diagnoser::new("5m", || Some(KILLS.load(Ordering::Relaxed)));
+    let between_looks = BetweenLooks {
+        oom_kills: || Some(KILLS.load(Ordering::Relaxed)),
+        resident_bytes: |_| None,
+    };
+    world.diagnoser = Diagnoser::new("5m", between_looks);
     world.ask(Ask::default());
     KILLS.store(5, Ordering::Relaxed);
     let mut failed = Ask::default().span(world.now);
