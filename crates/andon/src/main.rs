@@ -31,9 +31,8 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command};
 
-/// glibc's gives threads a heap that grows a page at a time, each time stopping the others.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: andon_memory::Allocator = andon_memory::Allocator;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -69,7 +68,11 @@ fn block_on<F: Future<Output = anyhow::Result<ExitCode>>>(
     // One thread serves thousands of calls a second, and the cores are the model's. A call passes
     // through several tasks: on one thread, handing over from one to the next wakes nobody. What
     // takes long (protecting and storing, questions to the store) has threads of its own.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(role())
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(andon_memory::give_back_at_times)
+        .build()?
+        .block_on(role())
 }
 
 fn start_log(cli: &Cli) {

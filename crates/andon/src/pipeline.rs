@@ -22,6 +22,9 @@ pub(crate) const RECORD_BYTES: usize = 4 << 20;
 /// Pause after a batch that was not full. Waking this thread costs a call more than recording it does, so it is woken
 /// once in a while and not once a call.
 const GATHER: Duration = Duration::from_millis(5);
+/// When nothing came for so long, this thread wakes once more: memory that it has no use for goes back when it
+/// begins to wait.
+const REST: Duration = Duration::from_secs(3);
 
 /// Says of each call why it took its time, before anything is stored of it.
 #[derive(Clone, Default)]
@@ -77,7 +80,10 @@ fn spawn<F: Future<Output = ()>>(
     work: impl FnOnce() -> F + Send + 'static,
     ended: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .on_thread_park(andon_memory::give_back_at_times)
+        .build()?;
     thread::Builder::new().name(name.to_owned()).spawn(move || {
         if !is_urgent && let Err(error) = andon_host::give_way() {
             tracing::debug!(%error, "the keeper has the priority of all others");
@@ -101,7 +107,7 @@ struct Keeper {
 impl Keeper {
     /// Protects and stores until it is stopped, and then what still waits.
     async fn keep(self: Arc<Self>, stop: CancellationToken) {
-        let mut stopped = false;
+        let (mut stopped, mut is_rested) = (false, true);
         loop {
             if !stop.is_cancelled() && self.recorder.is_flooded() {
                 self.recorder.call_for_help();
@@ -116,7 +122,12 @@ impl Keeper {
                     recorded.close();
                     continue;
                 }
+                () = tokio::time::sleep(REST), if !is_rested => {
+                    is_rested = true;
+                    continue;
+                }
             };
+            is_rested = false;
             let Some(observations) = observations else { return };
             // A full batch was not all: whoever pauses now falls behind.
             let is_all = observations.len() < BATCH;
@@ -131,9 +142,11 @@ impl Keeper {
 
     /// Takes over in a flood, until hardly more waits than the other one takes at a time.
     async fn catch_up(self: Arc<Self>, stop: CancellationToken) {
+        let mut is_rested = true;
         loop {
             tokio::select! {
-                () = self.recorder.flooded() => {}
+                () = self.recorder.flooded() => is_rested = false,
+                () = tokio::time::sleep(REST), if !is_rested => is_rested = true,
                 () = stop.cancelled() => return,
             }
             while self.recorder.waiting() > FLOOD_BATCH && !stop.is_cancelled() {

@@ -200,6 +200,7 @@ impl Ports {
             .worker_threads(THREADS)
             .thread_name("andon-receive")
             .enable_all()
+            .on_thread_park(andon_memory::give_back_at_times)
             .build()
             .context("cannot start the receivers' threads")?;
         let mut serving = Serving { config, runtime: &runtime, servers, stop };

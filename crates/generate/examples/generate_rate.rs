@@ -13,7 +13,7 @@ use std::{
 use andon_generate::Recipe;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: andon_memory::Allocator = andon_memory::Allocator;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let argument =

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 /// As `andon` has it: memory figures depend on it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: andon_memory::Allocator = andon_memory::Allocator;
 
 /// 2026-11-01, so that every run asks for the same times.
 const END_NS: u64 = 1_793_491_200_000_000_000;

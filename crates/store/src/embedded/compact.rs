@@ -47,6 +47,7 @@ pub(super) fn start(
                 return;
             }
             compact(&shared, &segments, Span::now_ns, &mut pause);
+            andon_memory::give_back();
         }
     })
 }

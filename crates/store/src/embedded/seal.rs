@@ -150,6 +150,8 @@ impl Sealer {
                 log.release(job.log_through);
                 lock(&segments).retain(&shared);
                 waiting.done();
+                drop(job);
+                andon_memory::give_back();
             }
         };
         let thread = thread::Builder::new()

@@ -88,7 +88,10 @@ impl<R: Send + 'static> Committer<R> {
         let _ended = Ended(Arc::clone(&self.shared));
         loop {
             match self.next_work() {
-                Work::Commit(batch) => self.commit(batch),
+                Work::Commit(batch) => {
+                    self.commit(batch);
+                    andon_memory::give_back_at_times();
+                }
                 Work::Look => self.look(),
                 Work::Release(through) => self.release(through),
                 Work::Close => break,
