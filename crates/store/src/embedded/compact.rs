@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// A day that has been over for so long gets no more rows to speak of.
 const SETTLED_NS: u64 = 2 * 60 * 60 * 1_000_000_000;
 /// Segments that are merged at a time; each takes memory.
-const MOST_INPUTS: usize = 16;
+const MOST_INPUTS: usize = 8;
 
 /// Starts the thread that merges.
 pub(super) fn start(

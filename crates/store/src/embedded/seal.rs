@@ -19,8 +19,8 @@ use std::{
 
 use andon_model::{Span, TraceId, UnixNanos};
 use arrow::{
-    array::{AsArray, BooleanArray, RecordBatch, UInt32Array},
-    compute::{filter_record_batch, take_record_batch},
+    array::{AsArray, BooleanArray, RecordBatch},
+    compute::filter_record_batch,
     datatypes::Int64Type,
 };
 
@@ -34,7 +34,7 @@ use crate::{
     hot::{Rows, Superseded},
     log::Log,
     record::Stored,
-    segment::{Origin, Segment, SegmentInfo, Visit, Writer, sorted},
+    segment::{Origin, Segment, SegmentInfo, Sorted, Visit, Writer},
     table::{Row, Table},
 };
 
@@ -272,8 +272,8 @@ impl Sealing<'_> {
         if batches.iter().all(|batch| batch.num_rows() == 0) {
             return Ok(());
         }
-        for day in by_day(table, sorted(table, batches)?)? {
-            self.write(table, &[day], &[])?;
+        for day in by_day(table, Sorted::of(table, batches)?) {
+            self.write(table, day.pieces(), &[])?;
         }
         Ok(())
     }
@@ -281,14 +281,14 @@ impl Sealing<'_> {
     fn write(
         &self,
         table: Table,
-        batches: &[RecordBatch],
+        batches: impl IntoIterator<Item = Result<RecordBatch, StoreError>>,
         replaces: &[u64],
     ) -> Result<(), StoreError> {
         let (log_through, created_ns) = (self.log_through, self.created_ns);
         let origin = Origin { log_through, created_ns, replaces };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut writer = Writer::create(self.folder, table, id, origin)?;
-        batches.iter().try_for_each(|batch| writer.write(batch))?;
+        batches.into_iter().try_for_each(|batch| writer.write(&batch?))?;
         let written = writer.finish()?;
         self.added.lock().unwrap_or_else(PoisonError::into_inner).push(written);
         Ok(())
@@ -318,7 +318,7 @@ impl Sealing<'_> {
             }
             self.retired.insert(segment.info.id);
             if rows > 0 {
-                self.write(Table::Traces, &kept, &[segment.info.id])?;
+                self.write(Table::Traces, kept.into_iter().map(Ok), &[segment.info.id])?;
             }
         }
         Ok(())
@@ -349,26 +349,30 @@ fn rows_without(
     Ok(kept)
 }
 
-fn by_day(table: Table, rows: RecordBatch) -> Result<Vec<RecordBatch>, StoreError> {
-    let times = rows.column_by_name(table.time_column());
+fn by_day(table: Table, all: Sorted) -> Vec<Sorted> {
+    let times = all.rows.column_by_name(table.time_column());
     let Some(times) = times.and_then(|times| times.as_primitive_opt::<Int64Type>()) else {
-        return Ok(vec![rows]);
+        return vec![all];
     };
+    let day_of = |place: u32| times.values()[place as usize].unsigned_abs() / DAY_NS;
     let mut days: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
-    for (place, time) in times.values().iter().enumerate() {
-        days.entry(time.unsigned_abs() / DAY_NS).or_default().push(place as u32);
+    for (at, place) in all.order.values().iter().enumerate() {
+        days.entry(day_of(*place)).or_default().push(at as u32);
     }
     while days.len() > MOST_DAYS {
-        let smallest = days.iter().min_by_key(|(_, places)| places.len()).map(|(day, _)| *day);
+        let smallest = days.iter().min_by_key(|(_, rows)| rows.len()).map(|(day, _)| *day);
         let Some(odd) = smallest.and_then(|day| days.remove(&day)) else { break };
         let Some(mut neighbour) = days.first_entry() else { break };
         neighbour.get_mut().extend(odd);
         neighbour.get_mut().sort_unstable();
     }
     if days.len() == 1 {
-        return Ok(vec![rows]);
+        return vec![all];
     }
-    let of_day = |places: Vec<u32>| take_record_batch(&rows, &UInt32Array::from(places));
-    let split = days.into_values().map(of_day).collect::<Result<_, _>>();
-    split.map_err(|error| StoreError::Encode(error.to_string()))
+    let place = |at: &u32| all.order.value(*at as usize);
+    let of_day = |rows: &Vec<u32>| Sorted {
+        rows: all.rows.clone(),
+        order: rows.iter().map(place).collect::<Vec<_>>().into(),
+    };
+    days.values().map(of_day).collect()
 }

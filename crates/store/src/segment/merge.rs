@@ -26,8 +26,8 @@ use crate::{
 /// Rows that are written at a time.
 const OUT_ROWS: usize = 4_096;
 /// Rows of all inputs together that are held decoded, and their bytes, about.
-const HELD_ROWS: usize = 32_768;
-const HELD_BYTES: u64 = 64 * 1024 * 1024;
+const HELD_ROWS: usize = 8_192;
+const HELD_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Writes the rows of all segments, which are of one table, in its order; rollups of the same hour
 /// and group become one. `pause` is called now and then, so that the caller can give way; when it

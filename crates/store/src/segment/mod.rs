@@ -33,7 +33,7 @@ pub(crate) use manifest::{Manifest, read_manifest, write_manifest};
 pub(crate) use merge::merge;
 pub(crate) use read::{Visit, batch_rows, times_of};
 pub(crate) use rebuild::{has_segments, rebuild_manifest, remove_strays};
-pub(crate) use write::{GROUP_ROWS, Origin, Writer, create_private, one_file, sorted};
+pub(crate) use write::{GROUP_ROWS, Origin, Sorted, Writer, create_private, one_file, sorted};
 
 use crate::table::Table;
 

@@ -10,12 +10,12 @@ use std::{
 
 use andon_model::UnixNanos;
 use arrow::{
-    array::{ArrayRef, AsArray, RecordBatch, new_null_array},
+    array::{ArrayRef, AsArray, RecordBatch, UInt32Array, new_null_array},
     compute::{SortColumn, concat_batches, lexsort_to_indices, rank, take_record_batch},
-    datatypes::{DataType, Int32Type, Int64Type, SchemaRef, UInt32Type},
+    datatypes::{DataType, Field, Int32Type, Int64Type, SchemaRef, UInt32Type},
 };
 use parquet::{
-    arrow::ArrowWriter,
+    arrow::{ArrowSchemaConverter, ArrowWriter},
     basic::{Compression, Encoding, ZstdLevel},
     file::{
         metadata::{KeyValue, SortingColumn},
@@ -34,6 +34,8 @@ use crate::{StoreError, table::Table};
 pub(crate) const GROUP_ROWS: usize = 65_536;
 /// Rows of a page: what a trace by its id reads at least of a column.
 const PAGE_ROWS: usize = 4_096;
+/// Rows that are written at a time when they are put in order.
+const PIECE_ROWS: usize = 8_192;
 /// Bytes of a page of texts, before compression.
 const TEXT_PAGE_BYTES: usize = 1024 * 1024;
 /// What came in is merged within hours.
@@ -195,14 +197,37 @@ pub(crate) fn one_file<W: Write + Send>(
 
 /// All rows of the batches in the order of their table.
 pub(crate) fn sorted(table: Table, batches: &[RecordBatch]) -> Result<RecordBatch, StoreError> {
-    let failed = |error: arrow::error::ArrowError| StoreError::Encode(error.to_string());
-    let all = concat_batches(&table.schema(), batches).map_err(failed)?;
-    let columns = table.sort_columns().iter().filter_map(|name| {
-        let values = all.column_by_name(name)?;
-        Some(SortColumn { values: ranked(values), options: None })
-    });
-    let order = lexsort_to_indices(&columns.collect::<Vec<_>>(), None).map_err(failed)?;
-    take_record_batch(&all, &order).map_err(failed)
+    let Sorted { rows, order } = Sorted::of(table, batches)?;
+    take_record_batch(&rows, &order).map_err(|error| StoreError::Encode(error.to_string()))
+}
+
+/// Rows, and the order that they have in their table.
+pub(crate) struct Sorted {
+    pub(crate) rows: RecordBatch,
+    /// Places in `rows`.
+    pub(crate) order: UInt32Array,
+}
+
+impl Sorted {
+    pub(crate) fn of(table: Table, batches: &[RecordBatch]) -> Result<Self, StoreError> {
+        let failed = |error: arrow::error::ArrowError| StoreError::Encode(error.to_string());
+        let rows = concat_batches(&table.schema(), batches).map_err(failed)?;
+        let columns = table.sort_columns().iter().filter_map(|name| {
+            let values = rows.column_by_name(name)?;
+            Some(SortColumn { values: ranked(values), options: None })
+        });
+        let order = lexsort_to_indices(&columns.collect::<Vec<_>>(), None).map_err(failed)?;
+        Ok(Self { rows, order })
+    }
+
+    /// The rows in their order, a few at a time: all of them stand in memory often enough.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Result<RecordBatch, StoreError>> {
+        (0..self.order.len()).step_by(PIECE_ROWS).map(|from| {
+            let places = self.order.slice(from, PIECE_ROWS.min(self.order.len() - from));
+            let taken = take_record_batch(&self.rows, &places);
+            taken.map_err(|error| StoreError::Encode(error.to_string()))
+        })
+    }
 }
 
 /// A column that sorts as this one does: words are compared once, and not once for each pair of rows.
@@ -234,12 +259,9 @@ fn properties(table: Table, origin: Origin<'_>) -> WriterProperties {
         (REPLACES_KEY, replaces.join(",")),
     ];
     let key_values = key_values.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec();
-    // Small, and read by the month for one answer: unpacking would be half of the work.
-    let compression =
-        if table == Table::Rollups { Compression::UNCOMPRESSED } else { Compression::ZSTD(level) };
     let page_rows = if table == Table::Contents { BLOCK_ROWS } else { PAGE_ROWS };
     let mut properties = WriterProperties::builder()
-        .set_compression(compression)
+        .set_compression(Compression::UNCOMPRESSED)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_data_page_row_count_limit(page_rows)
         .set_write_batch_size(page_rows)
@@ -249,6 +271,9 @@ fn properties(table: Table, origin: Origin<'_>) -> WriterProperties {
     for name in ["service", table.time_column(), "duration_ns"] {
         properties = properties
             .set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page);
+    }
+    for path in compressed_columns(table, !origin.replaces.is_empty()) {
+        properties = properties.set_column_compression(path, Compression::ZSTD(level));
     }
     for (path, encoding) in plain_columns(table) {
         properties = properties
@@ -284,6 +309,32 @@ fn sorting(table: Table) -> Vec<SortingColumn> {
             nulls_first: true,
         })
         .collect()
+}
+
+/// Columns, down to those that are nested, that take less room compressed than the work is worth.
+///
+/// Whoever reads a compressed column holds 100 KB for unpacking it, and a merge reads all columns of eight
+/// segments at once. So in what came in, which is merged within hours, only texts are compressed: numbers and
+/// words of a dictionary are small enough until then. Ids are random.
+fn compressed_columns(table: Table, is_merged: bool) -> Vec<ColumnPath> {
+    // Small, and read by the month for one answer: unpacking would be half of the work.
+    if table == Table::Rollups {
+        return Vec::new();
+    }
+    let schema = table.schema();
+    let Ok(leaves) = ArrowSchemaConverter::new().convert(&schema) else { return Vec::new() };
+    let is_compressed = |path: &ColumnPath| {
+        let name = path.parts().first().map_or("", String::as_str);
+        let kind = schema.field_with_name(name).map(Field::data_type);
+        let is_text = kind.is_ok_and(|kind| {
+            matches!(
+                kind,
+                DataType::Utf8 | DataType::Binary | DataType::Map(..) | DataType::List(_)
+            )
+        });
+        is_text || (is_merged && name != "span_id")
+    };
+    leaves.columns().iter().map(|leaf| leaf.path().clone()).filter(is_compressed).collect()
 }
 
 /// Columns whose values hardly repeat: a dictionary would only be in the way.
