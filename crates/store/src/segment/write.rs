@@ -40,8 +40,8 @@ const PIECE_ROWS: usize = 8_192;
 const TEXT_PAGE_BYTES: usize = 1024 * 1024;
 /// What came in is merged within hours.
 const ZSTD_LEVEL: i32 = 1;
-/// What was merged stays, and was written with time to spare.
-const MERGED_ZSTD_LEVEL: i32 = 6;
+/// What was merged or exported stays, and was written with time to spare.
+const KEPT_ZSTD_LEVEL: i32 = 6;
 /// Traces that a row group's filter takes for its own though they are not: one in a hundred.
 const FALSE_POSITIVES: f64 = 0.01;
 /// In the list every new trace is looked for, in all files of a day before and after.
@@ -100,7 +100,8 @@ impl Writer {
         let file =
             create_private(&path).map_err(|error| StoreError::io("create", &path, &error))?;
         let summed = Summed { file: io::BufWriter::new(file), crc32c: 0, bytes: 0 };
-        let arrow = ArrowWriter::try_new(summed, table.schema(), Some(properties(table, origin)))
+        let properties = properties(table, origin, !origin.replaces.is_empty());
+        let arrow = ArrowWriter::try_new(summed, table.schema(), Some(properties))
             .map_err(|error| StoreError::segment("begin", &path, &error))?;
         let (created_ns, from_ns) = (origin.created_ns, UnixNanos::MAX);
         let grams = (table == Table::Contents).then(Grams::default);
@@ -192,7 +193,7 @@ pub(crate) fn one_file<W: Write + Send>(
     to: W,
 ) -> Result<ArrowWriter<W>, parquet::errors::ParquetError> {
     let origin = Origin { log_through: 0, created_ns: 0, replaces: &[] };
-    ArrowWriter::try_new(to, table.schema(), Some(properties(table, origin)))
+    ArrowWriter::try_new(to, table.schema(), Some(properties(table, origin, true)))
 }
 
 /// All rows of the batches in the order of their table.
@@ -248,8 +249,9 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-fn properties(table: Table, origin: Origin<'_>) -> WriterProperties {
-    let level = if origin.replaces.is_empty() { ZSTD_LEVEL } else { MERGED_ZSTD_LEVEL };
+/// `is_kept`: for longer than until the next merge.
+fn properties(table: Table, origin: Origin<'_>, is_kept: bool) -> WriterProperties {
+    let level = if is_kept { KEPT_ZSTD_LEVEL } else { ZSTD_LEVEL };
     let level = ZstdLevel::try_new(level).unwrap_or_default();
     let replaces: Vec<_> = origin.replaces.iter().map(u64::to_string).collect();
     let key_values = [
@@ -272,7 +274,7 @@ fn properties(table: Table, origin: Origin<'_>) -> WriterProperties {
         properties = properties
             .set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page);
     }
-    for path in compressed_columns(table, !origin.replaces.is_empty()) {
+    for path in compressed_columns(table, is_kept) {
         properties = properties.set_column_compression(path, Compression::ZSTD(level));
     }
     for (path, encoding) in plain_columns(table) {
@@ -316,7 +318,7 @@ fn sorting(table: Table) -> Vec<SortingColumn> {
 /// Whoever reads a compressed column holds 100 KB for unpacking it, and a merge reads all columns of eight
 /// segments at once. So in what came in, which is merged within hours, only texts are compressed: numbers and
 /// words of a dictionary are small enough until then. Ids are random.
-fn compressed_columns(table: Table, is_merged: bool) -> Vec<ColumnPath> {
+fn compressed_columns(table: Table, is_kept: bool) -> Vec<ColumnPath> {
     // Small, and read by the month for one answer: unpacking would be half of the work.
     if table == Table::Rollups {
         return Vec::new();
@@ -332,7 +334,7 @@ fn compressed_columns(table: Table, is_merged: bool) -> Vec<ColumnPath> {
                 DataType::Utf8 | DataType::Binary | DataType::Map(..) | DataType::List(_)
             )
         });
-        is_text || (is_merged && name != "span_id")
+        is_text || (is_kept && name != "span_id")
     };
     leaves.columns().iter().map(|leaf| leaf.path().clone()).filter(is_compressed).collect()
 }
@@ -379,5 +381,51 @@ impl Write for Summed {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use andon_model::{Span, TraceId};
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    use super::*;
+    use crate::table::Row as _;
+
+    /// The names of the columns that are compressed in a file of spans.
+    fn compressed(file: File) -> Vec<String> {
+        let reader = SerializedFileReader::new(file).unwrap();
+        let columns = reader.metadata().row_group(0).columns().iter();
+        let compressed = columns.filter(|column| column.compression() != Compression::UNCOMPRESSED);
+        compressed.map(|column| column.column_path().parts()[0].clone()).collect()
+    }
+
+    #[test]
+    fn what_came_in_is_compressed_where_it_is_text_and_what_stays_is_all_but_its_random_ids() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("spans")).unwrap();
+        let rows = [Span::batch(&[Span::new(TraceId::random(), "service", "name")])];
+        let written = |id, replaces: &[u64]| {
+            let origin = Origin { log_through: 0, created_ns: 0, replaces };
+            let mut writer = Writer::create(folder.path(), Table::Spans, id, origin).unwrap();
+            Sorted::of(Table::Spans, &rows).unwrap().pieces().for_each(|piece| {
+                writer.write(&piece.unwrap()).unwrap();
+            });
+            let name = writer.finish().unwrap().file_name();
+            compressed(File::open(folder.path().join("spans").join(name)).unwrap())
+        };
+        let fresh = written(1, &[]);
+        assert!(fresh.contains(&"attributes".to_owned()), "{fresh:?}");
+        assert!(!fresh.iter().any(|name| name.ends_with("_ns") || name == "service"), "{fresh:?}");
+
+        let merged = written(2, &[1]);
+        let is_there = |name: &str| merged.iter().any(|column| column == name);
+        assert!(is_there("service") && is_there("start_ns") && !is_there("span_id"), "{merged:?}");
+
+        let path = folder.path().join("exported");
+        let mut exported = one_file(Table::Spans, create_private(&path).unwrap()).unwrap();
+        exported.write(&rows[0]).unwrap();
+        exported.close().unwrap();
+        assert_eq!(compressed(File::open(&path).unwrap()), merged);
     }
 }
