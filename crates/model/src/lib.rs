@@ -38,5 +38,5 @@ pub use raw::{
     RawText,
 };
 pub use sample::{DeviceKind, DeviceSample, HostSample, ProcessSample};
-pub use span::{Cause, LlmKind, Source, Span, SpanKind, Status, Timings};
+pub use span::{Cause, LlmKind, PARTIAL, Source, Span, SpanKind, Status, Timings};
 pub use time::UnixNanos;

@@ -6,7 +6,11 @@ use crate::{
     AttributeValue, Attributes, RequestId, SpanId, TraceId, UnixNanos, named::named, time,
 };
 
-/// A finished unit of work. Field names are the columns of the `spans` table; unknown is `None`,
+/// The attribute of a span of which more is to come: its call goes on, or another protocol tells the other
+/// half of it. The whole comes under the same ids and takes its place.
+pub const PARTIAL: &str = "andon.partial";
+
+/// A unit of work, finished but for [`PARTIAL`] ones. Field names are the columns of the `spans` table; unknown is `None`,
 /// never 0 or empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]

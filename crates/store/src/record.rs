@@ -36,12 +36,16 @@ pub(crate) mod kind {
     pub(crate) const METRICS: u8 = 6;
     pub(crate) const DEVICES: u8 = 7;
     pub(crate) const MODEL_EVENTS: u8 = 8;
+    /// Spans and texts that an earlier frame holds already, of which more is to come.
+    pub(crate) const CARRIED: u8 = 9;
 }
 
 /// A record read back.
 #[derive(Debug)]
 pub(crate) enum Stored {
     Spans(SpanBatch),
+    /// What one generation left to the next.
+    Carried(SpanBatch),
     Evaluations(Vec<Evaluation>),
     Host(Vec<HostSample>),
     Processes(Vec<ProcessSample>),
@@ -77,15 +81,7 @@ impl Record {
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>, StoreError> {
         match self {
-            Self::Spans(batch) => {
-                let SpanBatch { spans, contents, .. } = batch.get();
-                let texts: usize = contents.iter().map(|content| content.text.len()).sum();
-                let mut bytes =
-                    Vec::with_capacity((spans.len() + contents.len()) * SPAN_BYTES + texts);
-                let mut serializer = rmp_serde::Serializer::new(&mut bytes);
-                written(batch.get().serialize(&mut serializer))?;
-                Ok(bytes)
-            }
+            Self::Spans(batch) => encode_spans(batch.get()),
             Self::Evaluations(evaluations) => named(evaluations),
             Self::Host(samples) => named(samples),
             Self::Processes(samples) => named(samples),
@@ -94,6 +90,16 @@ impl Record {
             Self::ModelEvents(events) => named(events),
         }
     }
+}
+
+/// As frames of the kinds [`kind::SPANS`] and [`kind::CARRIED`] hold them.
+pub(crate) fn encode_spans(batch: &SpanBatch) -> Result<Vec<u8>, StoreError> {
+    let SpanBatch { spans, contents } = batch;
+    let texts: usize = contents.iter().map(|content| content.text.len()).sum();
+    let mut bytes = Vec::with_capacity((spans.len() + contents.len()) * SPAN_BYTES + texts);
+    let mut serializer = rmp_serde::Serializer::new(&mut bytes);
+    written(batch.serialize(&mut serializer))?;
+    Ok(bytes)
 }
 
 impl From<Record> for Stored {
@@ -119,6 +125,7 @@ impl Stored {
     pub(crate) fn decode(kind: u8, payload: &[u8]) -> Option<Self> {
         let stored = match kind {
             kind::SPANS | kind::NAMED_SPANS => parse(payload).map(Self::Spans),
+            kind::CARRIED => parse(payload).map(Self::Carried),
             kind::EVALUATIONS => parse(payload).map(Self::Evaluations),
             kind::HOST => parse(payload).map(Self::Host),
             kind::PROCESSES => parse(payload).map(Self::Processes),
@@ -135,7 +142,8 @@ impl Stored {
     fn cut_to_columns(mut self) -> Self {
         let cut = |number: &mut u64| *number = MOST.min(*number);
         match &mut self {
-            Self::Spans(SpanBatch { spans, contents }) => {
+            Self::Spans(SpanBatch { spans, contents })
+            | Self::Carried(SpanBatch { spans, contents }) => {
                 spans.iter_mut().flat_map(numbers_of).for_each(cut);
                 contents.iter_mut().map(|content| &mut content.time_ns).for_each(cut);
             }
@@ -260,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_kind_from_a_later_version_is_passed_over() {
-        assert!(Stored::decode(9, &[0x90]).is_none());
+        assert!(Stored::decode(10, &[0x90]).is_none());
         assert!(Stored::decode(kind::SPANS, b"\xc1").is_none());
     }
 }

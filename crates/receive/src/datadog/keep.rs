@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use andon_model::{LlmKind, Observation, SpanId, TraceId};
+use andon_model::{LlmKind, Observation, PARTIAL, SpanId, TraceId};
 use bytes::Bytes;
 use serde_json::Value as Json;
 
@@ -81,6 +81,8 @@ impl Datadog {
             let half = self.memory.join_apm(incoming);
             if !half.has_event {
                 keep_back(incoming);
+                // Where the store can replace it, however much comes before its event does.
+                incoming.span.attributes.set(PARTIAL, true);
                 // Its event says what it was; that it was about a model is known.
                 incoming.span.llm_kind.get_or_insert(LlmKind::Workflow);
             }

@@ -5,7 +5,9 @@
 //! Each part is handed on and durable before it is acknowledged; nothing waits here for another part.
 //! What comes second is put together with what came first and handed on as the whole, under the trace
 //! id and span id that the first had: the store keeps the later of two, as long as the first is in its
-//! memory (an hour at most). So the order does not matter, and a part that is sent again takes nothing
+//! memory. An application's span without its event is marked ([`andon_model::PARTIAL`]) and stays there for
+//! two hours; an event without its application's span stays an hour at most, and less in a flood, since many
+//! senders have no such spans. So the order does not matter, and a part that is sent again takes nothing
 //! away. A second part that comes after a restart of Andon stands for the whole.
 //!
 //! What a newcomer gets wrong: an event says the application's trace id, too (`_dd.apm_trace_id`, all

@@ -10,6 +10,9 @@ use andon_model::{Span, TraceId, UnixNanos};
 use super::{Shared, seal::Jobs};
 use crate::{hot::Hot, log::Sink, record::Stored, segment::Segment, table::Table};
 
+/// So small a part of a generation may go over into the next one.
+const CARRIED_SHARE: usize = 4;
+
 /// Takes committed records in, and begins a new generation when there are enough.
 pub(super) struct Intake {
     pub(super) shared: Arc<Shared>,
@@ -39,14 +42,21 @@ impl Intake {
         if !(is_wanted || state.hot.is_due(&self.shared.config)) {
             return false;
         }
-        let Some(rows) = state.hot.freeze() else { return false };
+        // Somebody who waits for all to be in segments wants to find it there.
+        let most_carried = if is_wanted { 0 } else { self.shared.most_carried() };
+        let Some(frozen) = state.hot.freeze(most_carried) else { return false };
         drop(state);
-        self.jobs.give(rows, sequence);
+        self.jobs.give(frozen, sequence);
         true
     }
 }
 
 impl Shared {
+    /// Bytes that one generation may leave to the next.
+    pub(super) fn most_carried(&self) -> usize {
+        self.config.hot_bytes / CARRIED_SHARE
+    }
+
     /// Makes records visible, and names the traces that they changed.
     pub(super) fn take_in(&self, records: Vec<Stored>) -> Vec<TraceId> {
         let _turn = self.turn();
@@ -84,7 +94,7 @@ fn new_traces(records: &[Stored], hot: &Hot) -> HashMap<TraceId, UnixNanos> {
     // Spans of a trace come together.
     let mut last = None;
     for stored in records {
-        let Stored::Spans(batch) = stored else { continue };
+        let (Stored::Spans(batch) | Stored::Carried(batch)) = stored else { continue };
         for span in &batch.spans {
             let is_complete = match last {
                 Some((id, is_complete)) if id == span.trace_id => is_complete,

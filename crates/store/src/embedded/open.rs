@@ -29,10 +29,10 @@ use super::{
 use crate::{
     Config, Fault, FaultKind, ReplayReport, StoreError,
     aggregate::VERSION,
-    hot::Hot,
+    hot::{Frozen, Hot},
     lock::FolderLock,
-    log::{Disk, Files, Found, Log, Options, Scan, cut_torn_tail, survey},
-    record::Stored,
+    log::{Disk, Files, Found, Log, Options, Scan, cut_torn_tail, survey, write_log_file},
+    record::{Stored, encode_spans, kind},
     segment::{
         Manifest, Segment, SegmentInfo, read_manifest, rebuild_manifest, remove_strays,
         write_manifest,
@@ -85,6 +85,7 @@ impl EmbeddedStore {
             shared: Arc::clone(&shared),
             segments: Segments { folder: segment_folder, manifest, removals: 0 },
             report,
+            written: Vec::new(),
         };
         opening.take_over_samples(&folder.join(SAMPLE_FOLDER))?;
         let found = opening.replay(&log_folder)?;
@@ -181,6 +182,8 @@ struct Opening {
     shared: Arc<Shared>,
     segments: Segments,
     report: ReplayReport,
+    /// Files of the log that were written meanwhile: what generations left to the next.
+    written: Vec<Found>,
 }
 
 impl Opening {
@@ -189,6 +192,7 @@ impl Opening {
         let mut needed = Vec::new();
         let mut found = survey(folder, &mut self.report)?;
         let count = found.len();
+        let newest = found.last().map_or(0, |last| last.sequence);
         for (number, file) in found.iter_mut().enumerate() {
             if file.sequence <= self.segments.manifest.log_through {
                 remove(&file.path)?;
@@ -196,10 +200,12 @@ impl Opening {
             }
             self.read(file, number + 1 == count)?;
             needed.push(file.clone());
-            if self.seal_if_due(file.sequence)? {
+            let next = newest.max(self.written.last().map_or(0, |last| last.sequence)) + 1;
+            if self.seal_if_due(file.sequence, folder, next)? {
                 needed.drain(..).try_for_each(|file| let_go(&file))?;
             }
         }
+        needed.append(&mut self.written);
         Ok(needed)
     }
 
@@ -242,14 +248,34 @@ impl Opening {
         Ok(())
     }
 
-    fn seal_if_due(&mut self, log_through: u64) -> Result<bool, StoreError> {
-        let is_due = self.shared.read().hot.is_due(&self.shared.config);
-        if is_due { self.seal(log_through).map(|()| true) } else { Ok(false) }
+    /// Writes out what is in memory where that is enough. What it leaves to the next generation is in a log
+    /// file of its own before, of this sequence.
+    fn seal_if_due(
+        &mut self,
+        log_through: u64,
+        folder: &Path,
+        sequence: u64,
+    ) -> Result<bool, StoreError> {
+        let most_carried = self.shared.most_carried();
+        let frozen = {
+            let mut state = self.shared.write();
+            if !state.hot.is_due(&self.shared.config) {
+                return Ok(false);
+            }
+            state.hot.freeze(most_carried)
+        };
+        let Some(Frozen { rows, carried }) = frozen else { return Ok(true) };
+        if !carried.is_empty() {
+            let frames = carried.iter().map(|piece| Ok((kind::CARRIED, encode_spans(piece)?)));
+            let frames = frames.collect::<Result<Vec<_>, StoreError>>()?;
+            self.written.push(write_log_file(folder, sequence, &frames)?);
+        }
+        self.segments.seal(&self.shared, &rows, log_through).map(|()| true)
     }
 
     fn seal(&mut self, log_through: u64) -> Result<(), StoreError> {
-        let rows = self.shared.write().hot.freeze();
-        rows.map_or(Ok(()), |rows| self.segments.seal(&self.shared, &rows, log_through))
+        let frozen = self.shared.write().hot.freeze(0);
+        frozen.map_or(Ok(()), |frozen| self.segments.seal(&self.shared, &frozen.rows, log_through))
     }
 }
 

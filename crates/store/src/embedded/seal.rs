@@ -18,6 +18,7 @@ use std::{
 };
 
 use andon_model::{Span, TraceId, UnixNanos};
+use andon_privacy::SpanBatch;
 use arrow::{
     array::{AsArray, BooleanArray, RecordBatch},
     compute::filter_record_batch,
@@ -29,11 +30,12 @@ use super::{
     segments::{Change, Segments, SharedSegments, lock},
 };
 use crate::{
-    StoreError, TraceSummary,
+    BUSY_STEP, StoreError, TraceSummary,
+    ack::Ack,
     aggregate::{Rolling, Rollup},
-    hot::{Rows, Superseded},
+    hot::{Frozen, Rows, Superseded},
     log::Log,
-    record::Stored,
+    record::{Stored, encode_spans, kind},
     segment::{Origin, Segment, SegmentInfo, Sorted, Visit, Writer},
     table::{Row, Table},
 };
@@ -46,7 +48,7 @@ const MOST_DAYS: usize = 8;
 
 /// A frozen generation, and the log files that hold it.
 struct Job {
-    rows: Arc<Rows>,
+    frozen: Frozen,
     log_through: u64,
 }
 
@@ -73,8 +75,8 @@ struct Board {
 }
 
 impl Jobs {
-    pub(super) fn give(&self, rows: Arc<Rows>, log_through: u64) {
-        self.lock().job = Some(Job { rows, log_through });
+    pub(super) fn give(&self, frozen: Frozen, log_through: u64) {
+        self.lock().job = Some(Job { frozen, log_through });
         self.changed.notify_all();
     }
 
@@ -134,7 +136,7 @@ impl Sealer {
         let folder = lock(&segments).folder.clone();
         let run = move || {
             loop {
-                let job = match waiting.next() {
+                let mut job = match waiting.next() {
                     Next::Seal(job) => job,
                     Next::Look => {
                         lock(&segments).retain(&shared);
@@ -142,7 +144,11 @@ impl Sealer {
                     }
                     Next::Stop => return,
                 };
-                while let Err(error) = lock(&segments).seal(&shared, &job.rows, job.log_through) {
+                let mut move_on = || {
+                    log_again(&log, &mut job.frozen.carried)?;
+                    lock(&segments).seal(&shared, &job.frozen.rows, job.log_through)
+                };
+                while let Err(error) = move_on() {
                     if !waiting.failed(&error, retry) {
                         return;
                     }
@@ -187,6 +193,25 @@ impl Sealer {
             tracing::error!("the sealer ended with a panic");
         }
     }
+}
+
+/// Writes what a generation left to the next to the log once more, since its own files are about to go.
+/// Nothing is left to be written where this went well.
+fn log_again(log: &Log<Stored>, carried: &mut Vec<SpanBatch>) -> Result<(), StoreError> {
+    let mut acks = Vec::with_capacity(carried.len());
+    for piece in &*carried {
+        let payload = encode_spans(piece)?;
+        loop {
+            match log.append(kind::CARRIED, &payload, Stored::Carried(piece.clone())) {
+                // All others are asked to come again, too.
+                Err(StoreError::Busy) => thread::sleep(BUSY_STEP),
+                taken => break acks.push(taken?),
+            }
+        }
+    }
+    acks.into_iter().try_for_each(Ack::wait)?;
+    carried.clear();
+    Ok(())
 }
 
 impl Segments {

@@ -6,11 +6,16 @@
 //! besides; the index of traces knows of all spans of the traces that it holds.
 
 mod buffer;
+mod carry;
 mod digest;
 mod traces;
 mod view;
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use andon_model::{
     Content, DeviceSample, Evaluation, HostSample, MetricPoint, ModelEvent, ProcessSample, Span,
@@ -55,7 +60,17 @@ pub(crate) struct Rows {
     pub(crate) metrics: Buffer<MetricPoint>,
     pub(crate) devices: Buffer<DeviceSample>,
     pub(crate) model_events: Buffer<ModelEvent>,
+    /// Places of spans of which more is to come.
+    partial: BTreeSet<u32>,
     since: Option<Instant>,
+}
+
+/// A generation that is to be written out.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    pub(crate) rows: Arc<Rows>,
+    /// What it left to the next one, to be written to the log again before its own files go.
+    pub(crate) carried: Vec<SpanBatch>,
 }
 
 impl Rows {
@@ -70,6 +85,7 @@ impl Rows {
             metrics: Buffer::default(),
             devices: Buffer::default(),
             model_events: Buffer::default(),
+            partial: BTreeSet::new(),
             since: None,
         }
     }
@@ -145,6 +161,7 @@ impl Hot {
         let active = &mut self.active;
         match stored {
             Stored::Spans(batch) => self.add_batch(batch, changed),
+            Stored::Carried(batch) => self.add_carried(batch, changed),
             Stored::Evaluations(evaluations) => {
                 for evaluation in evaluations {
                     let (id, time_ns) = (evaluation.trace_id, evaluation.time_ns);
@@ -224,11 +241,16 @@ impl Hot {
             None => Added::New,
             Some(At::Hot { generation, place }) if generation == active.generation => {
                 active.spans.replace(place);
+                active.partial.remove(&place);
                 Added::Again
             }
             Some(_) => return Added::Kept,
         };
-        active.spans.push(span);
+        let is_partial = carry::is_partial(&span);
+        let place = active.spans.push(span);
+        if is_partial {
+            active.partial.insert(place);
+        }
         added
     }
 
@@ -258,15 +280,21 @@ impl Hot {
     }
 
     /// Begins a new generation; the one until now is to be written out. `None` while another one is
-    /// on its way, or when there is nothing to write.
-    pub(crate) fn freeze(&mut self) -> Option<Arc<Rows>> {
+    /// on its way, or when there is nothing to write. Spans of which more is to come, of at most so many
+    /// bytes, go over into the new one.
+    pub(crate) fn freeze(&mut self, most_carried_bytes: usize) -> Option<Frozen> {
         if self.frozen.is_some() || self.active.is_empty() {
             return None;
         }
         let next = Rows::new(self.active.generation + 1);
-        let frozen = Arc::new(std::mem::replace(&mut self.active, next));
-        self.frozen = Some(Arc::clone(&frozen));
-        Some(frozen)
+        let mut old = std::mem::replace(&mut self.active, next);
+        let carried = self.carry_from(&mut old, most_carried_bytes);
+        if !carried.is_empty() {
+            self.active.since = Some(Instant::now());
+        }
+        let rows = Arc::new(old);
+        self.frozen = Some(Arc::clone(&rows));
+        Some(Frozen { rows, carried })
     }
 
     /// The frozen generation is in segments.

@@ -52,7 +52,7 @@ pub(super) struct Entry {
 }
 
 /// What one text replaces when it is sent again.
-type ContentKey = (SpanId, Part, u32);
+pub(super) type ContentKey = (SpanId, Part, u32);
 
 /// Rows of `traces` that are to be written, and of which traces older rows must go.
 #[derive(Debug, Default)]
@@ -177,6 +177,52 @@ impl TraceIndex {
         let place = entry.place_of(span.span_id);
         let digest = self.digester.digest(span, At::Sealed);
         self.digests += usize::from(entry.put(place, digest, self.spans_per_trace));
+    }
+
+    /// Whether a span of this id is known, wherever it is.
+    pub(super) fn knows(&self, id: TraceId, span_id: SpanId) -> bool {
+        self.entries.get(&id).is_some_and(|entry| entry.place_of(span_id).is_some())
+    }
+
+    /// A span is at another place now, in a later generation. `false` where it is not known to be at the
+    /// first one.
+    pub(super) fn carry(&mut self, span: &Span, from: At, to: At) -> bool {
+        let (At::Hot { generation: old, .. }, At::Hot { generation, .. }) = (from, to) else {
+            return false;
+        };
+        let Some(entry) = self.entries.get_mut(&span.trace_id) else { return false };
+        let Some(place) = entry.place_of(span.span_id) else { return false };
+        if entry.digests[place].at != from {
+            return false;
+        }
+        entry.digests[place].at = to;
+        entry.touched = generation;
+        // A row in the list without any span in segments would be taken for another trace's at a start.
+        let has_others = entry.digests.iter().any(|digest| digest.at.is_in(old))
+            || entry.uncounted.iter().any(|at| at.is_in(old));
+        let first = entry.changed.map_or(generation, |(first, _)| first);
+        entry.changed = Some((if has_others { first } else { generation }, generation));
+        true
+    }
+
+    /// The texts of a span in a generation, and their places.
+    pub(super) fn texts_of(&self, span: &Span, wanted: u32) -> Vec<(ContentKey, u32)> {
+        let all = self.entries.get(&span.trace_id).into_iter().flat_map(|entry| &entry.contents);
+        let of_span = all.filter(|((of, ..), _)| *of == span.span_id);
+        let in_it = of_span.filter_map(|(key, at)| match at {
+            At::Hot { generation, place } if *generation == wanted => Some((*key, *place)),
+            At::Hot { .. } | At::Sealed => None,
+        });
+        in_it.collect()
+    }
+
+    /// As [`Self::carry`] for a text.
+    pub(super) fn move_text(&mut self, span: &Span, key: ContentKey, to: At) {
+        let entry = self.entries.get_mut(&span.trace_id).into_iter();
+        let known = entry.flat_map(|entry| &mut entry.contents).find(|(known, _)| *known == key);
+        if let Some((_, at)) = known {
+            *at = to;
+        }
     }
 
     /// Where the text was that this one replaces.

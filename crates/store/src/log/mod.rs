@@ -21,7 +21,7 @@ pub(crate) use check::{Checked, check as check_log_file, list as list_log_files}
 pub(crate) use files::LogFile;
 pub(crate) use files::{Disk, Files};
 pub(crate) use intake::{Log, Options, Sink};
-pub(crate) use recover::{cut_torn_tail, survey};
+pub(crate) use recover::{cut_torn_tail, survey, write_log_file};
 pub(crate) use scan::Scan;
 pub(crate) use segment::Found;
 

@@ -7,11 +7,14 @@ use std::{
     path::Path,
 };
 
+use andon_model::Span;
+
 use super::{
     FORMAT_VERSION,
-    frame::{HEADER_LEN, Header},
+    files::Disk,
+    frame::{HEADER_LEN, Header, encode},
     scan::Scanned,
-    segment::{Found, sequence_of},
+    segment::{Active, Found, sequence_of},
 };
 use crate::{Fault, FaultKind, ReplayReport, StoreError};
 
@@ -29,6 +32,24 @@ pub(crate) fn survey(folder: &Path, report: &mut ReplayReport) -> Result<Vec<Fou
     found.sort_by_key(|segment| segment.sequence);
     report.segments += found.len() as u64;
     Ok(found)
+}
+
+/// Writes a whole file of the log, durable with its name when this returns.
+pub(crate) fn write_log_file(
+    folder: &Path,
+    sequence: u64,
+    frames: &[(u8, Vec<u8>)],
+) -> Result<Found, StoreError> {
+    let write = || {
+        let mut active = Active::create(&Disk, folder, sequence, Span::now_ns())?;
+        let bytes: Vec<u8> =
+            frames.iter().flat_map(|(kind, payload)| encode(*kind, payload)).collect();
+        active.file.write_all_at(&bytes, active.len)?;
+        active.file.sync()?;
+        active.len += bytes.len() as u64;
+        Ok(active.close())
+    };
+    write().map_err(|error| StoreError::io("write into", folder, &error))
 }
 
 /// Reads a file's header. `None` when the file held nothing and was removed.

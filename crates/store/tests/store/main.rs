@@ -36,6 +36,8 @@ mod known;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
+mod partial;
+#[cfg(test)]
 mod repair;
 #[cfg(test)]
 mod samples;
