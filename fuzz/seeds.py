@@ -8,6 +8,7 @@ what once was a bug (`bug-*`).
 """
 
 import gzip
+import json
 import struct
 import sys
 import zlib
@@ -152,8 +153,7 @@ def datadog():
     row = b'[["","s","n","r","web","env","prod","pid"],[[[1,2,3,1,2,0,1700000000000000000,5,0,{"5":6},{"7":1},4]]]]'
     write("datadog_traces", "json-v05", first((1, 3), (2, 3)) + row)
     events, said = read("ddtrace-3.10-llmobs.json"), read("ddtrace-3.10-evaluations.json")
-    scores = (FIXTURES / "otlp-langfuse-scores.json").read_bytes()
-    doors = {"llmobs": b"\0" + events, "evaluations": b"\1" + said, "json": b"\3[[" + span + b"]]", "scores": b"\4" + scores}
+    doors = {"llmobs": b"\0" + events, "evaluations": b"\1" + said, "json": b"\3[[" + span + b"]]"}
     doors["packed"] = b"\2" + v04
     doors["evaluations-4"] = b"\1" + read("ddtrace-4.16-evaluations.json")
     small = b'\0[{"spans":[{"trace_id":"1","span_id":"2","tags":["k:v","ml_app:a"],"name":"n","start_ns":1700000000000000000,"duration":9,"meta":{"span":{"kind":"llm"},"input":{"messages":[{"role":"user","content":"hello there"}]},"output":{"value":"well"},"error":{"message":"hello there"}},"metrics":{"input_tokens":3}}]}]'
@@ -163,6 +163,20 @@ def datadog():
         write("datadog_llm", name, bytes([at % 3]) + request)
     for at, order in enumerate([[small, mark, tag], [tag, mark, small], [mark, small, small], [doors["llmobs"], doors["evaluations"]]]):
         write("datadog_llm", f"several-{at}", bytes([at % 3]) + BETWEEN.join(order))
+
+
+def langfuse():
+    for file in sorted(FIXTURES.glob("langfuse/*.json")):
+        batches = json.loads(file.read_text())
+        requests = [b"\0" + json.dumps(batch, ensure_ascii=False).encode() for batch in batches]
+        for at, request in enumerate(requests):
+            write("langfuse", f"{file.stem}-{at}", bytes([at % 3]) + request)
+        write("langfuse", f"{file.stem}-all", b"\0" + BETWEEN.join(reversed(requests)))
+    media = b'\2{"contentType":"image/png","contentLength":12,"sha256Hash":"8CqDDPA6HPdWwEYUgdtoK8klSlo5n4R0lNM4UMP/cVY=","traceId":"t","field":"input"}'
+    scores = (FIXTURES / "otlp-langfuse-scores.json").read_bytes()
+    reference = b'\0{"batch":[{"id":"1","type":"generation-update","body":{"id":"g","traceId":"t","usageDetails":{"prompt_tokens":3,"prompt_tokens_details":{"cached_tokens":1}},"costDetails":{"total":1},"metadata":"x","input":["@@@langfuseMedia:type=image/png|id=f02a830cf03a1cf756c0461481db682bc9254a5a399f847494d33850c3ff7156-12|source=bytes@@@"]}},{"id":"2","type":"trace-create","body":{"id":"t","tags":["a"],"end_time":"2026-12-01T04:42:10Z"}},{"id":"3","type":"score-create","body":{"traceId":"t","name":"q","value":true}},{"id":"4","type":"sdk-log","body":{}}]}'
+    for at, (name, request) in enumerate({"media": media, "scores": b"\1" + scores, "reference": reference}.items()):
+        write("langfuse", name, bytes([at % 3]) + request)
 
 
 def dogstatsd():
@@ -190,4 +204,5 @@ def otlp_in_json():
 otlp()
 otlp_in_json()
 datadog()
+langfuse()
 dogstatsd()

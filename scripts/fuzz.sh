@@ -55,6 +55,7 @@ dictionary() {
     case $1 in
         otlp_json) cat fuzz/dictionaries/{names,otlp_json}.dict ;;
         datadog_*) cat fuzz/dictionaries/{names,datadog}.dict ;;
+        langfuse) cat fuzz/dictionaries/{names,langfuse}.dict ;;
         dogstatsd) cat fuzz/dictionaries/dogstatsd.dict ;;
         *) cat fuzz/dictionaries/names.dict ;;
     esac

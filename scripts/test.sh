@@ -14,6 +14,8 @@ otel_venv=.cache/venv-otel
 otel_requirements=tests/requirements-otel.txt
 ddtrace_2_venv=.cache/venv-ddtrace-2
 ddtrace_2_requirements=tests/requirements-ddtrace-2.txt
+langfuse_2_venv=.cache/venv-langfuse-2
+langfuse_2_requirements=tests/requirements-langfuse-2.txt
 
 has_chromium() { have chromium || have chromium-browser || have google-chrome; }
 
@@ -98,6 +100,9 @@ if [[ -x tests/run.sh ]]; then
     fi
     if [[ -f $ddtrace_2_requirements ]]; then
         step "ddtrace 2" install_clients "$ddtrace_2_venv" "$ddtrace_2_requirements"
+    fi
+    if [[ -f $langfuse_2_requirements ]]; then
+        step "Langfuse 2" install_clients "$langfuse_2_venv" "$langfuse_2_requirements"
     fi
     if [[ -f tests/e2e/package-lock.json ]]; then
         step "end-to-end modules" install_modules tests/e2e

@@ -1,10 +1,9 @@
 //! What is said of calls of models in several requests: Datadog's traces, spans of LLM Observability and
-//! evaluations, which are put together in memory, and Langfuse's scores. The first byte picks what is
-//! kept of texts. The rest is requests with [`BETWEEN`] between them, each a byte for its door and a body.
+//! evaluations, which are put together in memory. The first byte picks what is kept of texts. The rest is requests with [`BETWEEN`] between them, each a byte for its door and a body.
 
 #![no_main]
 
-use andon_fuzz::{Choices, Pieces, Receiver, check, datadog_request, otlp_request, split, twice};
+use andon_fuzz::{Choices, Receiver, check, datadog_request, split, twice};
 use andon_receive::BodyLimits;
 use libfuzzer_sys::fuzz_target;
 
@@ -25,19 +24,14 @@ fuzz_target!(|input: &[u8]| {
 fn send(receiver: &Receiver, request: &[u8]) -> usize {
     let Some((mut choices, body)) = Choices::of(request) else { return 0 };
     let proxied = "/evp_proxy/v2/api";
-    let (path, form, expected): (String, &str, &[u16]) = match choices.one(&[0, 1, 2, 3, 4]) {
+    let (path, form, expected): (String, &str, &[u16]) = match choices.one(&[0, 1, 2, 3]) {
         0 => (format!("{proxied}/v2/llmobs"), "application/json", &[202, 400, 413]),
         1 => {
             let path = format!("{proxied}/intake/llm-obs/v2/eval-metric");
             (path, "application/json", &[202, 400, 413, 422])
         }
         2 => ("/v0.4/traces".to_owned(), "application/msgpack", &[200, 400, 413]),
-        3 => ("/v0.4/traces".to_owned(), "application/json", &[200, 400, 413]),
-        _ => {
-            let request = otlp_request("/api/public/scores", "application/json", Pieces::one(body));
-            check::json(&receiver.otlp(request), &[200, 400, 413]);
-            return body.len();
-        }
+        _ => ("/v0.4/traces".to_owned(), "application/json", &[200, 400, 413]),
     };
     check::json(&receiver.datadog(datadog_request(&path, form, body)), expected);
     body.len()

@@ -46,7 +46,7 @@ impl Kept {
     /// Leaves out what cannot be the same twice, and sorts the rest: Andon promises no order.
     pub(crate) fn forget(&mut self, clock: &Clock) {
         // Which of several spans a call counts with is decided by their times.
-        if self.spans.iter().any(|span| clock.has(span.start_ns)) {
+        if self.spans.iter().any(|span| clock.has(span.start_ns) || clock.has(span.end_ns())) {
             self.spans.clear();
             self.contents.clear();
         }

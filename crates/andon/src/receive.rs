@@ -17,7 +17,7 @@ use std::{
 
 use andon_api::{Access, ReceivePort};
 use andon_gateway::{Denied, Door, Recorder};
-use andon_model::HostSample;
+use andon_model::{HostSample, Span, TraceId};
 use andon_privacy::Protector;
 use andon_receive::{
     Batch, Intake, Keep, Protocol, Refused,
@@ -78,6 +78,22 @@ impl Keep for Keeper {
             }
             Ok(())
         })
+    }
+
+    fn known(&self, traces: Vec<TraceId>) -> Pin<Box<dyn Future<Output = Vec<Span>> + Send>> {
+        let store = Arc::clone(&self.store);
+        let read = move || {
+            let spans_of = |id| match store.trace(id) {
+                Ok(trace) => trace.map(|trace| trace.spans).unwrap_or_default(),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot look what is known of a trace");
+                    Vec::new()
+                }
+            };
+            traces.into_iter().flat_map(spans_of).collect()
+        };
+        // Whatever it was that ended the look, the request goes on without it.
+        Box::pin(async { tokio::task::spawn_blocking(read).await.unwrap_or_default() })
     }
 
     fn leave_out(&self, batch: &Batch) {

@@ -160,11 +160,17 @@ pub(crate) fn openlit(place: &Place) -> String {
 
 pub(crate) fn langfuse(place: &Place) -> String {
     let secret = if place.needs_key { "$ANDON_PASSWORD" } else { "sk-local" };
-    let note = place.language.pick("バージョン 3 までは", "up to version 3");
+    let python = place.language.pick("Python のバージョン 3 まで", "Python up to version 3");
+    let node = place.language.pick("JavaScript のバージョン 3 まで", "JavaScript up to version 3");
+    let name = place.language.pick(
+        "古いバージョンでは、これがアプリの名前になります",
+        "with older versions this is the app's name",
+    );
     format!(
         "pip install langfuse\n\n\
-         export LANGFUSE_BASE_URL=http://{at}\n# {note}\nexport LANGFUSE_HOST=http://{at}\n\
-         export LANGFUSE_PUBLIC_KEY=pk-local\nexport LANGFUSE_SECRET_KEY={secret}",
+         export LANGFUSE_BASE_URL=http://{at}\n# {python}\nexport LANGFUSE_HOST=http://{at}\n\
+         # {node}\nexport LANGFUSE_BASEURL=http://{at}\n\
+         # {name}\nexport LANGFUSE_PUBLIC_KEY=my-app\nexport LANGFUSE_SECRET_KEY={secret}",
         at = place.otlp_http
     )
 }

@@ -6,6 +6,7 @@ use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{Error as _, Visitor},
 };
+use sha2::{Digest, Sha256};
 
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +37,15 @@ macro_rules! hex_id {
             }
 
             pub const fn from_bytes(bytes: [u8; $bytes]) -> Self {
+                Self(bytes)
+            }
+
+            /// One id for one name, always the same: the first bytes of its SHA-256. For protocols
+            /// whose ids are any text.
+            pub fn named(name: &str) -> Self {
+                let digest = Sha256::digest(name);
+                let mut bytes = [0; $bytes];
+                bytes.copy_from_slice(&digest[..$bytes]);
                 Self(bytes)
             }
 
@@ -193,6 +203,14 @@ mod tests {
         assert_eq!("xy".parse::<SpanId>(), Err(IdError::Length { expected: 16, got: 2 }));
         assert_eq!("00000000000000zz".parse::<SpanId>(), Err(IdError::Digit(14)));
         assert_eq!("0000000000000000".parse::<SpanId>(), Err(IdError::Zero));
+    }
+
+    #[test]
+    fn a_name_has_one_id() {
+        assert_eq!(SpanId::named("a"), SpanId::named("a"));
+        assert_ne!(SpanId::named("a"), SpanId::named("b"));
+        // SHA-256 of "abc" begins so.
+        assert_eq!(SpanId::named("abc").to_string(), "ba7816bf8f01cfea");
     }
 
     #[test]

@@ -5,6 +5,9 @@ use sha2::{Digest, Sha256};
 
 /// An image, a sound or a file in base64: type, size in bytes, hash. Never the bytes.
 pub fn describe(base64: &str, named: Option<&str>) -> String {
+    if is_named_in(base64) {
+        return base64.to_owned();
+    }
     let (named, base64) = match base64.strip_prefix("data:").and_then(|rest| rest.split_once(',')) {
         Some((kind, data)) => (kind.split(';').next().or(named), data),
         None => (named, base64),
@@ -29,7 +32,11 @@ pub fn is_named_in(text: &str) -> bool {
 
 /// A link is kept as it is, bytes as what they are.
 pub fn describe_url(url: &str) -> String {
-    if url.starts_with("data:") { describe(url, None) } else { format!("[image at {url}]") }
+    if url.starts_with("data:") || is_named_in(url) {
+        describe(url, None)
+    } else {
+        format!("[image at {url}]")
+    }
 }
 
 /// By the first bytes.

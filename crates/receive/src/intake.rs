@@ -8,12 +8,13 @@ use std::{
     },
 };
 
-use andon_model::{HostSample, Judgement, LooseTexts, Observation, RawMetric};
+use andon_model::{HostSample, Judgement, LooseTexts, Observation, RawMetric, Span, TraceId};
 use serde::Serialize;
 
 use crate::{
     body::{BodyLimits, Room},
     counted::{CountedCalls, is_call},
+    langfuse,
     otlp::{Machines, Places},
     sampling::{Sampling, SamplingRules},
 };
@@ -67,6 +68,12 @@ pub trait Keep: Send + Sync + 'static {
     /// waited for.
     fn counted(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(std::future::ready(()))
+    }
+
+    /// The spans that are kept of some traces already, for clients that say a span piece by piece.
+    fn known(&self, traces: Vec<TraceId>) -> Pin<Box<dyn Future<Output = Vec<Span>> + Send>> {
+        let _ = traces;
+        Box::pin(std::future::ready(Vec::new()))
     }
 
     /// Told of what is not to be kept: errors of spans that are may quote its texts.
@@ -175,6 +182,7 @@ pub struct Intake {
     sampling: Arc<Sampling>,
     pub(crate) places: Arc<Mutex<Places>>,
     machines: Arc<Mutex<Machines>>,
+    pub(crate) langfuse: langfuse::Memory,
     pub(crate) room: Room,
 }
 
@@ -188,6 +196,7 @@ impl Intake {
             sampling: Arc::default(),
             places: Arc::default(),
             machines: Arc::default(),
+            langfuse: langfuse::Memory::default(),
             room: Room::new(limits),
         }
     }
@@ -238,6 +247,11 @@ impl Intake {
     pub(crate) fn reject(&self, protocol: Protocol, reason: Reason, count: u64) {
         self.counters[protocol as usize].rejected[reason as usize]
             .fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// The spans that are kept of these traces.
+    pub(crate) async fn known(&self, traces: Vec<TraceId>) -> Vec<Span> {
+        if traces.is_empty() { Vec::new() } else { self.keep.known(traces).await }
     }
 
     /// Hands on, and waits until it is durable.

@@ -60,8 +60,12 @@ export class WayOut {
  * Runs a program of own-programs/receive to its end. `input` goes to its standard input as JSON,
  * and each line of JSON that it prints is one of `said`.
  */
-export async function send(program, args = [], { input = null, env = {} } = {}) {
-  const command = program.endsWith(".py") ? OTEL_PYTHON : process.execPath;
+export async function send(
+  program,
+  args = [],
+  { input = null, env = {}, python = OTEL_PYTHON } = {},
+) {
+  const command = program.endsWith(".py") ? python : process.execPath;
   const child = spawn(command, [path.join(OWN_PROGRAMS, "receive", program), ...args], {
     env: environment({ PYTHONDONTWRITEBYTECODE: "1", ...env }),
     stdio: ["pipe", "pipe", "pipe"],

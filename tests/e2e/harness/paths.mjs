@@ -14,6 +14,8 @@ export const PYTHON = path.join(ROOT, ".cache/venv/bin/python");
 export const OTEL_PYTHON = path.join(ROOT, ".cache/venv-otel/bin/python");
 /** The same with a ddtrace that cannot be installed beside the current one. */
 export const DDTRACE_2_PYTHON = path.join(ROOT, ".cache/venv-ddtrace-2/bin/python");
+/** The same with Langfuse's last SDK that sends batches, which cannot be beside the current one. */
+export const LANGFUSE_2_PYTHON = path.join(ROOT, ".cache/venv-langfuse-2/bin/python");
 /** The original application's programs, where they are at hand. They are run in place. */
 export const ARTICLE = path.resolve(ROOT, "../shared/article");
 /** Recorded answers of a real llama-server, where they are at hand. */

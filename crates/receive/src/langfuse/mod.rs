@@ -1,21 +1,36 @@
-//! What Langfuse's SDK sends beside its spans, which come by OTLP: scores, and questions whether somebody
-//! is there.
+//! What Langfuse's SDKs send. Spans of the newer ones come by OTLP; the older ones send batches of events
+//! (`batch.rs`), of which `memory.rs` makes wholes and `spans.rs` spans. Beside these come scores, images
+//! that would be uploaded, and questions whether somebody is there.
 //!
-//! Source: Langfuse's public API (`/api/public/scores`, `/health`, `/projects`), and what its Python SDK 5
-//! was seen to send.
+//! Source: Langfuse's public API (`/api/public/ingestion`, `/scores`, `/media`, `/health`, `/projects`), and
+//! what its Python SDKs 2 and 5 and its JavaScript SDK 3 were seen to send.
+
+mod batch;
+mod before;
+mod ids;
+mod media;
+mod memory;
+mod said;
+mod score;
+mod spans;
 
 use ::http::{
-    HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, ORIGIN},
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN},
 };
-use andon_model::{Judgement, MetricType, RawText, Span, SpanId, TraceId, WHOLE_TRACE};
+use andon_model::{Judgement, SpanId};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+pub(crate) use self::memory::Memory;
+use self::{
+    memory::{HandedOn, Outgoing},
+    score::Score,
+};
+
 use crate::{
-    body::BodyError,
+    body::{BodyError, Held},
     intake::{Batch, Intake, Protocol, Reason, Refused},
     otlp::{Body, RequestBody},
 };
@@ -26,7 +41,9 @@ const MAX_SCORES: usize = 10_000;
 /// What a path is for.
 #[derive(Clone, Copy)]
 pub(crate) enum Route {
+    Batch,
     Scores,
+    Media,
     Health,
     Projects,
 }
@@ -34,6 +51,8 @@ pub(crate) enum Route {
 impl Route {
     pub(crate) fn of(path: &str) -> Option<Self> {
         match path.trim_end_matches('/') {
+            "/api/public/ingestion" => Some(Self::Batch),
+            "/api/public/media" => Some(Self::Media),
             "/api/public/scores" => Some(Self::Scores),
             "/api/public/health" => Some(Self::Health),
             "/api/public/projects" => Some(Self::Projects),
@@ -50,8 +69,10 @@ enum Wrong {
     Method(Method),
     #[error("{0}")]
     Body(#[from] BodyError),
-    #[error("the body is no score, nor a list of them: {0}")]
+    #[error("the body is not what is sent here: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("the media: {0}")]
+    Media(&'static str),
     #[error("more than {MAX_SCORES} scores in one request")]
     TooMany,
     #[error("score {place}: {what}")]
@@ -80,25 +101,14 @@ impl Wrong {
         match self {
             Self::Body(error) => Some(error.reason()),
             Self::TooMany => Some(Reason::TooLarge),
-            Self::Json(_) | Self::Score { .. } => Some(Reason::Unreadable),
+            Self::Json(_) | Self::Media(_) | Self::Score { .. } => Some(Reason::Unreadable),
             Self::Origin | Self::Method(_) | Self::Refused(_) => None,
         }
     }
 }
 
-/// A score as it is sent. Its value says which kind it is where that is not said.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Score {
-    id: Option<String>,
-    trace_id: Option<String>,
-    observation_id: Option<String>,
-    name: String,
-    value: Option<Json>,
-    data_type: Option<String>,
-    comment: Option<String>,
-    timestamp: Option<String>,
-}
+/// How often spans are handed on anew because others knew more of them meanwhile.
+const MOST_AGAIN: usize = 8;
 
 pub(crate) async fn answer<B: RequestBody>(
     intake: &Intake,
@@ -106,13 +116,17 @@ pub(crate) async fn answer<B: RequestBody>(
     request: Request<B>,
 ) -> Response<Body> {
     let said = match route {
-        Route::Scores => scores(intake, request).await,
-        Route::Health => Ok(json!({"status": "OK", "version": env!("CARGO_PKG_VERSION")})),
-        // The SDK asks which project its keys are of, to see whether they are good.
-        Route::Projects => Ok(json!({"data": [{"id": "andon", "name": "Andon"}]})),
+        // Some events may be taken and others not: that is what this status is for.
+        Route::Batch => batch(intake, request).await.map(|said| (StatusCode::MULTI_STATUS, said)),
+        Route::Scores => scores(intake, request).await.map(|said| (StatusCode::OK, said)),
+        Route::Media => media(intake, request).await.map(|said| (StatusCode::CREATED, said)),
+        Route::Health => {
+            Ok((StatusCode::OK, json!({"status": "OK", "version": env!("CARGO_PKG_VERSION")})))
+        }
+        Route::Projects => Ok((StatusCode::OK, projects())),
     };
     match said {
-        Ok(said) => response(StatusCode::OK, &said),
+        Ok((status, said)) => response(status, &said),
         Err(wrong) => {
             if let Some(reason) = wrong.reason() {
                 intake.reject(Protocol::OtlpHttp, reason, 1);
@@ -123,7 +137,19 @@ pub(crate) async fn answer<B: RequestBody>(
     }
 }
 
-async fn scores<B: RequestBody>(intake: &Intake, request: Request<B>) -> Result<Json, Wrong> {
+/// The SDK asks which project its keys are of, to see whether they are good. Version 2 wants all of it.
+fn projects() -> Json {
+    let organization = json!({"id": "andon", "name": "Andon"});
+    json!({"data": [
+        {"id": "andon", "name": "Andon", "metadata": {}, "organization": organization}
+    ]})
+}
+
+/// A body that a program posted.
+async fn posted<B: RequestBody>(
+    intake: &Intake,
+    request: Request<B>,
+) -> Result<(HeaderMap, Held), Wrong> {
     if request.headers().contains_key(ORIGIN) {
         return Err(Wrong::Origin);
     }
@@ -133,14 +159,70 @@ async fn scores<B: RequestBody>(intake: &Intake, request: Request<B>) -> Result<
     let (head, body) = request.into_parts();
     let encoding = head.headers.get(CONTENT_ENCODING);
     let encoding = encoding.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let (bytes, _room) = intake.room.read(body, encoding.as_deref()).await?.into_parts();
+    let unpacked = intake.room.read(body, encoding.as_deref()).await?;
+    Ok((head.headers, unpacked))
+}
+
+async fn batch<B: RequestBody>(intake: &Intake, request: Request<B>) -> Result<Json, Wrong> {
+    let (headers, unpacked) = posted(intake, request).await?;
+    let (bytes, _room) = unpacked.into_parts();
+    intake.count_request(Protocol::OtlpHttp, bytes.len());
+    let request = batch::Request::of(&bytes)?;
+    let key = request.public_key().map(str::to_owned).or_else(|| user(&headers));
+    let mut read = request.read();
+    let events = std::mem::take(&mut read.events);
+    let before = intake.known(intake.langfuse.unknown(&events)).await;
+    let outgoing = intake.langfuse.take(events, &key.unwrap_or_default(), before);
+    let evaluations = std::mem::take(&mut read.scores);
+    let mut handed_on = keep(intake, outgoing, evaluations).await?;
+    for _ in 0..MOST_AGAIN {
+        let again = intake.langfuse.outdated(&handed_on);
+        if again.is_empty() {
+            break;
+        }
+        handed_on = keep(intake, again, Vec::new()).await?;
+    }
+    for (reason, count) in [(Reason::Unreadable, read.wrong()), (Reason::NotKept, read.not_kept)] {
+        intake.reject(Protocol::OtlpHttp, reason, count);
+    }
+    Ok(read.answer())
+}
+
+/// Makes spans of them and waits until these are durable.
+async fn keep(
+    intake: &Intake,
+    outgoing: Vec<Outgoing>,
+    evaluations: Vec<Judgement>,
+) -> Result<Vec<HandedOn>, Wrong> {
+    let (handed_on, spans) = outgoing.into_iter().map(Outgoing::observe).unzip();
+    intake.keep(Protocol::OtlpHttp, Batch { spans, evaluations, ..Batch::default() }).await?;
+    Ok(handed_on)
+}
+
+/// The public key stands for a user's name.
+fn user(headers: &HeaderMap) -> Option<String> {
+    let basic = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
+    let both = String::from_utf8(BASE64_STANDARD.decode(basic.trim()).ok()?).ok()?;
+    both.split_once(':').map(|(user, _)| user.to_owned())
+}
+
+async fn media<B: RequestBody>(intake: &Intake, request: Request<B>) -> Result<Json, Wrong> {
+    let (_, unpacked) = posted(intake, request).await?;
+    let (bytes, _room) = unpacked.into_parts();
+    media::answer(&serde_json::from_slice(&bytes)?).map_err(Wrong::Media)
+}
+
+async fn scores<B: RequestBody>(intake: &Intake, request: Request<B>) -> Result<Json, Wrong> {
+    let (_, unpacked) = posted(intake, request).await?;
+    let (bytes, _room) = unpacked.into_parts();
     intake.count_request(Protocol::OtlpHttp, bytes.len());
     let all = read(&bytes)?;
     let mut evaluations = Vec::with_capacity(all.len());
     let mut ids = Vec::with_capacity(all.len());
     for (place, score) in all.into_iter().enumerate() {
         ids.push(score.id.clone().unwrap_or_else(|| SpanId::random().to_string()));
-        evaluations.push(judgement(score).map_err(|what| Wrong::Score { place, what })?);
+        let judgement = score::judgement(score).map_err(|what| Wrong::Score { place, what })?;
+        evaluations.push(judgement);
     }
     intake.keep(Protocol::OtlpHttp, Batch { evaluations, ..Batch::default() }).await?;
     // One was asked for by one id in all versions; of several, the first stands for all.
@@ -160,90 +242,10 @@ fn read(bytes: &Bytes) -> Result<Vec<Score>, Wrong> {
     Ok(all.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?)
 }
 
-fn judgement(score: Score) -> Result<Judgement, &'static str> {
-    let trace_id = score.trace_id.ok_or("it names no traceId")?;
-    let trace_id: TraceId =
-        trace_id.replace('-', "").parse().map_err(|_| "its traceId is not 32 hex digits")?;
-    let span_id = match score.observation_id {
-        Some(id) => id.parse().map_err(|_| "its observationId is not 16 hex digits")?,
-        None => WHOLE_TRACE,
-    };
-    let value = score.value.ok_or("it has no value")?;
-    let number = value.as_f64();
-    let word = value.as_str().map(str::to_owned);
-    let (metric_type, score_value, label) = match (score.data_type.as_deref(), &value) {
-        (Some("BOOLEAN"), _) | (None, Json::Bool(_)) => {
-            let is_true = value.as_bool().or(number.map(|number| number != 0.0));
-            let is_true = is_true.ok_or("its value is neither true nor false")?;
-            (MetricType::Boolean, Some(f64::from(u8::from(is_true))), Some(is_true.to_string()))
-        }
-        (Some("CATEGORICAL"), _) | (None, Json::String(_)) => {
-            (MetricType::Categorical, None, Some(word.ok_or("its value is no text")?))
-        }
-        _ => (MetricType::Score, Some(number.ok_or("its value is no number")?), None),
-    };
-    let time = score.timestamp.and_then(|text| text.parse::<Timestamp>().ok());
-    let time_ns = time.and_then(|time| u64::try_from(time.as_nanosecond()).ok());
-    let time_ns = time_ns.unwrap_or_else(Span::now_ns);
-    let mut judgement = Judgement::by_sdk(trace_id, span_id, time_ns, score.name, metric_type);
-    (judgement.evaluation.score, judgement.evaluation.label) = (score_value, label);
-    judgement.reason = score.comment.map(RawText::new);
-    Ok(judgement)
-}
-
 fn response(status: StatusCode, said: &Json) -> Response<Body> {
     let mut response = Response::new(Body::new(http_body_util::Full::from(said.to_string())));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use andon_model::Evaluation;
-
-    use super::*;
-
-    fn of(score: Json) -> Result<Evaluation, &'static str> {
-        judgement(serde_json::from_value(score).unwrap()).map(|judgement| judgement.evaluation)
-    }
-
-    const TRACE: &str = "655346cdf646272ba9e693f8b67faca9";
-
-    #[test]
-    fn each_kind_of_value_is_told() {
-        let score = of(json!({"traceId": TRACE, "name": "quality", "value": 0.8})).unwrap();
-        assert_eq!((score.metric_type, score.score), (MetricType::Score, Some(0.8)));
-        assert_eq!(score.span_id, WHOLE_TRACE);
-        let word = json!({"traceId": TRACE, "observationId": "00f067aa0ba902b7", "name": "class",
-            "value": "good", "timestamp": "2026-11-24T16:22:59.487588Z"});
-        let word = of(word).unwrap();
-        assert_eq!(
-            (word.metric_type, word.label.as_deref()),
-            (MetricType::Categorical, Some("good"))
-        );
-        assert_eq!(word.span_id.to_string(), "00f067aa0ba902b7");
-        assert_eq!(word.time_ns, 1_795_537_379_487_588_000);
-        let yes = json!({"traceId": TRACE, "name": "safe", "value": 1, "dataType": "BOOLEAN"});
-        let yes = of(yes).unwrap();
-        assert_eq!((yes.metric_type, yes.score), (MetricType::Boolean, Some(1.0)));
-    }
-
-    #[test]
-    fn what_is_no_score_is_told_why() {
-        for (score, why) in [
-            (json!({"name": "q", "value": 1}), "traceId"),
-            (json!({"traceId": "x", "name": "q", "value": 1}), "32 hex"),
-            (json!({"traceId": TRACE, "observationId": "x", "name": "q", "value": 1}), "16 hex"),
-            (json!({"traceId": TRACE, "name": "q"}), "no value"),
-            (json!({"traceId": TRACE, "name": "q", "value": [1]}), "no number"),
-            (
-                json!({"traceId": TRACE, "name": "q", "value": 1, "dataType": "CATEGORICAL"}),
-                "no text",
-            ),
-        ] {
-            assert!(of(score).unwrap_err().contains(why), "{why}");
-        }
-    }
 }

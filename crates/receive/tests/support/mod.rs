@@ -2,13 +2,14 @@
 #![allow(dead_code)]
 
 use std::{
+    collections::HashMap,
     fs,
     path::PathBuf,
     pin::Pin,
     sync::{Arc, Mutex},
 };
 
-use andon_model::Observation;
+use andon_model::{Observation, Span, SpanId, TraceId};
 use andon_receive::{
     Batch, BodyLimits, Intake, Keep, Reason, Refused,
     otlp::{Body, Origins, Otlp},
@@ -35,6 +36,15 @@ impl Keep for Kept {
         }
         Box::pin(async move { outcome })
     }
+
+    fn known(&self, traces: Vec<TraceId>) -> Pin<Box<dyn Future<Output = Vec<Span>> + Send>> {
+        let batches = self.batches.lock().unwrap();
+        let all = batches.iter().flat_map(|batch| &batch.spans).map(|seen| seen.span.clone());
+        let of_these = all.filter(|span| traces.contains(&span.trace_id));
+        // The last of each, as the store has them.
+        let last: HashMap<SpanId, Span> = of_these.map(|span| (span.span_id, span)).collect();
+        Box::pin(std::future::ready(last.into_values().collect()))
+    }
 }
 
 pub(crate) struct Bench {
@@ -53,11 +63,19 @@ impl Bench {
     }
 
     fn with(kept: Kept) -> Self {
-        let kept = Arc::new(kept);
+        Self::over(Arc::new(kept))
+    }
+
+    fn over(kept: Arc<Kept>) -> Self {
         let intake =
             Intake::new(Arc::clone(&kept) as Arc<dyn Keep>, Arc::default(), BodyLimits::default());
         let otlp = Otlp::new(intake.clone(), Origins::default());
         Self { kept, intake, otlp }
+    }
+
+    /// The same store after a start of everything else.
+    pub(crate) fn again(&self) -> Self {
+        Self::over(Arc::clone(&self.kept))
     }
 
     pub(crate) async fn send(&self, path: &str, form: &str, body: Bytes) -> Response<Body> {
