@@ -238,6 +238,7 @@ export const traces = {
     toggle: (name: string) => `Show or hide what is below ${name}`,
     self: (time: string) => `self ${time}`,
     selfLabel: "Self time",
+    open: "It has not ended yet",
     orphan: "Its parent is not stored (yet)",
     outside: "Lies outside its parent: the clocks differ, or it went on after it",
     hidden: (count: string) => `+${count}`,

@@ -227,6 +227,7 @@ export const traces: typeof en = {
     toggle: (name) => `${name} の下を開閉する`,
     self: (time) => `自身 ${time}`,
     selfLabel: "自身の時間",
+    open: "まだ終わっていません",
     orphan: "親スパンが(まだ)保存されていません",
     outside: "親スパンの範囲の外です。時計のずれか、親の後まで続いた処理です",
     hidden: (count) => `+${count}`,

@@ -64,6 +64,16 @@ describe("the waterfall", () => {
     expect(rows()[1]?.querySelector("[data-phase]")).toBeNull();
   });
 
+  it("says of a call that goes on that its time is not known", () => {
+    const begun = { duration_ns: 0, attributes: { "andon.partial": true } };
+    waterfall([...CHAT, span(4, 2, { ...begun, start_ns: SECOND })], id(3));
+    const open = rows().find((row) => row.dataset["spanId"] === id(4));
+    expect(open?.textContent).toContain("–");
+    expect(open?.querySelector(".mark")?.getAttribute("aria-label")).toMatch(/not ended/);
+    // Its client may add to a root that has lasted a while.
+    expect(rows()[0]?.querySelector(".mark")).toBeNull();
+  });
+
   it("draws a few of 10,000 spans", () => {
     const many = Array.from({ length: 10_000 }, (_, i) =>
       span(i + 1, i === 0 ? null : Math.ceil(i / 4), { start_ns: i * 1e6, duration_ns: 1e9 }),
