@@ -10,7 +10,7 @@ use crate::{
 /// half of it. The whole comes under the same ids and takes its place.
 pub const PARTIAL: &str = "andon.partial";
 
-/// A unit of work, finished but for [`PARTIAL`] ones. Field names are the columns of the `spans` table; unknown is `None`,
+/// A unit of work. Field names are the columns of the `spans` table; unknown is `None`,
 /// never 0 or empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]

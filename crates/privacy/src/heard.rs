@@ -20,6 +20,9 @@ const MOST_CHARS: usize = 32 << 10;
 /// Characters of a stretch that counts as quoted. Short enough for Japanese.
 pub(crate) const QUOTED_CHARS: usize = 8;
 
+/// Places of a text that are hashed side by side.
+const LANES: usize = 4;
+
 /// Hashes of stretches by their traces, the oldest traces forgotten first.
 #[derive(Debug)]
 pub(crate) struct Heard {
@@ -90,7 +93,7 @@ impl Heard {
 
     /// Marks what of a message was heard in its trace.
     pub(crate) fn mark(&self, trace: TraceId, message: &[char], quoted: &mut [bool]) {
-        let of_message: Vec<u32> = self.key.hashes(message.iter().copied()).collect();
+        let of_message = self.key.hashes(message.iter().map(|c| u32::from(*c)));
         // The message is shorter than what was said.
         let asked: HashSet<u32> = of_message.iter().copied().collect();
         let known: HashSet<u32> = match self.traces().said.get(&trace) {
@@ -145,29 +148,55 @@ impl Key {
     /// `None`: it is too short to be recognised.
     fn stretches(self, text: &RawText) -> Option<Stretches> {
         let text = text.expose();
-        let mut hashes = Vec::with_capacity(text.len().min(MOST_CHARS));
-        hashes.extend(self.hashes(text.chars().take(MOST_CHARS)));
-        hashes.shrink_to_fit();
-        // Of the same text, and of hardly any other.
-        let start = hashes.len() as u64;
-        let whole = hashes.iter().fold(start, |sum, hash| self.and(sum, u64::from(*hash)));
+        let hashes = if text.is_ascii() {
+            let bytes = &text.as_bytes()[..text.len().min(MOST_CHARS)];
+            self.hashes(bytes.iter().map(|byte| u32::from(*byte)))
+        } else {
+            self.hashes(text.chars().take(MOST_CHARS).map(u32::from))
+        };
+        // Of the same text, and of hardly any other: these stretches have each of its characters in them.
+        let all = hashes.iter().step_by(QUOTED_CHARS).chain(hashes.last());
+        let whole = all.fold(hashes.len() as u64, |sum, hash| self.and(sum, u64::from(*hash)));
         (!hashes.is_empty()).then_some(Stretches { hashes, whole })
     }
 
     /// The hash of each stretch, from the one before it (Rabin and Karp): a polynomial in the secret. Of
     /// that, multiplied once more, the upper half, in which the last character has its part, too.
-    fn hashes(self, chars: impl Iterator<Item = char> + Clone) -> impl Iterator<Item = u32> {
-        let leaving = self.0.wrapping_pow(QUOTED_CHARS as u32);
-        let number = |c: char| u64::from(u32::from(c)) + 1;
-        let mut entering = chars.clone();
-        let first = entering.by_ref().take(QUOTED_CHARS - 1);
-        let mut hash = first.fold(0, |hash, c| self.and(hash, number(c)));
+    fn hashes(self, chars: impl Iterator<Item = u32>) -> Vec<u32> {
         // Nothing leaves the first stretch.
-        let left = std::iter::once(0).chain(chars.map(number));
-        entering.zip(left).map(move |(c, left)| {
-            hash = self.and(hash, number(c)).wrapping_sub(left.wrapping_mul(leaving));
-            (hash.wrapping_mul(self.0) >> 32) as u32
-        })
+        let mut numbers = Vec::with_capacity(1 + chars.size_hint().0);
+        numbers.push(0);
+        numbers.extend(chars.map(|c| c + 1));
+        let Some(count) = numbers.len().checked_sub(QUOTED_CHARS) else { return Vec::new() };
+        let leaving = self.0.wrapping_pow(QUOTED_CHARS as u32);
+        let before = |at: usize| {
+            let first = numbers[at..at + QUOTED_CHARS].iter();
+            first.fold(0, |hash, number| self.and(hash, u64::from(*number)))
+        };
+        let next = |hash: u64, at: usize| {
+            let (left, entered) = (numbers[at], numbers[at + QUOTED_CHARS]);
+            let change = u64::from(entered).wrapping_sub(u64::from(left).wrapping_mul(leaving));
+            self.and(hash, change)
+        };
+        let finish = |hash: u64| (hash.wrapping_mul(self.0) >> 32) as u32;
+        let mut hashes = vec![0; count];
+        // Each hash waits for the one before it. A processor has several such lines of work going at once,
+        // so the text is walked through from several places.
+        let lane = count / LANES;
+        let mut walking: [u64; LANES] = std::array::from_fn(|which| before(which * lane));
+        for step in 0..lane {
+            for (which, hash) in walking.iter_mut().enumerate() {
+                let at = which * lane + step;
+                *hash = next(*hash, at);
+                hashes[at] = finish(*hash);
+            }
+        }
+        let mut last = before(LANES * lane);
+        for (at, place) in hashes.iter_mut().enumerate().skip(LANES * lane) {
+            last = next(last, at);
+            *place = finish(last);
+        }
+        hashes
     }
 
     fn and(self, hash: u64, more: u64) -> u64 {
@@ -204,6 +233,19 @@ mod tests {
         assert_eq!(marked(&heard, other, "経営会議の議事録を要約"), "経営会議の議事録を要約");
         heard.note_call(other);
         assert!(heard.is_silent(other) && !heard.is_silent(one));
+    }
+
+    #[test]
+    fn each_stretch_has_the_hash_that_it_has_alone() {
+        let key = Heard::default().key;
+        for text in
+            ["", "seven..", "eight...", "経営会議の議事録", "a text of some thirty characters"]
+        {
+            let chars: Vec<u32> = text.chars().map(u32::from).collect();
+            let alone = |stretch: &[u32]| key.hashes(stretch.iter().copied())[0];
+            let expected: Vec<u32> = chars.windows(QUOTED_CHARS).map(alone).collect();
+            assert_eq!(key.hashes(chars.iter().copied()), expected, "{text}");
+        }
     }
 
     #[test]

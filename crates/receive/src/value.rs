@@ -64,8 +64,9 @@ pub(crate) struct KeyValue {
 
 /// A text of the wire; what is no UTF-8 in it is replaced.
 pub(crate) fn utf8(bytes: &Bytes) -> Cow<'_, str> {
-    // Looking for what is wrong goes byte by byte, several times as slow as seeing that nothing is.
-    match std::str::from_utf8(bytes) {
+    // Looking for what is wrong goes byte by byte, several times as slow as seeing that nothing is; and
+    // for Japanese the standard library sees that no faster.
+    match simdutf8::basic::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(bytes),
     }

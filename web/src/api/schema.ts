@@ -2340,7 +2340,7 @@ export interface components {
          */
         Source: "gateway" | "capture" | "otlp" | "datadog" | "rum";
         /**
-         * @description A finished unit of work. Field names are the columns of the `spans` table; unknown is `None`,
+         * @description A unit of work. Field names are the columns of the `spans` table; unknown is `None`,
          *     never 0 or empty.
          */
         Span: {

@@ -212,12 +212,12 @@ where
     let said = match route {
         Route::Traces(version) => {
             let is_json = is_json(headers, &bytes);
-            datadog.keep_traces(version, is_json, &bytes, &sender(headers)).await?;
+            datadog.keep_traces(version, is_json, bytes, &sender(headers)).await?;
             // All of them: what was sampled away is missing in a trace.
             (StatusCode::OK, json!({"rate_by_service": {"service:,env:": 1}}))
         }
         Route::LlmSpans => {
-            datadog.keep_llm_spans(&bytes).await?;
+            datadog.keep_llm_spans(bytes).await?;
             (StatusCode::ACCEPTED, json!({}))
         }
         Route::Evaluations => {

@@ -40,13 +40,13 @@ impl Datadog {
         &self,
         version: Version,
         is_json: bool,
-        body: &Bytes,
+        body: Bytes,
         sender: &[KeyValue],
     ) -> Result<(), Wrong> {
         let mut gathered = Gathered::default();
         // Some clients ask with nothing whether there is an agent.
         if !body.is_empty() {
-            wire::read(version, is_json, body, |chunk| {
+            wire::read(version, is_json, &body, |chunk| {
                 let mut rejected = Vec::new();
                 for read in apm::chunk(chunk, sender, &mut rejected) {
                     self.gather(read, &mut gathered);
@@ -54,6 +54,8 @@ impl Datadog {
                 gathered.rejected.append(&mut rejected);
             })?;
         }
+        // Nothing is a part of it any more, and what waits to be durable is long in coming.
+        drop(body);
         Ok(self.keep(gathered).await?)
     }
 
@@ -95,8 +97,10 @@ impl Datadog {
     }
 
     /// A list of events with a span each, or one event with several.
-    pub(super) async fn keep_llm_spans(&self, body: &Bytes) -> Result<(), Wrong> {
-        let events = match wire::json(body)? {
+    pub(super) async fn keep_llm_spans(&self, body: Bytes) -> Result<(), Wrong> {
+        let read = wire::json(&body)?;
+        drop(body);
+        let events = match read {
             Json::Array(events) => events,
             one => vec![one],
         };

@@ -225,7 +225,7 @@ impl Said {
             let Some(of_side) = self.meta.get(side) else { continue };
             if let Some(messages) = of_side["messages"].as_array().filter(|all| !all.is_empty()) {
                 let messages: Json = messages.iter().flat_map(|one| message(one, role)).collect();
-                list.push(text_attribute(messages_name, messages.to_string()));
+                list.push(attribute(messages_name, messages.into()));
             } else if let Some(documents) = of_side["documents"].as_array() {
                 if side == "output" {
                     let documents = Json::from(documents.clone()).to_string();

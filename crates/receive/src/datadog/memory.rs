@@ -20,6 +20,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -51,11 +52,15 @@ const MAX_TRACE_AGE: Duration = Duration::from_secs(24 * 3_600);
 /// Evaluations whose span had not come when they were stored.
 const MAX_LATE: usize = 1_000;
 
+/// Ways to forgotten spans by their tags that may be there, besides as many as there are to others.
+const MOST_STALE: usize = 1_024;
+
 /// Of a span: the upper half of its trace ids, which both of them share, and its own id.
 type Key = ([u8; 8], SpanId);
 
-/// An app where one is named, and a tag's name and value.
-type Tag = (Option<String>, String, String);
+/// Of an app where one is named, and a tag's name and value, hashed with a secret: spans have a dozen tags
+/// each, and hardly any is ever asked for.
+type Tag = u64;
 
 /// Memory of what came; clones are of the same.
 #[derive(Clone)]
@@ -68,8 +73,11 @@ pub(super) struct Memory {
 #[derive(Default)]
 struct Inner {
     spans: HashMap<Key, Entry>,
-    /// The youngest span with a tag: of an app, and of any.
+    /// The youngest span with a tag: of an app, and of any. Those that are forgotten since are among them.
     tagged: HashMap<Tag, Key>,
+    /// Tags of all spans that are remembered.
+    tags: usize,
+    hasher: RandomState,
     /// From LLM Observability's trace ids to those of applications.
     traces: HashMap<TraceId, TraceId>,
     /// When each came; also how they are found again to be forgotten.
@@ -83,8 +91,7 @@ struct Inner {
 #[derive(Default)]
 struct Entry {
     trace_id: Option<TraceId>,
-    ml_app: Option<String>,
-    tags: Vec<(String, String)>,
+    tags: Vec<Tag>,
     /// The application's span, before it is normalised.
     apm: Option<Arc<Incoming>>,
     event: Option<Arc<llm::Event>>,
@@ -247,9 +254,10 @@ impl Memory {
         ml_app: Option<&str>,
     ) -> Option<(TraceId, SpanId)> {
         let inner = self.lock();
-        let tag = (ml_app.map(str::to_owned), name.to_owned(), value.to_owned());
+        let tag = inner.tag(ml_app, name, value);
         let key = inner.tagged.get(&tag)?;
-        Some((inner.spans.get(key)?.trace_id?, key.1))
+        let entry = inner.spans.get(key).filter(|entry| entry.tags.contains(&tag))?;
+        Some((entry.trace_id?, key.1))
     }
 
     /// Remembers an evaluation that was stored under the id that it names.
@@ -296,32 +304,39 @@ impl Inner {
         })
     }
 
+    fn tag(&self, ml_app: Option<&str>, name: &str, value: &str) -> Tag {
+        self.hasher.hash_one((ml_app, name, value))
+    }
+
     fn describe(&mut self, key: Key, said: &Said) {
         self.forget_tags(key);
+        let apps = [said.ml_app.as_deref(), None];
+        // Where no app is named, both are of any.
+        let apps = if apps[0].is_some() { &apps[..] } else { &apps[1..] };
+        let tags = said.tags.iter().flat_map(|tag| apps.iter().map(move |app| (*app, tag)));
+        let tags = tags.map(|(app, (name, value))| self.tag(app, name, value)).collect();
         let Some(entry) = self.spans.get_mut(&key) else { return };
-        entry.tags.clone_from(&said.tags);
-        entry.ml_app.clone_from(&said.ml_app);
+        entry.tags = tags;
         let bytes = entry.tags_bytes();
         entry.bytes += bytes;
         self.bytes += bytes;
-        for tag in entry.tags_to_find() {
-            self.tagged.insert(tag, key);
-        }
+        self.tags += entry.tags.len();
+        self.tagged.extend(entry.tags.iter().map(|tag| (*tag, key)));
         self.shrink(Instant::now());
     }
 
+    /// What finds the tags stays until it is more than half of all: a look for each would cost more than all
+    /// else that is done for a span here.
     fn forget_tags(&mut self, key: Key) {
         let Some(entry) = self.spans.get_mut(&key) else { return };
         let bytes = entry.tags_bytes();
         entry.bytes = entry.bytes.saturating_sub(bytes);
         self.bytes = self.bytes.saturating_sub(bytes);
-        for tag in entry.tags_to_find() {
-            // A younger span has it, perhaps.
-            if self.tagged.get(&tag) == Some(&key) {
-                self.tagged.remove(&tag);
-            }
+        self.tags -= std::mem::take(&mut entry.tags).len();
+        if self.tagged.len() > 2 * self.tags + MOST_STALE {
+            let spans = &self.spans;
+            self.tagged.retain(|tag, key| spans.get(key).is_some_and(|it| it.tags.contains(tag)));
         }
-        entry.tags.clear();
     }
 
     fn learn_trace(&mut self, llm: TraceId, apm: TraceId, now: Instant) {
@@ -352,17 +367,9 @@ impl Inner {
 }
 
 impl Entry {
-    /// In the list and, twice, in what finds it.
+    /// In the list, and in what finds it.
     fn tags_bytes(&self) -> usize {
-        let app = self.ml_app.as_ref().map_or(0, String::len);
-        self.tags.iter().map(|(key, value)| 3 * (96 + key.len() + value.len()) + app).sum()
-    }
-
-    fn tags_to_find(&self) -> Vec<Tag> {
-        let of_app = self.tags.iter().filter(|_| self.ml_app.is_some());
-        let of_app = of_app.map(|(key, value)| (self.ml_app.clone(), key.clone(), value.clone()));
-        let of_any = self.tags.iter().map(|(key, value)| (None, key.clone(), value.clone()));
-        of_app.chain(of_any).collect()
+        self.tags.len() * (size_of::<Tag>() + 2 * size_of::<(Tag, Key)>())
     }
 }
 
@@ -443,7 +450,8 @@ mod tests {
         }
         let inner = memory.lock();
         assert_eq!((inner.spans.len(), inner.spans_by_age.len()), (MAX_SPANS, MAX_SPANS));
-        assert!(inner.tagged.len() <= 2 * MAX_SPANS + 2, "{}", inner.tagged.len());
+        assert_eq!(inner.tags, 4 * MAX_SPANS);
+        assert!(inner.tagged.len() <= 8 * MAX_SPANS + MOST_STALE, "{}", inner.tagged.len());
         assert!(inner.bytes <= MAX_BYTES);
         drop(inner);
         assert_eq!(memory.tagged(("at", "1"), Some("app")), None);

@@ -1,5 +1,7 @@
 //! Messages in any of the shapes that conventions carry them in, as texts with their parts and roles.
 
+use std::borrow::Cow;
+
 use andon_model::{Contents, Part, RawText, media};
 use serde_json::Value as Json;
 
@@ -34,21 +36,26 @@ impl Reader<'_> {
         let looks = text.trim_start().starts_with(['{', '[', '"']);
         match looks.then(|| serde_json::from_str::<Json>(text)) {
             // Escaped Japanese is found by no search.
-            Some(Ok(json)) if text.contains("\\u") => self.value(&json, &json.to_string()),
-            Some(Ok(json)) => self.value(&json, text),
+            Some(Ok(json)) if text.contains("\\u") => self.json(&json),
+            Some(Ok(json)) => self.value(&json, || text.into()),
             _ => self.push(self.part(None), None, text),
         }
     }
 
+    /// What came as more than a text.
+    pub(super) fn json(&mut self, json: &Json) {
+        self.value(json, || json.to_string().into());
+    }
+
     /// Whatever it is. `whole`: how it was written, for what has no shape that is known.
-    fn value(&mut self, json: &Json, whole: &str) {
+    fn value<'t>(&mut self, json: &Json, whole: impl FnOnce() -> Cow<'t, str>) {
         match json {
             Json::Null => {}
             Json::String(text) => self.push(self.part(None), None, text),
             Json::Array(all) if all.iter().all(is_message) => self.messages(json),
             Json::Array(all) if all.iter().all(Json::is_string) => self.messages(json),
             Json::Object(map) if is_message(json) || is_body(map) => self.body(json),
-            _ => self.push(self.part(None), None, whole),
+            _ => self.push(self.part(None), None, whole()),
         }
     }
 
@@ -103,25 +110,25 @@ impl Reader<'_> {
             }
         }
         let text = self.parts(content, role);
-        self.push(part, role, &text);
+        self.push(part, role, text);
         let single = json["type"] == "function_call";
         self.calls(if single { json } else { &json["tool_calls"] });
         if json["type"] == "function_call_output" {
-            self.push(Part::Tool, Some("tool"), &words(&json["output"]));
+            self.push(Part::Tool, Some("tool"), words(&json["output"]));
         }
         if let Some(images) = json["images"].as_array() {
             for image in images.iter().filter_map(Json::as_str) {
-                self.push(part, role, &media::describe(image, None));
+                self.push(part, role, media::describe(image, None));
             }
         }
     }
 
     /// The texts of a content's parts; tools and thoughts go their own ways.
-    fn parts(&mut self, content: &Json, role: Option<&str>) -> String {
+    fn parts<'t>(&mut self, content: &'t Json, role: Option<&str>) -> Cow<'t, str> {
         let all = match content {
-            Json::String(text) => return text.clone(),
+            Json::String(text) => return text.into(),
             Json::Array(all) => all.as_slice(),
-            Json::Null => return String::new(),
+            Json::Null => return Cow::default(),
             one => std::slice::from_ref(one),
         };
         let mut texts = Vec::new();
@@ -133,7 +140,7 @@ impl Reader<'_> {
                 "tool_call_response" | "tool_result" => {
                     let said = ["response", "result", "content", "output"];
                     let said = said.iter().find_map(|name| part.get(name));
-                    self.push(Part::Tool, Some("tool"), &said.map(words).unwrap_or_default());
+                    self.push(Part::Tool, Some("tool"), said.map(words).unwrap_or_default());
                 }
                 "reasoning" | "thinking" => {
                     let thought = ["content", "thinking", "text"];
@@ -143,7 +150,11 @@ impl Reader<'_> {
                 _ => texts.extend(part_text(kind, part)),
             }
         }
-        texts.join("\n")
+        // Most have one.
+        match texts.len() {
+            1 => texts.pop().unwrap_or_default().into(),
+            _ => texts.join("\n").into(),
+        }
     }
 
     /// One call or a list of them, as people write calls.
@@ -162,7 +173,7 @@ impl Reader<'_> {
             let arguments = ["arguments", "input", "args"];
             let arguments = arguments.iter().find_map(|name| inner.get(name));
             let arguments = arguments.map(words).unwrap_or_default();
-            self.push(Part::Tool, Some("call"), &format!("{name}({arguments})"));
+            self.push(Part::Tool, Some("call"), format!("{name}({arguments})"));
         }
     }
 
@@ -171,7 +182,7 @@ impl Reader<'_> {
         for tool in json.as_array().into_iter().flatten() {
             let tool = tool.get("tool").unwrap_or(tool);
             let said = tool.get("json_schema").unwrap_or(tool);
-            self.push(Part::Tool, Some("definition"), &words(said));
+            self.push(Part::Tool, Some("definition"), words(said));
             self.beside.tools += 1;
         }
     }
@@ -182,7 +193,7 @@ impl Reader<'_> {
             let document = document.get("document").unwrap_or(document);
             let text = ["content", "text", "page_content"];
             let text = text.iter().find_map(|name| document.get(name));
-            self.push(Part::Document, None, &text.map_or_else(|| words(document), words));
+            self.push(Part::Document, None, text.map_or_else(|| words(document), words));
         }
     }
 
@@ -203,13 +214,13 @@ impl Reader<'_> {
         }
     }
 
-    fn push(&mut self, part: Part, role: Option<&str>, text: &str) {
+    fn push<'t>(&mut self, part: Part, role: Option<&str>, text: impl Into<Cow<'t, str>>) {
         let role = match (role, part) {
             (Some(role), _) => Some(role),
             (None, Part::Output) => Some("assistant"),
             (None, _) => None,
         };
-        self.contents.push(part, role, RawText::new(text));
+        self.contents.push(part, role, RawText::new(text.into()));
     }
 }
 

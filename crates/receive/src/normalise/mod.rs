@@ -367,7 +367,7 @@ impl Texts {
     fn value(&mut self, side: Side, value: &Value) {
         match value {
             Value::Text(text) => self.reader(side).text(&utf8(text)),
-            other => self.reader(side).text(&other.to_words()),
+            other => self.reader(side).json(&other.to_json()),
         }
     }
 
