@@ -1,4 +1,5 @@
-//! Many exporters at once, each of which waits for its answer before it sends its next batch.
+//! Many exporters at once, each of which waits for its answer before it sends its next batch: as fast as
+//! they can, or at a pace.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -40,22 +41,29 @@ struct Seen {
     refused: u64,
 }
 
-/// Sends for `warm_up` and then for `time`; each list of templates is one connection's.
+/// Sends for `warm_up` and then for `time`; each list of templates is one connection's. `pace`: spans a
+/// second of all of them together. With one, an answer's time is counted from when its batch was due.
 pub(crate) fn drive(
     authority: &str,
     pid: u32,
     exporters: Vec<Vec<Template>>,
-    warm_up: Duration,
-    time: Duration,
+    (warm_up, time): (Duration, Duration),
+    pace: Option<f64>,
 ) -> Result<Load> {
-    let begin = Instant::now() + warm_up;
+    let start = Instant::now();
+    let begin = start + warm_up;
+    let connections = exporters.len() as f64;
+    let step = pace.map(|pace| Duration::from_secs_f64(BATCH as f64 * connections / pace));
     let ended = AtomicBool::new(false);
     let (seen, resident) = thread::scope(|scope| -> Result<_> {
         let watch = scope.spawn(|| most_resident(pid, &ended));
         let senders: Vec<_> = (1u64..)
             .zip(exporters)
             .map(|(which, templates)| {
-                scope.spawn(move || send(authority, which, templates, begin, begin + time))
+                // One after the other, not all at once.
+                let first = step.map(|step| start + step.mul_f64(which as f64 / connections));
+                let due = first.zip(step).map(|(next, step)| Due { next, step });
+                scope.spawn(move || send(authority, which, templates, (begin, begin + time), due))
             })
             .collect();
         let seen: Result<Vec<Seen>> = senders
@@ -78,12 +86,28 @@ pub(crate) fn drive(
     })
 }
 
+/// When one exporter's batches are due.
+struct Due {
+    next: Instant,
+    step: Duration,
+}
+
+impl Due {
+    /// Waits for the next one, if it is not late already, and says when it was due.
+    fn wait(&mut self) -> Instant {
+        let due = self.next;
+        self.next += self.step;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        due
+    }
+}
+
 fn send(
     authority: &str,
     which: u64,
     mut templates: Vec<Template>,
-    begin: Instant,
-    end: Instant,
+    (begin, end): (Instant, Instant),
+    mut due: Option<Due>,
 ) -> Result<Seen> {
     let mut connection = Connection::open(authority)?;
     let mut keys = Numbers(which << 32);
@@ -94,7 +118,7 @@ fn send(
         }
         let template = templates.get_mut(at).context("no template")?;
         template.renew(keys.next());
-        let sent = Instant::now();
+        let sent = due.as_mut().map_or_else(Instant::now, Due::wait);
         loop {
             connection.write_bytes(&template.bytes)?;
             let answer = connection.read()?;
