@@ -24,6 +24,8 @@ const MAX_TRACES: usize = 10_000;
 const MAX_OBSERVATIONS: usize = 5_000;
 const MAX_BYTES: usize = 32 << 20;
 const MAX_AGE: Duration = Duration::from_secs(3_600);
+/// Times at which traces were spoken of before the last time, besides as many as there are traces.
+const MOST_STALE: usize = 1_024;
 
 /// One thing that a batch says.
 pub(super) enum Event {
@@ -244,6 +246,14 @@ impl Inner {
     }
 
     fn shrink(&mut self, now: Instant) {
+        // One that nobody speaks of is in front for an hour, and all others are spoken of meanwhile.
+        if self.by_age.len() > 2 * self.traces.len() + MOST_STALE {
+            let traces = &self.traces;
+            let is_last = |(spoken_of, id): &(Instant, TraceId)| {
+                traces.get(id).is_some_and(|trace| trace.touched == Some(*spoken_of))
+            };
+            self.by_age.retain(is_last);
+        }
         while let Some((spoken_of, oldest)) = self.by_age.front().copied() {
             let trace = self.traces.get(&oldest);
             let is_of_later = trace.is_none_or(|trace| trace.touched != Some(spoken_of));
@@ -339,5 +349,67 @@ impl Trace {
         let said = self.said.as_ref().map_or(0, Said::weight);
         let observed = self.observations.values().map(|observed| observed.said.weight());
         self.bytes = 256 + self.id.len() + said + observed.sum::<usize>();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(trace: usize, text: &str) -> Event {
+        let said = format!(r#"{{"input": "{text}"}}"#);
+        Event::Observation {
+            id: "g".to_owned(),
+            trace_id: trace.to_string(),
+            said: serde_json::from_str(&said).unwrap(),
+            is_update: false,
+            seen_ns: 1,
+        }
+    }
+
+    #[test]
+    fn it_forgets_what_was_longest_not_spoken_of_and_never_grows_without_limit() {
+        let memory = Memory::default();
+        for trace in 0..MAX_TRACES + 100 {
+            memory.take(vec![begun(trace, "x")], "", Vec::new());
+            // Always young.
+            memory.take(vec![begun(0, "x")], "", Vec::new());
+        }
+        let is_known = |trace: usize| memory.unknown(&[begun(trace, "")]).is_empty();
+        assert!(is_known(0) && !is_known(1) && is_known(MAX_TRACES + 99));
+        let inner = memory.lock();
+        assert_eq!(inner.traces.len(), MAX_TRACES);
+        assert!(inner.by_age.len() <= 2 * MAX_TRACES + MOST_STALE + 1, "{}", inner.by_age.len());
+        let counted: usize = inner.traces.values().map(|trace| trace.bytes).sum();
+        assert_eq!(counted, inner.bytes);
+        drop(inner);
+        for trace in 0..20 {
+            memory.take(vec![begun(trace, &"x".repeat(MAX_BYTES / 8))], "", Vec::new());
+        }
+        let inner = memory.lock();
+        assert!(inner.bytes <= MAX_BYTES && inner.traces.len() < 20, "{}", inner.bytes);
+    }
+
+    #[test]
+    fn a_trace_of_very_many_observations_keeps_those_that_run() {
+        let memory = Memory::default();
+        let event = |at: usize, end: &str| Event::Observation {
+            id: at.to_string(),
+            trace_id: "t".to_owned(),
+            said: serde_json::from_str(end).unwrap(),
+            is_update: false,
+            seen_ns: 1,
+        };
+        memory.take(vec![event(0, "{}")], "", Vec::new());
+        for at in 1..=MAX_OBSERVATIONS {
+            let ended = r#"{"endTime": "2026-12-01T04:42:12Z"}"#;
+            memory.take(vec![event(at, ended)], "", Vec::new());
+        }
+        let inner = memory.lock();
+        let trace = &inner.traces[&ids::trace("t")];
+        assert_eq!(trace.observations.len(), 2);
+        assert!(trace.observations.contains_key(&ids::observation("0")));
+        assert_eq!(trace.ended_ns, Some(1_796_100_132_000_000_000));
+        assert_eq!(trace.bytes, inner.bytes);
     }
 }

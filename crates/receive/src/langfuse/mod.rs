@@ -167,9 +167,11 @@ async fn batch<B: RequestBody>(intake: &Intake, request: Request<B>) -> Result<J
     let (headers, unpacked) = posted(intake, request).await?;
     let (bytes, _room) = unpacked.into_parts();
     intake.count_request(Protocol::OtlpHttp, bytes.len());
-    let request = batch::Request::of(&bytes)?;
-    let key = request.public_key().map(str::to_owned).or_else(|| user(&headers));
-    let mut read = request.read();
+    let (key, mut read) = {
+        let request = batch::Request::of(&bytes)?;
+        (request.public_key().map(str::to_owned).or_else(|| user(&headers)), request.read())
+    };
+    drop(bytes);
     let events = std::mem::take(&mut read.events);
     let before = intake.known(intake.langfuse.unknown(&events)).await;
     let outgoing = intake.langfuse.take(events, &key.unwrap_or_default(), before);
